@@ -1,0 +1,190 @@
+//! The backfill: a statement batch by batch, with the checkpoint in each batch's transaction.
+//!
+//! Each batch finds its end on the *unfiltered* key, then commits one list: advance the range's
+//! cursor by compare-and-swap, and run the statement for the keys in between. A process that dies
+//! on either side of the commit leaves cursor and rows in agreement; a second runner that is late
+//! finds the cursor moved and rolls back.
+
+mod prepare;
+
+use std::time::{Duration, Instant};
+
+use crate::batch::Servo;
+use crate::db::{DbError, ErrorKind};
+use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
+use crate::progress::{Event, Reporter};
+use crate::stop::Stop;
+use crate::worker::Worker;
+
+pub use prepare::{PrepareError, Prepared, prepare};
+
+/// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
+/// pause: about a minute and a half in all.
+const ATTEMPTS: u32 = 24;
+
+/// Why a backfill ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// A stop was asked for; all up to the cursor is committed.
+    #[error("stopped between two batches")]
+    Stopped,
+    /// A newer run has taken the range over.
+    #[error("another run has taken over this backfill")]
+    Fenced,
+    /// The database's error, about the statement's text.
+    #[error(transparent)]
+    Statement(DbError),
+    /// The database's error, elsewhere.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The ledger's error.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// One backfill step at work.
+pub struct Backfill<'a> {
+    /// The run's right to write.
+    pub pen: &'a Pen,
+    /// The statement, proved and rewritten.
+    pub prepared: &'a Prepared,
+    /// Where batches are reported to.
+    pub reporter: &'a Reporter,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+}
+
+/// What one round of the loop found to do.
+struct Batch {
+    to: Cursor,
+    keys: u64,
+    last: bool,
+}
+
+impl Backfill<'_> {
+    /// Works a range off. THE batch loop.
+    ///
+    /// # Errors
+    /// See [`BackfillError`]; all up to the range's cursor is committed in any case.
+    pub async fn drain(
+        &self,
+        worker: &mut Worker,
+        mut range: RangeRecord,
+    ) -> Result<(), BackfillError> {
+        let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
+        let mut attempts = 0;
+        while range.cursor != range.through {
+            if self.stop.is_requested() {
+                return Err(BackfillError::Stopped);
+            }
+            let started = Instant::now();
+            match self.batch(worker, &range, servo.rows()).await {
+                Ok((batch, changed)) => {
+                    let took = started.elapsed();
+                    if !batch.last {
+                        servo.worked(batch.keys, took);
+                    }
+                    attempts = 0;
+                    range.cursor = batch.to;
+                    let position = self.prepared.position(&range.cursor);
+                    let keys = batch.keys;
+                    self.reporter.emit(Event::BatchDone { keys, changed, took, position });
+                }
+                Err(error) => {
+                    attempts += 1;
+                    servo.failed();
+                    range = self.recover(worker, range, error, attempts).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One batch: its end, then one transaction.
+    async fn batch(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        rows: u64,
+    ) -> Result<(Batch, u64), BackfillError> {
+        let batch = self.boundary(worker, range, rows).await?;
+        let through = batch.to.key().unwrap_or_default();
+        let list = [
+            self.pen.advance(range, &batch.to, batch.keys),
+            self.prepared.batch.apply(range.cursor.key(), through),
+        ];
+        match worker.transact(&list).await {
+            Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
+            Err(error) if error.statement == Some(1) => Err(BackfillError::Statement(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The batch's last key, counted on the unfiltered key: counting matches instead would read on
+    /// and on where few rows match.
+    async fn boundary(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        rows: u64,
+    ) -> Result<Batch, BackfillError> {
+        let through = range.through.key().unwrap_or_default();
+        let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
+        if let Some(row) = worker.query(&query).await?.first() {
+            let key: Result<Vec<_>, _> =
+                (0..through.len()).map(|index| row.text(index).map(str::to_owned)).collect();
+            let to = Cursor::at(key?);
+            let last = to == range.through;
+            return Ok(Batch { to, keys: rows, last });
+        }
+        let count = self.prepared.batch.count(range.cursor.key(), through);
+        let keys = match worker.query(&count).await?.first() {
+            Some(row) => row.int(0)?.max(0) as u64,
+            None => 0,
+        };
+        Ok(Batch { to: range.through.clone(), keys, last: true })
+    }
+
+    /// After a failed batch: whether and from where to go on.
+    async fn recover(
+        &self,
+        worker: &mut Worker,
+        range: RangeRecord,
+        error: BackfillError,
+        attempts: u32,
+    ) -> Result<RangeRecord, BackfillError> {
+        let (BackfillError::Statement(cause) | BackfillError::Db(cause)) = &error else {
+            return Err(error);
+        };
+        if self.stop.is_forced() {
+            return Err(BackfillError::Stopped);
+        }
+        // A statement timeout cancels too; a smaller batch may fit it.
+        let passing = cause.is_transient() || cause.kind == ErrorKind::Cancelled;
+        let fenced = cause.kind == ErrorKind::Fenced;
+        if !(passing || fenced || cause.is_lost()) || attempts > ATTEMPTS {
+            return Err(error);
+        }
+        if !fenced {
+            let pause = back_off(attempts);
+            self.reporter.emit(Event::Retrying { reason: cause.to_string(), pause });
+            self.stop.sleep(pause).await;
+        }
+        if cause.is_lost() {
+            worker.renew().await?;
+            // The session is new; its settings are not.
+            self.prepared.settle(worker).await?;
+        }
+        // What the ledger says decides: after a lost reply the batch may have been committed.
+        let ledger = self.pen.ledger();
+        let ranges = ledger.ranges(worker.session(), range.version, range.step).await?;
+        let found = ranges.into_iter().find(|found| found.number == range.number);
+        found.filter(|found| self.pen.owns(found)).ok_or(BackfillError::Fenced)
+    }
+}
+
+/// 50 ms, doubling to 5 s, with jitter, so that two victims of one deadlock don't meet again.
+fn back_off(attempts: u32) -> Duration {
+    let base = 0.05 * 2_f64.powi(attempts.min(8) as i32 - 1);
+    Duration::from_secs_f64(base.min(5.0) * (0.5 + fastrand::f64()))
+}

@@ -1,0 +1,163 @@
+//! From a step with a batch directive to a statement that is proved and rewritten.
+
+use std::time::Duration;
+
+use crate::batch::{Batch, Refusal, parse, rewrite};
+use crate::db::{DbError, Dialect, Session, Statement, Table, TableName};
+use crate::ledger::Cursor;
+use crate::migration::{BatchDirective, Migration, Step};
+use crate::place::Explanation;
+use crate::worker::Worker;
+
+/// Keys in a first batch. Small, because nothing is known yet; the servo finds the size in a few
+/// batches.
+const FIRST_ROWS: u64 = 2_000;
+/// How long a batch is to take: short enough that a row lock it holds disturbs nobody.
+const TARGET: Duration = Duration::from_millis(200);
+/// How long a batch waits for a row lock of somebody else's before it lets go and tries again.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Above this, a table without statistics isn't counted.
+const COUNT_LIMIT: u64 = 5_000_000;
+
+/// A backfill that is proved and rewritten.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The statement's queries.
+    pub batch: Batch,
+    /// What the catalog says of the table.
+    pub table: Table,
+    /// Keys in the first batch.
+    pub rows: u64,
+    /// How long a batch is to take.
+    pub target: Duration,
+    lock_timeout: Duration,
+    dialect: Dialect,
+}
+
+/// Why a statement isn't batched.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// It can't be proved safe.
+    #[error("{refusal}")]
+    Refused {
+        /// The reason.
+        refusal: Refusal,
+        /// Where, and the ways out.
+        explanation: Explanation,
+    },
+    /// The database's error.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Proves and rewrites the statement of a backfill step. `None` when its table doesn't exist (yet:
+/// an earlier step may create it).
+///
+/// # Errors
+/// [`PrepareError::Refused`] with the place and the ways out.
+pub async fn prepare(
+    session: &mut dyn Session,
+    dialect: Dialect,
+    migration: &Migration,
+    step: &Step,
+    directive: &BatchDirective,
+) -> Result<Option<Prepared>, PrepareError> {
+    let sql = migration.sql(step);
+    let refused = |refusal| refused(migration, step, refusal);
+    let shape = parse(sql, dialect).map_err(refused)?;
+    let relations = shape.relations();
+    let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
+    let mut read = Vec::new();
+    for name in &relations.read {
+        match session.table(name).await? {
+            Some(table) => read.push(table),
+            None => return Ok(None),
+        }
+    }
+    let batch =
+        rewrite(&shape, directive.key.as_deref(), &table, &read, dialect).map_err(refused)?;
+    Ok(Some(Prepared {
+        batch,
+        table,
+        rows: directive.rows.unwrap_or(FIRST_ROWS),
+        target: directive.target.unwrap_or(TARGET),
+        lock_timeout: step.lock_timeout.unwrap_or(LOCK_TIMEOUT),
+        dialect,
+    }))
+}
+
+fn refused(migration: &Migration, step: &Step, refusal: Refusal) -> PrepareError {
+    let span = match &refusal.span {
+        Some(span) => step.span.start + span.start..step.span.start + span.end,
+        None => step.span.clone(),
+    };
+    let mut explanation = Explanation::at(migration.place(span, refusal.label.clone()));
+    explanation.notes.extend(refusal.ways_out.iter().cloned());
+    PrepareError::Refused { refusal, explanation }
+}
+
+impl Prepared {
+    /// The key's columns.
+    pub fn key(&self) -> Vec<String> {
+        self.batch.key().iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so
+    /// that inserts can't make the backfill endless.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ceiling(&self, worker: &mut Worker) -> Result<Option<Cursor>, DbError> {
+        let rows = worker.query(&self.batch.last()).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let key: Result<Vec<_>, _> =
+            (0..row.0.len()).map(|index| row.text(index).map(str::to_owned)).collect();
+        Ok(Some(Cursor::at(key?)))
+    }
+
+    /// How many keys there are, about.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn total(&self, worker: &mut Worker) -> Result<Option<u64>, DbError> {
+        if let Some(rows) = self.table.estimated_rows {
+            return Ok(Some(rows));
+        }
+        let sql = format!(
+            "select count(*) from (select 1 as one from {} limit {}) t",
+            quoted(self.dialect, &self.table.name),
+            COUNT_LIMIT + 1
+        );
+        let rows = worker.query(&Statement::new(sql, Vec::new())).await?;
+        let counted = rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
+        Ok((counted <= COUNT_LIMIT).then_some(counted))
+    }
+
+    /// Sets the session up for batches. It serves for nothing else then.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn settle(&self, worker: &mut Worker) -> Result<(), DbError> {
+        for sql in self.dialect.batch_settings() {
+            worker.bare(sql).await?;
+        }
+        worker.bare(&self.dialect.set_lock_timeout(self.lock_timeout)).await?;
+        Ok(())
+    }
+
+    /// `id ≤ 6812000`.
+    pub fn position(&self, cursor: &Cursor) -> String {
+        let Some(key) = cursor.key() else { return String::new() };
+        match (self.key().as_slice(), key) {
+            ([name], [value]) => format!("{name} ≤ {value}"),
+            (names, values) => format!("({}) ≤ ({})", names.join(", "), values.join(", ")),
+        }
+    }
+}
+
+fn quoted(dialect: Dialect, name: &TableName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{}.{}", dialect.quote(schema), dialect.quote(&name.name)),
+        None => dialect.quote(&name.name),
+    }
+}

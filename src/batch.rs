@@ -1,0 +1,38 @@
+//! Batches: rewriting a statement to a key range, the proof that this is safe, and the servo that
+//! finds the size of a batch. Pure: what the catalog says comes in as facts.
+
+mod clause;
+mod expression;
+mod function;
+mod key;
+mod literal;
+mod proof;
+mod range;
+mod refusal;
+mod rewrite;
+mod servo;
+mod shape;
+mod source;
+mod survey;
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod facts;
+
+use crate::db::TableName;
+
+pub use key::KeyColumn;
+pub use refusal::Refusal;
+pub use rewrite::{Batch, rewrite};
+pub use servo::Servo;
+pub use shape::{Call, Shape, Verb, parse};
+
+/// The tables that a statement names: whose facts [`rewrite`] asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relations {
+    /// The table that it changes.
+    pub target: TableName,
+    /// The tables that its subqueries read.
+    pub read: Vec<TableName>,
+}

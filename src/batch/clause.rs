@@ -1,0 +1,112 @@
+//! A statement's clauses, judged by its tokens: before the parser, which would take some of them for
+//! something else, and others for an error without a word of help.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::Token;
+
+use super::refusal::Refusal;
+use super::shape::Verb;
+use super::source::{Source, Spot};
+use crate::db::Engine;
+
+/// The verb that it begins with.
+pub(super) fn verb(source: &Source<'_>) -> Result<Verb, Refusal> {
+    let Some(first) = source.spots.first() else {
+        return Err(Refusal::new("there is no statement to split into batches")
+            .only_way("put the directive right before an UPDATE or DELETE"));
+    };
+    let word = source.sql[first.span.clone()].to_ascii_uppercase();
+    let refusal = match first.keyword() {
+        Keyword::UPDATE => return Ok(Verb::Update),
+        Keyword::DELETE => return Ok(Verb::Delete),
+        Keyword::WITH => Refusal::new(
+            "this statement can't be split into batches: it begins with WITH, which a later \
+             release understands",
+        )
+        .way("write it as an UPDATE or DELETE with a subquery"),
+        Keyword::INSERT | Keyword::REPLACE | Keyword::MERGE => Refusal::new(format!(
+            "this {word} can't be split into batches: this release splits UPDATE and DELETE only"
+        )),
+        _ => Refusal::new(format!(
+            "this statement can't be split into batches: it is no UPDATE or DELETE but begins with \
+             {word}"
+        ))
+        .only_way("remove the `batch` directive: it stands right before an UPDATE or DELETE"),
+    };
+    Err(refusal.at(Some(first.span.clone()), ""))
+}
+
+/// Refuses clauses that no batch can have.
+pub(super) fn refuse_clauses(
+    source: &Source<'_>,
+    verb: Verb,
+    engine: Engine,
+) -> Result<(), Refusal> {
+    let span = |index: usize| source.span(index, index);
+    // UPDATE LOW_PRIORITY t: the parser would take the modifier for the table. A table may have
+    // such a name, but then SET, a dot or nothing follows.
+    if engine == Engine::MySql
+        && let Some(modifier) = source.spots.get(1)
+        && ["low_priority", "quick", "ignore"].iter().any(|word| modifier.is(word))
+        && source
+            .spots
+            .get(2)
+            .is_some_and(|next| matches!(next.token, Token::Word(_)) && !next.is("set"))
+    {
+        let word = source.sql[modifier.span.clone()].to_ascii_uppercase();
+        return Err(ignores(verb, &word).at(span(1), ""));
+    }
+    if let Some(index) = source.clause("current")
+        && source.spots.get(index + 1).is_some_and(|next| next.is("of"))
+    {
+        return Err(
+            Refusal::of(verb, "WHERE CURRENT OF follows a cursor, row by row").at(span(index), "")
+        );
+    }
+    if let Some(index) = source.clause("returning") {
+        return Err(Refusal::of(verb, "nobody would read what RETURNING returns")
+            .at(span(index), "")
+            .way("remove RETURNING"));
+    }
+    for (word, cause) in [
+        ("limit", "LIMIT would count anew in each batch"),
+        ("order", "ORDER BY would hold within each batch only"),
+    ] {
+        if let Some(index) = source.clause(word) {
+            return Err(Refusal::of(verb, cause)
+                .at(span(index), "")
+                .way("say with WHERE which rows you mean"));
+        }
+    }
+    if let Some(index) = source.clause("join") {
+        return Err(many_tables(verb, "JOIN").at(span(index), "a join"));
+    }
+    if verb == Verb::Delete
+        && let Some(index) = source.clause("using")
+    {
+        return Err(many_tables(verb, "USING").at(span(index), "a join"));
+    }
+    let set = source.clause("set").unwrap_or(0);
+    let comma = |spot: &Spot| spot.depth == 0 && spot.token == Token::Comma;
+    if verb == Verb::Update
+        && let Some(index) = source.spots[..set].iter().position(comma)
+    {
+        return Err(many_tables(verb, "more than one table").at(span(index), ""));
+    }
+    Ok(())
+}
+
+/// The refusal of a join.
+pub(super) fn many_tables(verb: Verb, what: &str) -> Refusal {
+    Refusal::of(verb, format_args!("it joins tables ({what}), which a later release understands"))
+        .way("read the other table in a subquery: SET a = (SELECT …), or WHERE EXISTS (SELECT …)")
+}
+
+/// The refusal of a modifier.
+pub(super) fn ignores(verb: Verb, what: &str) -> Refusal {
+    Refusal::of(
+        verb,
+        format_args!("{what} changes how it waits, or what becomes of rows that fail"),
+    )
+    .way(format!("remove {what}"))
+}

@@ -1,0 +1,248 @@
+//! Labelled statements: what is accepted, and as what; what is refused, and why.
+
+mod accepted;
+mod refused;
+mod unproved;
+
+use accepted::ACCEPTED;
+use refused::REFUSED;
+use unproved::{FACTS, Fact};
+
+use super::facts::{table, trigger, unique};
+use super::{Batch, Refusal, Shape, parse, rewrite};
+use crate::db::{Dialect, Engine, Table, TableKind, TableName};
+
+const PG: &[Dialect] = &[Dialect::POSTGRES];
+const MY: &[Dialect] = &[Dialect::MYSQL];
+const LITE: &[Dialect] = &[Dialect::SQLITE];
+const ALL: &[Dialect] = &[Dialect::POSTGRES, Dialect::MYSQL, Dialect::SQLITE];
+
+fn batch_of(sql: &str, dialect: Dialect) -> Result<Batch, Refusal> {
+    with(sql, dialect, |_, _| ())
+}
+
+/// Rewrites it, with facts that `change` made from the usual ones: of the target, and of what is
+/// read.
+fn with(
+    sql: &str,
+    dialect: Dialect,
+    change: impl FnOnce(&mut Table, &mut Vec<Table>),
+) -> Result<Batch, Refusal> {
+    let shape = parse(sql, dialect)?;
+    let (mut target, mut read) = facts(&shape, dialect);
+    change(&mut target, &mut read);
+    rewrite(&shape, None, &target, &read, dialect)
+}
+
+fn facts(shape: &Shape, dialect: Dialect) -> (Table, Vec<Table>) {
+    let relations = shape.relations();
+    let read = relations.read.iter().map(|name| table(dialect, &name.name)).collect();
+    (table(dialect, &relations.target.name), read)
+}
+
+fn cursor(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+/// The rewritten statement, with a sign where the range is.
+fn spliced(batch: &Batch, dialect: Dialect, known_as: &str) -> String {
+    let (after, through) = (cursor(&["1"]), cursor(&["9"]));
+    let sql = batch.apply(Some(&after), &through).sql;
+    let range = match dialect.engine {
+        Engine::Postgres => {
+            format!(
+                "\"{known_as}\".\"id\" > $1::text::bigint AND \"{known_as}\".\"id\" <= $2::text::bigint"
+            )
+        }
+        Engine::MySql => {
+            format!(
+                "`{known_as}`.`id` > cast(? as signed) AND `{known_as}`.`id` <= cast(? as signed)"
+            )
+        }
+        Engine::Sqlite => {
+            format!(
+                "\"{known_as}\".\"id\" > cast(?1 as integer) AND \"{known_as}\".\"id\" <= cast(?2 as integer)"
+            )
+        }
+    };
+    assert!(sql.ends_with(&range), "{sql}");
+    sql.replace(&range, "<range>")
+}
+
+#[test]
+fn accepted() {
+    let mut wrong = Vec::new();
+    for (dialects, known_as, sql, expected) in ACCEPTED {
+        for &dialect in *dialects {
+            match batch_of(sql, dialect) {
+                Ok(batch) if spliced(&batch, dialect, known_as) == *expected => {}
+                other => wrong.push(format!("{}: {sql}\n  {other:?}", dialect.engine)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn refused() {
+    let mut wrong = Vec::new();
+    for (dialects, cause, sql, pointed) in REFUSED {
+        for &dialect in *dialects {
+            let result = batch_of(sql, dialect);
+            let right = result.as_ref().is_err_and(|refusal| {
+                let at = refusal.span.clone().map(|span| &sql[span]);
+                refusal.message.contains(cause)
+                    && !refusal.ways_out.is_empty()
+                    && (pointed.is_empty() || at == Some(*pointed))
+            });
+            if !right {
+                wrong.push(format!("{}: {sql}\n  {result:?}", dialect.engine));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_corpus_is_large() {
+    assert!(ACCEPTED.len() + REFUSED.len() >= 60);
+}
+
+#[test]
+fn refused_for_facts() {
+    for (cause, sql, change) in FACTS {
+        let refusal = with(sql, Dialect::POSTGRES, change).unwrap_err();
+        assert!(refusal.message.contains(cause), "{sql}\n  {refusal:?}");
+        assert!(!refusal.ways_out.is_empty(), "{sql}\n  {refusal:?}");
+    }
+}
+
+#[test]
+fn accepted_for_facts() {
+    let fine: &[Fact] = &[
+        ("a row trigger, where nothing else is read", "UPDATE t SET a = 1", |t, _| {
+            t.triggers.push(trigger("audit"));
+        }),
+        ("a trigger on another verb", "UPDATE t SET a = (SELECT max(a) FROM r)", |t, _| {
+            t.triggers.push(trigger("audit"));
+            t.triggers[0].on_update = false;
+        }),
+        ("a tree whose keys stay", "UPDATE t SET a = 5 WHERE a = 4", |t, _| {
+            t.refers_to_itself = true;
+        }),
+        ("a cascade to where nothing is read", "DELETE FROM t WHERE a = 4", |t, _| {
+            t.cascades_to.push(TableName { schema: None, name: "other".to_owned() });
+        }),
+    ];
+    for (why, sql, change) in fine {
+        with(sql, Dialect::POSTGRES, change).expect(why);
+    }
+    // A table of another schema isn't the target
+    with("UPDATE t SET a = (SELECT max(a) FROM old.t)", Dialect::POSTGRES, |_, read| {
+        read[0].name.schema = Some("old".to_owned());
+    })
+    .unwrap();
+    // MySQL's partitions are no tables
+    with("UPDATE t SET a = (SELECT max(a) FROM r)", Dialect::MYSQL, |_, read| {
+        read[0].kind = TableKind::Partitioned;
+    })
+    .unwrap();
+}
+
+#[test]
+fn queries_go_along_a_single_key() {
+    let batch = batch_of("UPDATE t SET a = 1", Dialect::POSTGRES).unwrap();
+    let (after, through) = (cursor(&["10"]), cursor(&["99"]));
+    assert_eq!(
+        batch.last().sql,
+        r#"SELECT "k"."id"::text FROM "public"."t" AS "k" ORDER BY "k"."id" DESC LIMIT 1"#
+    );
+    let boundary = batch.boundary(Some(&after), &through, 2_000);
+    assert_eq!(
+        boundary.sql,
+        r#"SELECT "k"."id"::text FROM "public"."t" AS "k" WHERE "k"."id" > $1::text::bigint AND "k"."id" <= $2::text::bigint ORDER BY "k"."id" LIMIT 1 OFFSET 1999"#
+    );
+    assert_eq!(boundary.params, [after[0].clone().into(), through[0].clone().into()]);
+    let first = batch.boundary(None, &through, 1);
+    assert!(first.sql.contains(r#"WHERE "k"."id" <= $1::text::bigint ORDER"#), "{}", first.sql);
+    assert!(first.sql.ends_with("OFFSET 0"));
+    assert_eq!(
+        batch.count(None, &through).sql,
+        r#"SELECT count(*) FROM "public"."t" AS "k" WHERE "k"."id" <= $1::text::bigint"#
+    );
+    assert_eq!(
+        batch.apply(None, &through).sql,
+        "UPDATE t SET a = 1\nWHERE \"t\".\"id\" <= $1::text::bigint"
+    );
+}
+
+#[test]
+fn a_composite_key_compares_rows_where_an_index_can_serve_it() {
+    let composite = |t: &mut Table, _: &mut Vec<Table>| {
+        t.unique = vec![unique(&["tenant", "slug"], true)];
+    };
+    let (after, through) = (cursor(&["1", "x"]), cursor(&["9", "y"]));
+    let batch = with("DELETE FROM t", Dialect::POSTGRES, composite).unwrap();
+    assert_eq!(
+        batch.apply(Some(&after), &through).sql,
+        "DELETE FROM t\nWHERE (\"t\".\"tenant\", \"t\".\"slug\") > ($1::text::bigint, $2::text::text) \
+         AND (\"t\".\"tenant\", \"t\".\"slug\") <= ($3::text::bigint, $4::text::text)"
+    );
+    let batch = with("DELETE FROM t", Dialect::MYSQL, composite).unwrap();
+    let applied = batch.apply(Some(&after), &through);
+    assert_eq!(
+        applied.sql,
+        "DELETE FROM t\nWHERE `t`.`tenant` >= cast(? as signed) \
+         AND (`t`.`tenant` > cast(? as signed) OR (`t`.`tenant` = cast(? as signed) AND `t`.`slug` > ?)) \
+         AND `t`.`tenant` <= cast(? as signed) \
+         AND (`t`.`tenant` < cast(? as signed) OR (`t`.`tenant` = cast(? as signed) AND `t`.`slug` <= ?))"
+    );
+    let params: Vec<_> = ["1", "1", "1", "x", "9", "9", "9", "y"].map(Into::into).into();
+    assert_eq!(applied.params, params);
+}
+
+#[test]
+fn sqlite_doesnt_trust_a_columns_type() {
+    let batch = batch_of("DELETE FROM t", Dialect::SQLITE).unwrap();
+    assert_eq!(
+        batch.last().sql,
+        "SELECT CASE WHEN cast(cast(\"k\".\"id\" as text) as integer) = \"k\".\"id\" \
+         THEN cast(\"k\".\"id\" as text) END FROM \"main\".\"t\" AS \"k\" ORDER BY \"k\".\"id\" DESC LIMIT 1"
+    );
+}
+
+#[test]
+fn a_directive_names_a_unique_key() {
+    let dialect = Dialect::POSTGRES;
+    let shape = parse("UPDATE t SET a = 1", dialect).unwrap();
+    let target = table(dialect, "t");
+    let go = |key: &[&str]| rewrite(&shape, Some(&cursor(key)), &target, &[], dialect);
+    let names = |batch: Batch| batch.key().iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(go(&["pos", "Tenant"]).unwrap()), ["tenant", "pos"]);
+    for key in [&["tenant"][..], &["pos", "pos"], &["a"], &["id", "pos"]] {
+        let refusal = go(key).unwrap_err();
+        assert!(refusal.message.contains("no unique key"), "{refusal}");
+        assert!(refusal.ways_out[0].1.contains("`key=tenant,pos`"), "{refusal:?}");
+    }
+}
+
+#[test]
+fn relations_are_named_once() {
+    let sql = "UPDATE t SET a = (SELECT 1 FROM R), b = (SELECT 1 FROM r x JOIN s.q ON true)";
+    let name = |schema: Option<&str>, name: &str| TableName {
+        schema: schema.map(str::to_owned),
+        name: name.to_owned(),
+    };
+    let shape = parse(sql, Dialect::POSTGRES).unwrap();
+    assert_eq!(shape.relations().target, name(None, "t"));
+    assert_eq!(shape.relations().read, [name(None, "r"), name(Some("s"), "q")]);
+    assert_eq!(shape.set_columns().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn another_key_is_offered_only_where_the_statement_leaves_it_alone() {
+    let offered = |sql| batch_of(sql, Dialect::POSTGRES).unwrap_err().ways_out[0].1.clone();
+    assert!(offered("UPDATE t SET id = id + 1").contains("batch key=slug`"));
+    assert!(offered("UPDATE t SET id = id + 1, slug = c").contains("batch key=tenant,pos`"));
+    assert!(offered("UPDATE t SET id = id + 1, slug = c, pos = 1").contains("batch off"));
+}

@@ -1,0 +1,53 @@
+//! Statements that are refused for what the catalog says.
+
+use crate::batch::facts::trigger;
+use crate::db::{Table, TableKind};
+
+/// A word of the cause, a statement, and how its tables differ from the usual ones.
+pub(super) type Fact = (&'static str, &'static str, fn(&mut Table, &mut Vec<Table>));
+
+pub(super) const FACTS: &[Fact] = &[
+    ("no ordinary table", "UPDATE t SET a = 1", |t, _| t.kind = TableKind::Other),
+    ("partition by partition", "UPDATE t SET a = 1", |t, _| t.kind = TableKind::Partitioned),
+    ("rewrite rules", "UPDATE t SET a = 1", |t, _| t.has_rules = true),
+    ("inherit", "UPDATE t SET a = 1", |t, _| t.has_children = true),
+    ("once a statement", "UPDATE t SET a = 1", |t, _| {
+        let mut it = trigger("audit");
+        it.per_statement = true;
+        t.triggers.push(it);
+    }),
+    ("at the commit", "DELETE FROM t", |t, _| {
+        let mut it = trigger("audit");
+        it.deferrable = true;
+        t.triggers.push(it);
+    }),
+    ("subqueries read", "UPDATE t SET a = (SELECT a FROM r WHERE r.id = t.id)", |t, _| {
+        t.triggers.push(trigger("audit"));
+    }),
+    ("refers to itself", "DELETE FROM t", |t, _| t.refers_to_itself = true),
+    ("refers to itself", "UPDATE t SET tenant = 5", |t, _| t.refers_to_itself = true),
+    ("refers to itself", "DELETE FROM t", |t, _| t.cascades_to.push(t.name.clone())),
+    ("foreign key's action", "DELETE FROM t WHERE NOT EXISTS (SELECT 1 FROM r)", |t, read| {
+        t.cascades_to.push(read[0].name.clone());
+    }),
+    ("may read", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].kind = TableKind::Other;
+    }),
+    ("may read", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].kind = TableKind::Partitioned;
+    }),
+    ("may read", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| read[0].has_children = true),
+    // A synonym that resolves to the target
+    ("reads the table that it changes", "UPDATE t SET a = (SELECT max(a) FROM r)", |t, read| {
+        read[0].name = t.name.clone();
+    }),
+    ("doesn't exist", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| read.clear()),
+    ("no primary key", "UPDATE t SET a = 1", |t, _| {
+        t.unique.remove(0);
+    }),
+    ("may be NULL", "UPDATE t SET a = 1", |t, _| t.columns[0].nullable = true),
+    ("double precision", "UPDATE t SET a = 1", |t, _| {
+        t.columns[0].type_name = "double precision".to_owned();
+    }),
+    ("trade values", "UPDATE t SET tenant = 5", |t, _| t.unique[2].deferrable = true),
+];

@@ -1,0 +1,286 @@
+//! What is understood of an expression: each kind of it, each operator, each call. What isn't listed
+//! is refused.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Spanned, UnaryOperator,
+};
+use sqlparser::tokenizer::Span;
+
+use super::function::{Nature, nature, reads_now};
+use super::literal;
+use super::refusal::Refusal;
+use super::shape::Call;
+use super::survey::{Qualified, Step, Survey, identifiers};
+use crate::db::Engine;
+
+const NEIGHBOURS: &str = "it looks at other rows of the table that it changes";
+
+impl Survey<'_> {
+    fn function(&mut self, function: &Function) -> Step {
+        let span = function.name.span();
+        let parts = identifiers(&function.name);
+        let name = match parts.as_slice() {
+            [name] => Some(self.fold(name)),
+            [schema, name] if self.engine == Engine::Postgres => {
+                (self.fold(schema) == "pg_catalog").then(|| self.fold(name))
+            }
+            _ => None,
+        };
+        // The parser calls ARRAY(SELECT …) a function, too.
+        let name = match self.engine {
+            Engine::Postgres => name,
+            _ => name.map(|name| name.to_ascii_lowercase()),
+        };
+        let arguments = match &function.args {
+            FunctionArguments::None => 0,
+            FunctionArguments::Subquery(_) => 1,
+            FunctionArguments::List(list) => list.args.len(),
+        };
+        let arguments_in_brackets = !matches!(function.args, FunctionArguments::None);
+        let known =
+            name.as_deref().map_or(Nature::Unknown, |name| nature(self.engine, name, arguments));
+        let written = function.name.to_string();
+        self.calls.push(Call { name: written.clone(), span: self.source.bytes(span) });
+        if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
+            return self.later("a call in an unusual notation", span);
+        }
+        if function.over.is_some() && self.depth == 0 {
+            return self.stop(NEIGHBOURS, span, "looks at neighbouring rows");
+        }
+        match known {
+            Nature::RowLocal => self.now_argument(name.as_deref().unwrap_or_default(), function),
+            Nature::Aggregate | Nature::Window if self.depth > 0 => ControlFlow::Continue(()),
+            Nature::Aggregate | Nature::Window => self.stop(NEIGHBOURS, span, "looks at many rows"),
+            Nature::Clock => {
+                let brackets = if arguments_in_brackets { "()" } else { "" };
+                let clock = self.clock(&format!("{written}{brackets}"), span);
+                ControlFlow::Break(Box::new(clock))
+            }
+            Nature::Volatile => ControlFlow::Break(Box::new(
+                self.refuse(
+                    format_args!("{written}() gives another answer at each call"),
+                    span,
+                    "not a matter of the row alone",
+                )
+                .way("compute the value from the row's own columns"),
+            )),
+            Nature::Unknown => ControlFlow::Break(Box::new(
+                self.refuse(
+                    format_args!("{written}() isn't known to depend on its arguments alone"),
+                    span,
+                    "could read the table, and see what earlier batches changed",
+                )
+                .way("use built-in functions of the database"),
+            )),
+        }
+    }
+
+    fn clock(&self, written: &str, span: Span) -> Refusal {
+        self.refuse(
+            format_args!("{written} could differ from batch to batch"),
+            span,
+            "a later release pins it to the start",
+        )
+        .way("write the value as a literal")
+    }
+
+    /// SQLite's date functions take the text 'now'.
+    fn now_argument(&self, name: &str, function: &Function) -> Step {
+        if let FunctionArguments::List(list) = &function.args
+            && reads_now(self.engine, name)
+        {
+            for argument in &list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument
+                    && literal::text(&value.value)
+                        .is_some_and(|text| text.trim().eq_ignore_ascii_case("now"))
+                {
+                    return ControlFlow::Break(Box::new(self.clock("'now'", value.span)));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Names that are calls without parentheses, where the parser doesn't know it.
+    fn bare_name(&self, ident: &Ident) -> Step {
+        let lower = ident.value.to_ascii_lowercase();
+        if lower.starts_with('@') {
+            return ControlFlow::Break(Box::new(
+                self.refuse("it uses a variable of the session", ident.span, "")
+                    .way("write the value as a literal"),
+            ));
+        }
+        if ident.quote_style.is_some() {
+            return ControlFlow::Continue(());
+        }
+        if lower == "default" {
+            return ControlFlow::Break(Box::new(
+                self.refuse(
+                    "a column's DEFAULT may be a sequence or a clock",
+                    ident.span,
+                    "could differ from batch to batch",
+                )
+                .way("write the value as a literal"),
+            ));
+        }
+        let reserved: &[&str] = match self.engine {
+            Engine::Postgres => &[
+                "current_catalog",
+                "current_date",
+                "current_role",
+                "current_schema",
+                "current_time",
+                "current_timestamp",
+                "current_user",
+                "localtime",
+                "localtimestamp",
+                "session_user",
+                "system_user",
+                "user",
+            ],
+            Engine::MySql => &[
+                "current_date",
+                "current_role",
+                "current_time",
+                "current_timestamp",
+                "current_user",
+                "localtime",
+                "localtimestamp",
+                "sysdate",
+                "utc_date",
+                "utc_time",
+                "utc_timestamp",
+            ],
+            Engine::Sqlite => &["current_date", "current_time", "current_timestamp"],
+        };
+        if reserved.contains(&lower.as_str()) {
+            return ControlFlow::Break(Box::new(self.clock(&ident.value, ident.span)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Judges an expression by itself; its parts are visited on their own.
+    pub(super) fn expression(&mut self, expr: &Expr) -> Step {
+        match expr {
+            Expr::Identifier(ident) => self.bare_name(ident),
+            Expr::CompoundIdentifier(parts) => {
+                if let [.., table, column] = parts.as_slice() {
+                    // Oracle's spelling, which MariaDB takes in its Oracle mode.
+                    let lower = column.value.to_ascii_lowercase();
+                    if self.engine == Engine::MySql && matches!(&*lower, "nextval" | "currval") {
+                        return self.later("a sequence", column.span);
+                    }
+                    self.qualified.push(Qualified {
+                        table: self.fold(table),
+                        column: self.fold(column),
+                        span: self.source.bytes(expr.span()),
+                    });
+                }
+                ControlFlow::Continue(())
+            }
+            Expr::Function(function) => self.function(function),
+            Expr::Cast { data_type, expr: inner, .. } => {
+                if literal::is_built_in(data_type) || literal::is_constant(inner) {
+                    return ControlFlow::Continue(());
+                }
+                ControlFlow::Break(Box::new(
+                    self.refuse(
+                        format_args!("a cast to {data_type} may run code of your own"),
+                        expr.span(),
+                        "not known to depend on the row alone",
+                    )
+                    .way("cast to a built-in type"),
+                ))
+            }
+            Expr::TypedString(typed)
+                if literal::text(&typed.value.value).is_some_and(literal::moves_with_time) =>
+            {
+                ControlFlow::Break(Box::new(
+                    self.clock(&typed.value.value.to_string(), typed.value.span),
+                ))
+            }
+            Expr::BinaryOp { op, .. } => self.operator(op, expr),
+            Expr::AnyOp { compare_op, .. } | Expr::AllOp { compare_op, .. } => {
+                self.operator(compare_op, expr)
+            }
+            Expr::UnaryOp { op, .. } => match op {
+                UnaryOperator::Plus
+                | UnaryOperator::Minus
+                | UnaryOperator::Not
+                | UnaryOperator::BangNot
+                | UnaryOperator::BitwiseNot
+                | UnaryOperator::PGAbs
+                | UnaryOperator::PGSquareRoot
+                | UnaryOperator::PGCubeRoot => ControlFlow::Continue(()),
+                other => self.later(&format!("the operator `{other}`"), expr.span()),
+            },
+            // `(t).f` calls the function f where t has no such column.
+            Expr::CompoundFieldAccess { access_chain, .. }
+                if access_chain.iter().any(|access| matches!(access, AccessExpr::Dot(_))) =>
+            {
+                self.later("a field access (it may be a function's call)", expr.span())
+            }
+            Expr::CompoundFieldAccess { .. }
+            | Expr::JsonAccess { .. }
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::IsJson { .. }
+            | Expr::IsNormalized { .. }
+            | Expr::InList { .. }
+            | Expr::InSubquery { .. }
+            | Expr::Between { .. }
+            | Expr::Like { .. }
+            | Expr::ILike { .. }
+            | Expr::SimilarTo { .. }
+            | Expr::RLike { .. }
+            | Expr::Convert { .. }
+            | Expr::AtTimeZone { .. }
+            | Expr::Extract { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Position { .. }
+            | Expr::Substring { .. }
+            | Expr::Trim { .. }
+            | Expr::Overlay { .. }
+            | Expr::Collate { .. }
+            | Expr::Nested(_)
+            | Expr::Value(_)
+            | Expr::Prefixed { .. }
+            | Expr::TypedString(_)
+            | Expr::Case { .. }
+            | Expr::Exists { .. }
+            | Expr::Subquery(_)
+            | Expr::Tuple(_)
+            | Expr::Array(_)
+            | Expr::Interval(_)
+            | Expr::Wildcard(_)
+            | Expr::QualifiedWildcard(..)
+            | Expr::MemberOf(_) => ControlFlow::Continue(()),
+            other => self.later("an expression that it doesn't know", other.span()),
+        }
+    }
+
+    fn operator(&self, operator: &BinaryOperator, expr: &Expr) -> Step {
+        match operator {
+            BinaryOperator::Assignment => self.later("an assignment to a variable", expr.span()),
+            BinaryOperator::Custom(_)
+            | BinaryOperator::PGCustomBinaryOperator(_)
+            | BinaryOperator::Match
+            | BinaryOperator::DuckIntegerDivide => {
+                self.later(&format!("the operator `{operator}`"), expr.span())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What the catalog must say for a statement to be safe in batches.
+//!
+//! The claim is: the batches, one after the other, leave what the whole statement would leave. It
+//! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
+
+use super::key::{KeyColumn, same_column, usable};
+use super::refusal::Refusal;
+use super::shape::{Shape, Verb};
+use super::survey::Read;
+use crate::db::{Dialect, Engine, Table, TableKind, TableName, Trigger};
+
+/// Proves all that doesn't depend on the choice of the key.
+pub(super) fn prove(
+    shape: &Shape,
+    target: &Table,
+    read: &[Table],
+    engine: Engine,
+) -> Result<(), Refusal> {
+    let wanted = shape.relations().read;
+    if wanted.len() != read.len() {
+        return Err(Refusal::of(shape.verb, "a table that it reads doesn't exist")
+            .only_way("check the names of the tables"));
+    }
+    let reads: Vec<(&Read, &Table)> = wanted
+        .iter()
+        .zip(read)
+        .filter_map(|(name, table)| {
+            Some((shape.reads.iter().find(|read| read.table == *name)?, table))
+        })
+        .collect();
+    plain_target(shape, target)?;
+    other_tables(shape, target, &reads, engine)?;
+    triggers(shape, target, &reads)?;
+    foreign_keys(shape, target, &reads, engine)?;
+    if engine == Engine::Postgres {
+        texts_are_no_dates(shape, target)?;
+        columns_are_no_functions(shape, target, read, &wanted)?;
+    }
+    Ok(())
+}
+
+/// Proves that no batch moves a row along the key, and that no two rows trade unique values.
+pub(super) fn prove_keys(
+    shape: &Shape,
+    key: &[KeyColumn],
+    target: &Table,
+    dialect: Dialect,
+) -> Result<(), Refusal> {
+    let engine = dialect.engine;
+    for set in &shape.sets {
+        let hidden = engine == Engine::Sqlite
+            && ["rowid", "oid", "_rowid_"].iter().any(|name| set.name.eq_ignore_ascii_case(name))
+            && !target.columns.iter().any(|column| same_column(engine, &column.name, &set.name));
+        if hidden || key.iter().any(|column| same_column(engine, &column.name, &set.name)) {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!("it sets {}, and the batches go along that key", set.name),
+            )
+            .at(set.span.clone(), "rows would move from batch to batch")
+            .ways(others(shape, target, dialect)));
+        }
+        // All rows get the same constant: a conflict on the way is one at the end, too.
+        let trades = target.unique.iter().find(|unique| {
+            (!set.constant || unique.deferrable)
+                && unique.columns.iter().any(|column| same_column(engine, column, &set.name))
+        });
+        if let Some(unique) = trades {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!(
+                    "it sets {}, a column of the unique key ({}), and rows could trade values",
+                    set.name,
+                    unique.columns.join(", ")
+                ),
+            )
+            .at(set.span.clone(), "a batch could meet a value that a later one gives up")
+            .way(
+                "drop the unique index in an earlier migration and create it again in a later one, \
+                 if nobody else needs it in between",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Other keys to go along, of columns that the statement leaves alone.
+fn others(shape: &Shape, target: &Table, dialect: Dialect) -> Option<String> {
+    let left_alone = |column: &String| {
+        !shape.sets.iter().any(|set| same_column(dialect.engine, &set.name, column))
+    };
+    let key = usable(target, dialect).into_iter().find(|key| key.columns.iter().all(left_alone))?;
+    Some(format!("go along another key: `-- lockkeeper: batch key={}`", key.columns.join(",")))
+}
+
+fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
+    let refuse =
+        |cause: String| Err(Refusal::of(shape.verb, cause).at(shape.target_span.clone(), ""));
+    let name = &target.name;
+    match target.kind {
+        TableKind::Ordinary => {}
+        TableKind::Partitioned => {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!("{name} is partitioned; a later release goes partition by partition"),
+            )
+            .at(shape.target_span.clone(), "")
+            .way("write one statement for each partition"));
+        }
+        TableKind::Other => return refuse(format!("{name} is no ordinary table")),
+    }
+    if target.has_rules {
+        return refuse(format!("{name} has rewrite rules, which change what the statement does"));
+    }
+    if target.has_children {
+        return Err(Refusal::of(
+            shape.verb,
+            format_args!("other tables inherit from {name}, and their rows have keys of their own"),
+        )
+        .at(shape.target_span.clone(), "")
+        .way("write one statement for each of the tables, children first"));
+    }
+    Ok(())
+}
+
+fn other_tables(
+    shape: &Shape,
+    target: &Table,
+    reads: &[(&Read, &Table)],
+    engine: Engine,
+) -> Result<(), Refusal> {
+    for (read, table) in reads {
+        let refuse = |cause: String, label: &str| {
+            Refusal::of(shape.verb, cause).at(read.span.clone(), label)
+        };
+        if same_table(engine, &table.name, &target.name) {
+            return Err(refuse(
+                "it reads the table that it changes".to_owned(),
+                "later batches would see what earlier ones changed",
+            )
+            .way("put what it reads into a table of its own first, and read it from there"));
+        }
+        let may_hold = |how: &str| {
+            refuse(
+                format!("{} {how}, and may read {}", table.name, target.name),
+                "later batches could see what earlier ones changed",
+            )
+        };
+        match table.kind {
+            TableKind::Other => {
+                return Err(may_hold("is no ordinary table (a view, say)")
+                    .way("read the tables behind it directly"));
+            }
+            // Elsewhere a partition is no table of its own.
+            TableKind::Partitioned if engine == Engine::Postgres => {
+                return Err(may_hold("is partitioned").way("read its partitions directly"));
+            }
+            TableKind::Ordinary | TableKind::Partitioned => {}
+        }
+        if table.has_children {
+            return Err(may_hold("has tables that inherit from it").way("read those directly"));
+        }
+    }
+    Ok(())
+}
+
+fn triggers(shape: &Shape, target: &Table, reads: &[(&Read, &Table)]) -> Result<(), Refusal> {
+    let fires = |trigger: &&Trigger| match shape.verb {
+        Verb::Update => trigger.on_update,
+        Verb::Delete => trigger.on_delete,
+    };
+    for trigger in target.triggers.iter().filter(fires) {
+        let cause = if trigger.per_statement {
+            "fires once a statement, so once a batch"
+        } else if trigger.deferrable {
+            "may fire at the commit, so at each batch's"
+        } else if reads.is_empty() {
+            continue;
+        } else {
+            "could change what the statement's subqueries read"
+        };
+        return Err(Refusal::of(
+            shape.verb,
+            format_args!("the trigger {} of {} {cause}", trigger.name, target.name),
+        )
+        .at(shape.target_span.clone(), "")
+        .way(
+            "disable the trigger in an earlier migration and enable it again in a later one, if \
+             nobody else needs it in between",
+        ));
+    }
+    Ok(())
+}
+
+fn foreign_keys(
+    shape: &Shape,
+    target: &Table,
+    reads: &[(&Read, &Table)],
+    engine: Engine,
+) -> Result<(), Refusal> {
+    // A foreign key refers to unique columns (InnoDB takes others, too). Where none of these
+    // changes, no foreign key acts, and each row's own reference can be checked on its own.
+    let touched =
+        |column: &String| shape.sets.iter().any(|set| same_column(engine, &set.name, column));
+    let refers = target.unique.iter().flat_map(|unique| &unique.columns).any(touched);
+    if shape.verb == Verb::Update && engine != Engine::MySql && !refers {
+        return Ok(());
+    }
+    let to_itself = |table: &TableName| same_table(engine, table, &target.name);
+    if target.refers_to_itself || target.cascades_to.iter().any(to_itself) {
+        return Err(Refusal::of(
+            shape.verb,
+            format_args!(
+                "{} refers to itself by a foreign key, which ties rows of different batches",
+                target.name
+            ),
+        )
+        .at(shape.target_span.clone(), "")
+        .way(
+            "drop the foreign key in an earlier migration and add it again in a later one, if \
+             nobody else needs it in between",
+        ));
+    }
+    for (read, table) in reads {
+        if target.cascades_to.iter().any(|name| same_table(engine, name, &table.name)) {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!(
+                    "a foreign key's action changes {}, which the statement reads",
+                    table.name
+                ),
+            )
+            .at(read.span.clone(), "later batches would see what earlier ones changed")
+            .way("put what it reads into a table of its own first, and read it from there"));
+        }
+    }
+    Ok(())
+}
+
+/// `'now'` is a text, unless it becomes a date.
+fn texts_are_no_dates(shape: &Shape, target: &Table) -> Result<(), Refusal> {
+    for dated in &shape.dated {
+        let type_name = dated
+            .column
+            .as_deref()
+            .and_then(|name| target.column(name))
+            .map(|column| column.type_name.as_str());
+        let text = type_name.is_some_and(|name| {
+            let base = name.split('(').next().unwrap_or(name).trim();
+            matches!(base, "text" | "character varying" | "character" | "citext" | "name")
+        });
+        if !text {
+            return Err(Refusal::of(
+                shape.verb,
+                "this text may become a date, and could differ from batch to batch",
+            )
+            .at(dated.span.clone(), "a later release pins it to the start")
+            .way("write the date as a literal"));
+        }
+    }
+    Ok(())
+}
+
+/// In PostgreSQL `t.f` calls the function f with a row of t, where t has no column f.
+fn columns_are_no_functions(
+    shape: &Shape,
+    target: &Table,
+    read: &[Table],
+    wanted: &[TableName],
+) -> Result<(), Refusal> {
+    const SYSTEM: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+    for qualified in &shape.qualified {
+        if SYSTEM.contains(&qualified.column.as_str()) {
+            continue;
+        }
+        let mut meant = Vec::new();
+        if qualified.table == shape.known_as() {
+            meant.push(target.column(&qualified.column).is_some());
+        }
+        for named in shape.reads.iter().filter(|read| read.known_as == qualified.table) {
+            let facts = wanted.iter().position(|name| *name == named.table);
+            let has = facts.is_some_and(|at| read[at].column(&qualified.column).is_some());
+            meant.push(has || named.columns.contains(&qualified.column));
+        }
+        if !meant.is_empty() && !meant.contains(&true) {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!("{} has no column {}", qualified.table, qualified.column),
+            )
+            .at(qualified.span.clone(), "PostgreSQL would look for a function of this name")
+            .way("check the column's name"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names mean, or may mean, the same table.
+fn same_table(engine: Engine, one: &TableName, other: &TableName) -> bool {
+    let same = |one: &str, other: &str| match engine {
+        Engine::Postgres => one == other,
+        // By the server's settings, MySQL's names may differ in case; better one refusal too many.
+        Engine::MySql | Engine::Sqlite => one.to_lowercase() == other.to_lowercase(),
+    };
+    let schemas = match (&one.schema, &other.schema) {
+        (Some(one), Some(other)) => same(one, other),
+        _ => true,
+    };
+    schemas && same(&one.name, &other.name)
+}

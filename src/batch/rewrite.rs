@@ -1,0 +1,192 @@
+//! The rewritten statement, and the queries that the batch loop needs around it.
+
+use sqlparser::ast::{BinaryOperator, Expr, Statement as Parsed};
+
+use super::key::{KeyColumn, choose};
+use super::proof::{prove, prove_keys};
+use super::range::Binder;
+use super::refusal::Refusal;
+use super::shape::{Shape, Verb};
+use super::source::{Source, statement, unreadable};
+use crate::db::{Dialect, Engine, Statement, Table, TableName};
+
+/// A statement that is proved to be safe in batches, and all SQL that the batch loop needs.
+///
+/// A cursor is the key of a row, as text, a value for each column. Ranges are half open:
+/// after `after`, through `through`.
+///
+/// # Panics
+/// The queries panic when a cursor's length isn't that of the key: check what you load.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    dialect: Dialect,
+    verb: Verb,
+    table: TableName,
+    key: Vec<KeyColumn>,
+    /// The key's columns in our own queries.
+    own: Vec<String>,
+    /// The same, as text.
+    out: Vec<String>,
+    /// The key's columns in the user's statement.
+    theirs: Vec<String>,
+    /// The user's statement, up to where the range goes.
+    head: String,
+}
+
+/// Proves that the statement may run in batches, and rewrites it.
+///
+/// `read` has the facts of `shape.relations().read`, in that order.
+///
+/// # Errors
+/// When it can't be proved. Facts are facts of now: a step that is still to come may change them.
+pub fn rewrite(
+    shape: &Shape,
+    directive_key: Option<&[String]>,
+    target: &Table,
+    read: &[Table],
+    dialect: Dialect,
+) -> Result<Batch, Refusal> {
+    prove(shape, target, read, dialect.engine)?;
+    let key = choose(shape, directive_key, target, dialect)?;
+    prove_keys(shape, &key, target, dialect)?;
+    let head = splice(shape, dialect.engine)?;
+
+    // Qualified, as PostgreSQL would take a bare name in ORDER BY for the select list's text.
+    let column = |table: &str| {
+        let table = dialect.quote(table);
+        let names = key.iter().map(|column| dialect.quote(&column.name));
+        names.map(|name| format!("{table}.{name}")).collect::<Vec<_>>()
+    };
+    let own = column("k");
+    let out = key.iter().zip(&own).map(|(key, column)| as_text(key, column, dialect)).collect();
+    Ok(Batch {
+        dialect,
+        verb: shape.verb,
+        table: target.name.clone(),
+        own,
+        out,
+        theirs: column(shape.known_as()),
+        head,
+        key,
+    })
+}
+
+/// A key column as text. A column of SQLite may hold values of other types than its own, which
+/// would not come back from text as they were: these become NULL, and the loop then stops.
+fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
+    let Some(text) = dialect.key_out(column, &key.type_name) else {
+        return column.to_owned();
+    };
+    if dialect.engine != Engine::Sqlite || text == column {
+        return text;
+    }
+    match dialect.key_in(&text, &key.type_name) {
+        Some(back) => format!("CASE WHEN {back} = {column} THEN {text} END"),
+        None => text,
+    }
+}
+
+/// The user's text up to where the range goes: `… WHERE (condition) AND `.
+fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
+    let head = match shape.where_end {
+        // The line ends keep a comment at the end from swallowing the bracket.
+        Some(at) => format!(
+            "{} (\n{}\n) AND ",
+            &shape.sql[..at],
+            shape.sql[at..shape.end].trim_start_matches([' ', '\t', '\r', '\n'])
+        ),
+        None => format!("{}\nWHERE ", &shape.sql[..shape.end]),
+    };
+    // Read again, it must be the same statement with one condition more.
+    let spliced = format!("{head}1 = 1");
+    let source = Source::read(&spliced, engine)?;
+    let (before, condition) = apart(shape.statement.clone());
+    let (after, wider) = apart(statement(&source, engine)?);
+    let same = match (condition, wider) {
+        (None, Some(_)) => true,
+        (Some(condition), Some(Expr::BinaryOp { left, op: BinaryOperator::And, .. })) => {
+            *left == Expr::Nested(Box::new(condition))
+        }
+        _ => false,
+    };
+    if same && before == after { Ok(head) } else { Err(unreadable("its WHERE got lost")) }
+}
+
+/// A statement without its condition, and the condition.
+fn apart(mut statement: Parsed) -> (Parsed, Option<Expr>) {
+    let condition = match &mut statement {
+        Parsed::Update(update) => update.selection.take(),
+        Parsed::Delete(delete) => delete.selection.take(),
+        _ => None,
+    };
+    (statement, condition)
+}
+
+impl Batch {
+    /// UPDATE or DELETE.
+    pub fn verb(&self) -> Verb {
+        self.verb
+    }
+
+    /// The table, as the catalog resolved it.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The key's columns, in their order. A checkpoint fits only the same key.
+    pub fn key(&self) -> &[KeyColumn] {
+        &self.key
+    }
+
+    /// The highest key there is: the ceiling. No row when the table is empty.
+    pub fn last(&self) -> Statement {
+        let order: Vec<_> = self.own.iter().map(|column| format!("{column} DESC")).collect();
+        let sql = format!("{} ORDER BY {} LIMIT 1", self.select(), order.join(", "));
+        Statement::new(sql, Vec::new())
+    }
+
+    /// The `rows`-th key of the range. No row when the range has fewer: then `through` is the
+    /// boundary.
+    ///
+    /// It counts keys, not matches of the statement's condition: looking for the n-th match may
+    /// read the whole table.
+    pub fn boundary(&self, after: Option<&[String]>, through: &[String], rows: u64) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.own, after, through);
+        // A literal, so that no generic plan has to guess how far the index scan goes.
+        let offset = rows.saturating_sub(1);
+        let sql = format!(
+            "{} WHERE {range} ORDER BY {} LIMIT 1 OFFSET {offset}",
+            self.select(),
+            self.own.join(", ")
+        );
+        Statement::new(sql, binder.params)
+    }
+
+    /// How many keys the range has.
+    pub fn count(&self, after: Option<&[String]>, through: &[String]) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.own, after, through);
+        Statement::new(format!("SELECT count(*) FROM {} WHERE {range}", self.from()), binder.params)
+    }
+
+    /// The user's statement, for the rows of the range.
+    pub fn apply(&self, after: Option<&[String]>, through: &[String]) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.theirs, after, through);
+        Statement::new(format!("{}{range}", self.head), binder.params)
+    }
+
+    fn select(&self) -> String {
+        format!("SELECT {} FROM {}", self.out.join(", "), self.from())
+    }
+
+    fn from(&self) -> String {
+        let name = self.dialect.quote(&self.table.name);
+        let alias = self.dialect.quote("k");
+        match &self.table.schema {
+            Some(schema) => format!("{}.{name} AS {alias}", self.dialect.quote(schema)),
+            None => format!("{name} AS {alias}"),
+        }
+    }
+}

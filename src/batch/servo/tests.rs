@@ -1,0 +1,172 @@
+//! The servo against simulated tables.
+
+use std::time::Duration;
+
+use super::Servo;
+
+/// What became of a run.
+struct Run {
+    rows: Vec<u64>,
+    /// Milliseconds.
+    took: Vec<f64>,
+}
+
+impl Run {
+    /// The share of the batches from `from` on that took longer than `limit` milliseconds.
+    fn over(&self, from: usize, limit: f64) -> f64 {
+        let late = &self.took[from..];
+        late.iter().filter(|&&took| took > limit).count() as f64 / late.len() as f64
+    }
+
+    fn mean_took(&self, from: usize) -> f64 {
+        self.took[from..].iter().sum::<f64>() / (self.took.len() - from) as f64
+    }
+
+    /// How often the size changed.
+    fn changes(&self, from: usize) -> usize {
+        self.rows[from..].windows(2).filter(|pair| pair[0] != pair[1]).count()
+    }
+
+    fn extremes(&self, from: usize) -> (u64, u64) {
+        let sizes = &self.rows[from..];
+        (*sizes.iter().min().unwrap(), *sizes.iter().max().unwrap())
+    }
+}
+
+/// Runs so many batches; `cost` tells the milliseconds of the n-th, of so many rows.
+fn run(servo: &mut Servo, batches: usize, mut cost: impl FnMut(usize, u64) -> f64) -> Run {
+    let mut run = Run { rows: Vec::new(), took: Vec::new() };
+    for batch in 0..batches {
+        let rows = servo.rows();
+        let took = cost(batch, rows);
+        run.rows.push(rows);
+        run.took.push(took);
+        servo.worked(rows, Duration::from_secs_f64(took / 1_000.0));
+    }
+    run
+}
+
+#[test]
+fn constant_cost_converges_and_then_stands_still() {
+    for microseconds in [2.0, 10.0, 100.0, 1_000.0, 20_000.0] {
+        let run = run(&mut Servo::default(), 60, |_, rows| rows as f64 * microseconds / 1_000.0);
+        // From 2 000 rows to 90 000 it takes ten steps of one half more.
+        let settled = 12;
+        assert_eq!(run.changes(settled), 0, "{microseconds} µs: {:?}", run.rows);
+        assert_eq!(run.over(settled, 200.0), 0.0, "{microseconds} µs: {:?}", run.took);
+        assert!(run.mean_took(settled) > 140.0, "{microseconds} µs: {:?}", run.took);
+    }
+}
+
+#[test]
+fn a_large_table_of_tiny_rows_ends_at_the_clamp() {
+    let run = run(&mut Servo::default(), 40, |_, rows| 1.0 + rows as f64 * 0.000_1);
+    assert_eq!(*run.rows.last().unwrap(), 200_000);
+    assert!(run.rows.windows(2).all(|pair| pair[1] as f64 <= pair[0] as f64 * 1.55));
+}
+
+#[test]
+fn a_fixed_overhead_makes_the_batches_larger_not_smaller() {
+    // 60 ms for each batch, whatever its size: 120 ms are left for rows of 20 µs.
+    let run = run(&mut Servo::default(), 60, |_, rows| 60.0 + rows as f64 * 0.02);
+    let (least, most) = run.extremes(25);
+    assert!(least >= 4_500 && most <= 7_000, "{:?}", run.rows);
+    assert_eq!(run.over(0, 200.0), 0.0, "{:?}", run.took);
+}
+
+#[test]
+fn an_overhead_above_the_target_doesnt_make_it_crawl() {
+    // Nothing can meet the target, a commit alone takes longer: small batches would help nobody.
+    for overhead in [250.0, 900.0, 5_000.0] {
+        let run = run(&mut Servo::default(), 200, |_, rows| overhead + rows as f64 * 0.02);
+        let mean = run.rows.iter().sum::<u64>() / 200;
+        assert!(mean >= 1_500, "{overhead} ms: {:?}", run.rows);
+    }
+    // When that is over, it is over.
+    let run = run(&mut Servo::default(), 200, |batch, rows| {
+        rows as f64 * 0.02 + if batch < 100 { 900.0 } else { 0.0 }
+    });
+    assert_eq!(run.over(100, 200.0), 0.0);
+    assert!(run.mean_took(150) > 140.0, "{:?}", run.rows);
+}
+
+#[test]
+fn noise_neither_makes_it_oscillate_nor_miss_the_target() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let run = run(&mut Servo::default(), 500, |_, rows| {
+            rows as f64 * 0.01 * (0.7 + 0.6 * random.f64())
+        });
+        let (least, most) = run.extremes(30);
+        assert!(most <= least * 2, "seed {seed}: {least}..{most}");
+        assert!(run.changes(30) < 200, "seed {seed}: {} changes", run.changes(30));
+        assert!(run.over(30, 200.0) <= 0.01, "seed {seed}: {}", run.over(30, 200.0));
+        assert!(run.mean_took(30) > 100.0, "seed {seed}: {}", run.mean_took(30));
+    }
+}
+
+#[test]
+fn skewed_rows_make_it_careful() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        // One row in a thousand costs as much as a thousand others; they come in clumps.
+        let run = run(&mut Servo::default(), 500, |_, rows| {
+            let wide = (0..rows / 100).filter(|_| random.f64() < 0.1).count() as f64;
+            rows as f64 * 0.01 + wide * 10.0
+        });
+        assert!(run.over(30, 200.0) <= 0.04, "seed {seed}: {}", run.over(30, 200.0));
+        assert!(run.mean_took(30) > 60.0, "seed {seed}: {}", run.mean_took(30));
+    }
+}
+
+#[test]
+fn a_stall_is_forgotten_soon() {
+    let mut servo = Servo::default();
+    let run = run(&mut servo, 80, |batch, rows| {
+        rows as f64 * 0.01 + if batch == 40 { 3_000.0 } else { 0.0 }
+    });
+    let before = run.rows[40];
+    assert!(run.rows[41] <= before / 5, "{:?}", run.rows);
+    let back = run.rows[41..].iter().position(|&rows| rows * 10 >= before * 9).unwrap();
+    assert!(back <= 8, "back after {back}: {:?}", run.rows);
+    assert_eq!(run.over(41, 200.0), 0.0);
+}
+
+#[test]
+fn rows_that_become_dear_are_answered_at_once() {
+    for factor in [2.0, 4.0, 20.0, 500.0] {
+        let run = run(&mut Servo::default(), 120, |batch, rows| {
+            rows as f64 * 0.01 * if batch < 40 { 1.0 } else { factor }
+        });
+        let missed = run.took[40..].iter().filter(|&&took| took > 200.0).count();
+        assert!(missed <= 8, "×{factor}: {missed}: {:?}", &run.took[40..]);
+        assert!(run.mean_took(90) > 100.0, "×{factor}: {:?}", &run.took[90..]);
+    }
+}
+
+#[test]
+fn failures_halve_and_pause_the_growth() {
+    let mut servo = Servo::default();
+    run(&mut servo, 30, |_, rows| rows as f64 * 0.01);
+    let before = servo.rows();
+    servo.failed();
+    assert_eq!(servo.rows(), before / 2);
+    run(&mut servo, 3, |_, rows| rows as f64 * 0.01);
+    assert_eq!(servo.rows(), before / 2);
+    run(&mut servo, 4, |_, rows| rows as f64 * 0.01);
+    assert!(servo.rows() > before / 2);
+    (0..100).for_each(|_| servo.failed());
+    assert_eq!(servo.rows(), 1);
+}
+
+#[test]
+fn odd_input_does_no_harm() {
+    let mut servo = Servo::new(0, Duration::ZERO);
+    assert_eq!(servo.rows(), 1);
+    servo.worked(0, Duration::from_secs(1));
+    servo.worked(1, Duration::ZERO);
+    servo.worked(u64::MAX, Duration::from_nanos(1));
+    servo.worked(1, Duration::from_secs(1_000_000));
+    assert!((1..=200_000).contains(&servo.rows()));
+    assert_eq!(Servo::new(u64::MAX, Servo::TARGET).rows(), 200_000);
+}

@@ -1,0 +1,150 @@
+//! The command line. One file a command, its options beside its code; wiring, no logic.
+
+mod completions;
+mod connection;
+mod new;
+mod plan;
+mod probe;
+mod resolve;
+mod signals;
+mod status;
+mod up;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Exit};
+use crate::ledger::Identity;
+use crate::migration::Phase;
+use crate::plan::Selection;
+use crate::terminal::diagnostic::render;
+use crate::terminal::stderr_has_color;
+
+/// A database migration runner with deployment awareness.
+///
+/// Every option can be given by an environment variable too.
+#[derive(Debug, Parser)]
+#[command(name = "lockkeeper", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Up),
+    Plan(plan::PlanCommand),
+    Status(status::Status),
+    Wait(wait::Wait),
+    Probe(probe::Probe),
+    New(new::New),
+    Resolve(resolve::Resolve),
+    Completions(completions::Completions),
+}
+
+/// Which migrations a command is about.
+#[derive(Debug, Args)]
+struct Files {
+    /// The folder of migrations
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations")]
+    dir: PathBuf,
+    /// Only migrations up to this version, inclusive
+    #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION")]
+    to: Option<i64>,
+}
+
+/// Which phase of migrations a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PhaseChoice {
+    /// What comes before the rollout
+    Expand,
+    /// What comes after it
+    Contract,
+    /// Both
+    All,
+}
+
+impl PhaseChoice {
+    fn phase(self) -> Option<Phase> {
+        match self {
+            PhaseChoice::Expand => Some(Phase::Expand),
+            PhaseChoice::Contract => Some(Phase::Contract),
+            PhaseChoice::All => None,
+        }
+    }
+}
+
+impl Files {
+    fn selection(&self, phase: PhaseChoice) -> Selection {
+        Selection { to: self.to, phase: phase.phase() }
+    }
+}
+
+/// Parses the arguments, runs the command, and returns its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Io { what: "can't start threads".to_owned(), source });
+    let result = runtime.and_then(|runtime| {
+        let result = runtime.block_on(cli.command.run());
+        // Threads that still wait for a server's answer mustn't hold up the exit.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        result
+    });
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            eprint!("{}", render(&error.to_string(), &error.explain(), stderr_has_color()));
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<Exit, Error> {
+        match self {
+            Command::Up(command) => command.run().await,
+            Command::Plan(command) => command.run().await,
+            Command::Status(command) => command.run().await,
+            Command::Wait(command) => command.run().await,
+            Command::Probe(command) => command.run().await,
+            Command::New(command) => command.run(),
+            Command::Resolve(command) => command.run().await,
+            Command::Completions(command) => command.run(),
+        }
+    }
+}
+
+/// Who this process is, for the ledger.
+fn identity() -> Identity {
+    Identity {
+        run: format!("{:08x}", fastrand::u32(..)),
+        host: hostname::get()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_else(|_| "unknown".to_owned()),
+        pid: std::process::id(),
+    }
+}
+
+/// Prints a command's answer. A closed pipe (`| head`) is no error of ours.
+fn print(text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => {
+            other.map_err(|source| Error::Io { what: "can't write the answer".to_owned(), source })
+        }
+    }
+}
+
+/// Prints a command's answer as JSON.
+fn print_json(value: &serde_json::Value) -> Result<(), Error> {
+    print(&format!("{value:#}\n"))
+}

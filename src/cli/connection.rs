@@ -1,0 +1,143 @@
+//! The options that name the database, and the way to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::db::{ConnectOptions, Database, Engine, Parts, Password, TlsMode, connect};
+use crate::error::Error;
+use crate::progress::{Event, Reporter};
+
+/// How to reach the database.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub struct Connection {
+    /// The database: postgres://…, mysql://… or sqlite:FILE; DATABASE_URL serves too
+    #[arg(long, env = "LOCKKEEPER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// The environment variable that holds the secret of RDS or Copilot (JSON with host, port,
+    /// dbname, username, password, engine)
+    #[arg(long, env = "LOCKKEEPER_DATABASE_SECRET_ENV", value_name = "NAME")]
+    database_secret_env: Option<String>,
+    /// postgres, mysql (also for MariaDB) or sqlite; where no URL says it
+    #[arg(long, env = "LOCKKEEPER_DB_ENGINE", value_name = "ENGINE")]
+    db_engine: Option<EngineChoice>,
+    /// The server
+    #[arg(long, env = "LOCKKEEPER_DB_HOST", value_name = "HOST")]
+    db_host: Option<String>,
+    /// Its port
+    #[arg(long, env = "LOCKKEEPER_DB_PORT", value_name = "PORT")]
+    db_port: Option<u16>,
+    /// The user; the password comes from LOCKKEEPER_DB_PASSWORD or --db-password-file
+    #[arg(long, env = "LOCKKEEPER_DB_USER", value_name = "USER")]
+    db_user: Option<String>,
+    /// The database's name
+    #[arg(long, env = "LOCKKEEPER_DB_NAME", value_name = "NAME")]
+    db_name: Option<String>,
+    /// A file that holds the password
+    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", value_name = "FILE")]
+    db_password_file: Option<PathBuf>,
+    /// Whether to use TLS, in libpq's words
+    #[arg(long, env = "LOCKKEEPER_TLS_MODE", value_name = "MODE")]
+    tls_mode: Option<TlsMode>,
+    /// The certificates to trust instead of the system's (PEM)
+    #[arg(long, env = "LOCKKEEPER_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// How long to try while the database isn't reachable yet
+    #[arg(long, env = "LOCKKEEPER_CONNECT_TIMEOUT", value_name = "TIME", default_value = "30s",
+          value_parser = humantime::parse_duration)]
+    connect_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum EngineChoice {
+    Postgres,
+    #[value(alias = "mariadb")]
+    Mysql,
+    Sqlite,
+}
+
+/// The password isn't an option: what stands in argv, everybody on the machine can read.
+const PASSWORD: &str = "LOCKKEEPER_DB_PASSWORD";
+
+impl Connection {
+    /// What the options say, without connecting.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`] where they say nothing, and [`Error::Url`].
+    pub fn options(&self) -> Result<ConnectOptions, Error> {
+        let options = if let Some(url) = self.url() {
+            ConnectOptions::from_url(&url)?
+        } else if self.has_parts() || self.database_secret_env.is_some() {
+            ConnectOptions::from_parts(self.parts()?)?
+        } else {
+            return Err(Error::NoDatabase);
+        };
+        Ok(options.with_tls(self.tls_mode, self.tls_ca.clone()))
+    }
+
+    /// Connects, and reports while it has to wait.
+    ///
+    /// # Errors
+    /// As [`Connection::options`], and [`Error::Connect`].
+    pub async fn connect(&self, reporter: &Reporter) -> Result<Arc<dyn Database>, Error> {
+        let options = self.options()?;
+        let mut on_retry = |error: &crate::db::DbError, _| {
+            reporter.emit(Event::Unreachable { reason: error.to_string() });
+        };
+        let database = connect(&options, self.connect_timeout, &mut on_retry)
+            .await
+            .map_err(|source| Error::Connect { place: options.place(), source })?;
+        reporter.emit(Event::Connected { database: database.description().to_owned() });
+        Ok(database)
+    }
+
+    fn url(&self) -> Option<String> {
+        let given = self.database_url.clone();
+        if given.is_none() && (self.has_parts() || self.database_secret_env.is_some()) {
+            return None;
+        }
+        given.or_else(|| std::env::var("DATABASE_URL").ok()).filter(|url| !url.is_empty())
+    }
+
+    fn has_parts(&self) -> bool {
+        self.db_host.is_some() || self.db_name.is_some()
+    }
+
+    /// Parts given one by one go before the secret's.
+    fn parts(&self) -> Result<Parts, Error> {
+        let parts = Parts {
+            engine: self.db_engine.map(|engine| match engine {
+                EngineChoice::Postgres => Engine::Postgres,
+                EngineChoice::Mysql => Engine::MySql,
+                EngineChoice::Sqlite => Engine::Sqlite,
+            }),
+            host: self.db_host.clone(),
+            port: self.db_port,
+            user: self.db_user.clone(),
+            password: self.password()?,
+            database: self.db_name.clone(),
+        };
+        let Some(name) = &self.database_secret_env else { return Ok(parts) };
+        let secret = std::env::var(name).map_err(|_| Error::Usage {
+            message: format!("the environment variable {name} is not set"),
+            next: "let the task definition inject the secret under that name".to_owned(),
+        })?;
+        Ok(parts.or(Parts::from_secret(&secret)?))
+    }
+
+    fn password(&self) -> Result<Option<Password>, Error> {
+        let Some(file) = &self.db_password_file else {
+            return Ok(std::env::var(PASSWORD).ok().map(Password::new));
+        };
+        let text = std::fs::read_to_string(file).map_err(|source| Error::Io {
+            what: format!("can't read the password file {}", file.display()),
+            source,
+        })?;
+        // Editors and `echo` end a file with a newline; a password does not.
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(Some(Password::new(text.strip_suffix('\r').unwrap_or(text))))
+    }
+}

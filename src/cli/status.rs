@@ -1,0 +1,254 @@
+//! `status`: every migration with its state.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::db::{Database, Purpose};
+use crate::error::{Error, Exit};
+use crate::history::History;
+use crate::ledger::{Ledger, StepRecord};
+use crate::migration::{Catalog, Phase};
+use crate::progress::{Holder, Reporter};
+use crate::runner::{Leader, SurveyError, leader};
+use crate::terminal::format::{seconds, short};
+use crate::terminal::table::Table;
+
+use super::connection::Connection;
+use super::{Files, PhaseChoice, print, print_json};
+
+/// Show every migration with its state
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    files: Files,
+    /// Which migrations count for `ready` and --exit-code
+    #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
+    phase: PhaseChoice,
+    /// As JSON
+    #[arg(long, env = "LOCKKEEPER_JSON")]
+    json: bool,
+    /// Exit 0 only when nothing is pending, 1 otherwise
+    #[arg(long, env = "LOCKKEEPER_EXIT_CODE")]
+    exit_code: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Applied,
+    Pending,
+    Running,
+    Dirty,
+    Drift,
+    Missing,
+}
+
+/// One migration, as it is shown.
+#[derive(Debug, Serialize)]
+struct Entry {
+    version: i64,
+    name: String,
+    phase: Option<Phase>,
+    state: State,
+    applied_on: Option<String>,
+    took_seconds: Option<f64>,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// How far an open backfill is.
+#[derive(Debug, Clone, Serialize)]
+struct Checkpoint {
+    step: u32,
+    began_at: String,
+    rows_done: u64,
+    rows_total: Option<u64>,
+    /// All keys up to here are done; a composite key has several parts.
+    key: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    database: String,
+    ready: bool,
+    target: Option<i64>,
+    lock: Option<Holder>,
+    migrations: Vec<Entry>,
+}
+
+impl Status {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the database or the files can't be read.
+    pub async fn run(self) -> Result<Exit, Error> {
+        let dialect = self.connection.options()?.engine.dialect();
+        let catalog = Catalog::read(&self.files.dir, dialect)?;
+        let (reporter, _progress) = Reporter::new();
+        let database = self.connection.connect(&reporter).await?;
+        let report = self.report(database.as_ref(), &catalog).await?;
+        if self.json {
+            let value = serde_json::to_value(&report).unwrap_or_default();
+            print_json(&value)?;
+        } else {
+            print(&as_text(&report))?;
+        }
+        Ok(if self.exit_code && !report.ready { Exit::Failed } else { Exit::Done })
+    }
+
+    async fn report(&self, database: &dyn Database, catalog: &Catalog) -> Result<Report, Error> {
+        let mut session = database.session(Purpose::Watch).await?;
+        let history =
+            History::read(database, session.as_mut(), catalog).await.map_err(SurveyError::from)?;
+        let ledger = Ledger::of(database);
+        let steps = ledger.steps(session.as_mut()).await.map_err(SurveyError::from)?;
+        let open = steps.iter().any(|step| !step.done && history.find(step.version).is_none());
+        // Only an open step raises the question whether somebody is at it.
+        let leader = if open { leader(database, session.as_mut()).await? } else { Leader::Nobody };
+        let mut migrations = Vec::new();
+        for migration in &catalog.migrations {
+            let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
+            let mut entry = Entry {
+                version: migration.version,
+                name: migration.name.clone(),
+                phase: Some(migration.phase),
+                state: State::Pending,
+                applied_on: None,
+                took_seconds: took(&steps, migration.version),
+                checkpoint: None,
+            };
+            match history.find(migration.version) {
+                Some(applied) => {
+                    let fits = history.fits(migration, applied);
+                    entry.state = if fits { State::Applied } else { State::Drift };
+                    entry.applied_on = Some(applied.applied_on.clone());
+                }
+                None => {
+                    if let Some(claim) = claim {
+                        entry.state = open_state(claim, &leader);
+                        entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
+                    }
+                }
+            }
+            migrations.push(entry);
+        }
+        migrations.extend(missing(&history, catalog));
+        migrations.sort_by_key(|entry| entry.version);
+        let selection = self.files.selection(self.phase);
+        let selected = || catalog.migrations.iter().filter(|migration| selection.takes(migration));
+        let applied = |version| {
+            let entry = migrations.iter().find(|entry| entry.version == version);
+            entry.is_some_and(|entry| entry.state == State::Applied)
+        };
+        Ok(Report {
+            database: database.description().to_owned(),
+            ready: selected().all(|migration| applied(migration.version)),
+            target: selected().next_back().map(|migration| migration.version),
+            lock: leader.holder(),
+            migrations,
+        })
+    }
+}
+
+/// An open backfill whose run is gone waits for the next one; any other open step is dirty then.
+fn open_state(claim: &StepRecord, leader: &Leader) -> State {
+    match leader {
+        Leader::Running(_) => State::Running,
+        Leader::Nobody if claim.kind == "backfill" => State::Pending,
+        Leader::Nobody => State::Dirty,
+    }
+}
+
+fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
+    let of: Vec<_> = steps.iter().filter(|step| step.version == version).collect();
+    let millis: i64 = of.iter().map(|step| step.took_ms).sum();
+    (!of.is_empty()).then_some(millis as f64 / 1000.0)
+}
+
+async fn checkpoint(
+    ledger: &Ledger,
+    session: &mut dyn crate::db::Session,
+    claim: &StepRecord,
+) -> Result<Option<Checkpoint>, Error> {
+    let ranges =
+        ledger.ranges(session, claim.version, claim.step).await.map_err(SurveyError::from)?;
+    let total: Option<i64> = ranges.iter().map(|range| range.keys_total).sum();
+    Ok(ranges.first().map(|first| Checkpoint {
+        step: claim.step,
+        began_at: claim.began_at.clone(),
+        rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
+        rows_total: total.map(|total| total.max(0) as u64),
+        key: first.cursor.key().map(<[String]>::to_vec),
+    }))
+}
+
+/// What is applied but has no file.
+fn missing<'a>(history: &'a History, catalog: &'a Catalog) -> impl Iterator<Item = Entry> + 'a {
+    let without_file = |applied: &&crate::history::Applied| catalog.find(applied.version).is_none();
+    history.applied().iter().filter(without_file).map(|applied| Entry {
+        version: applied.version,
+        name: applied.name.clone(),
+        phase: None,
+        state: State::Missing,
+        applied_on: Some(applied.applied_on.clone()),
+        took_seconds: None,
+        checkpoint: None,
+    })
+}
+
+fn as_text(report: &Report) -> String {
+    let titles = ["version", "name", "phase", "state", "when", "took"];
+    let mut table = Table::new(titles).right(5);
+    for entry in &report.migrations {
+        let cells = [
+            entry.version.to_string(),
+            entry.name.clone(),
+            entry.phase.map(Phase::as_str).unwrap_or_default().to_owned(),
+            state(entry),
+            when(entry, report.lock.as_ref()),
+            entry.took_seconds.map(seconds).unwrap_or_default(),
+        ];
+        table.row(cells.each_ref().map(String::as_str));
+    }
+    table.render()
+}
+
+fn state(entry: &Entry) -> String {
+    let name = match entry.state {
+        State::Applied => "applied",
+        State::Pending => "pending",
+        State::Running => "running",
+        State::Dirty => "dirty",
+        State::Drift => "drift: the file has changed since",
+        State::Missing => "missing: applied, but without a file",
+    };
+    let Some(checkpoint) = &entry.checkpoint else { return name.to_owned() };
+    let done = checkpoint.rows_done;
+    let far = match checkpoint.rows_total {
+        Some(total) if total > 0 => {
+            format!("{:.0} %", (done as f64 / total.max(done) as f64 * 100.0).min(99.0))
+        }
+        _ => format!("{} rows", short(done as f64)),
+    };
+    let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
+    format!("{name}  {far}{}", key.unwrap_or_default())
+}
+
+fn when(entry: &Entry, holder: Option<&Holder>) -> String {
+    match (entry.state, holder, &entry.checkpoint) {
+        (State::Running, Some(holder), _) => {
+            format!("by {} on {} since {}", holder.run, holder.host, minutes(&holder.since))
+        }
+        (_, _, Some(checkpoint)) => format!("begun {}", minutes(&checkpoint.began_at)),
+        _ => entry.applied_on.as_deref().map(minutes).unwrap_or_default(),
+    }
+}
+
+/// `2026-11-20 09:14` of an RFC 3339 date, in whose time zone it stands.
+fn minutes(date: &str) -> String {
+    match date.get(..16) {
+        Some(start) => start.replace('T', " "),
+        None => date.to_owned(),
+    }
+}

@@ -1,0 +1,158 @@
+//! A session on PostgreSQL.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
+
+use super::error::Translator;
+use super::{open, raw, table};
+use crate::db::{
+    Canceller, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
+};
+
+pub struct PostgresSession {
+    connection: PgConnection,
+    translate: Translator,
+    canceller: Arc<PostgresCanceller>,
+}
+
+impl PostgresSession {
+    pub async fn start(
+        mut connection: PgConnection,
+        options: PgConnectOptions,
+        translate: Translator,
+    ) -> Result<Self, DbError> {
+        let rows = raw(&mut connection, "select pg_backend_pid()::text", &translate).await?;
+        let canceller = PostgresCanceller {
+            pid: rows[0][0].parse().unwrap_or_default(),
+            options,
+            translate: translate.clone(),
+        };
+        Ok(PostgresSession { connection, translate, canceller: canceller.into() })
+    }
+
+    async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    async fn run(&mut self, statement: &Statement) -> Result<u64, DbError> {
+        let done = match statement.shape {
+            Shape::Prepared => prepare(statement).execute(&mut self.connection).await,
+            Shape::Script => {
+                sqlx::raw_sql(AssertSqlSafe(statement.sql.clone()))
+                    .execute(&mut self.connection)
+                    .await
+            }
+        };
+        done.map(|done| done.rows_affected()).map_err(|error| self.translate.running(error))
+    }
+
+    async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
+        let mut counts = Vec::with_capacity(statements.len());
+        for (index, statement) in statements.iter().enumerate() {
+            let rows = self.run(statement).await.map_err(|error| error.at(index))?;
+            if statement.must_affect.is_some_and(|wanted| wanted != rows) {
+                let message = format!("another run moved it: {rows} rows instead of 1");
+                return Err(DbError::new(ErrorKind::Fenced, message).at(index));
+            }
+            counts.push(rows);
+        }
+        Ok(counts)
+    }
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        let rows = prepare(statement)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|error| self.translate.running(error))?;
+        rows.iter().map(|row| decode(row, &self.translate)).collect()
+    }
+
+    async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
+        self.control("begin").await.map_err(|error| self.translate.running(error))?;
+        match self.run_all(statements).await {
+            Ok(counts) => {
+                self.control("commit").await.map_err(|error| self.translate.committing(error))?;
+                Ok(counts)
+            }
+            Err(error) => {
+                // When this fails the connection is gone, and the server rolls back by itself.
+                self.control("rollback").await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
+        self.run(&Statement::script(sql)).await
+    }
+
+    async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
+        table::read(self, name).await
+    }
+
+    fn canceller(&self) -> Arc<dyn Canceller> {
+        self.canceller.clone()
+    }
+}
+
+fn prepare(statement: &Statement) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone()));
+    for value in &statement.params {
+        query = match value {
+            Value::Null => query.bind(None::<String>),
+            Value::Int(value) => query.bind(*value),
+            Value::Text(value) => query.bind(value.clone()),
+        };
+    }
+    query
+}
+
+fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
+    let value = |(index, column): (usize, &sqlx::postgres::PgColumn)| {
+        let value = match column.type_info().name() {
+            "BOOL" => {
+                row.try_get::<Option<bool>, _>(index).map(|value| value.map(i64::from).into())
+            }
+            "INT2" => row.try_get::<Option<i16>, _>(index).map(|value| value.map(i64::from).into()),
+            "INT4" => row.try_get::<Option<i32>, _>(index).map(|value| value.map(i64::from).into()),
+            "INT8" => row.try_get::<Option<i64>, _>(index).map(Value::from),
+            "TEXT" | "VARCHAR" | "NAME" | "CHAR" | "UNKNOWN" => {
+                row.try_get::<Option<String>, _>(index).map(Value::from)
+            }
+            other => {
+                return Err(DbError::new(
+                    ErrorKind::Type,
+                    format!("column {} is of type {other}: cast it to text", column.name()),
+                ));
+            }
+        };
+        value.map_err(|error| translate.running(error))
+    };
+    row.columns().iter().enumerate().map(value).collect::<Result<_, _>>().map(Row)
+}
+
+struct PostgresCanceller {
+    pid: i32,
+    options: PgConnectOptions,
+    translate: Translator,
+}
+
+#[async_trait]
+impl Canceller for PostgresCanceller {
+    async fn cancel(&self) -> Result<(), DbError> {
+        let mut connection = open(&self.options, "lockkeeper", &self.translate).await?;
+        sqlx::query("select pg_cancel_backend($1)")
+            .bind(self.pid)
+            .execute(&mut connection)
+            .await
+            .map_err(|error| self.translate.running(error))?;
+        Ok(())
+    }
+}

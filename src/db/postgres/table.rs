@@ -1,0 +1,136 @@
+//! What PostgreSQL's catalog says of a table.
+
+use super::session::PostgresSession;
+use crate::db::{
+    Column, DbError, Row, Session, Statement, Table, TableKind, TableName, Trigger, UniqueKey,
+};
+
+const RELATION: &str = "
+    select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
+           exists (select 1 from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN'),
+           exists (select 1 from pg_inherits i where i.inhparent = c.oid),
+           exists (select 1 from pg_constraint f
+                   where f.contype = 'f' and f.conrelid = c.oid and f.confrelid = c.oid),
+           case when c.reltuples >= 0 and c.relpages > 0
+                then (c.reltuples / c.relpages
+                      * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
+                when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = to_regclass($1)";
+
+const COLUMNS: &str = "
+    select attname::text, format_type(atttypid, atttypmod), not attnotnull
+    from pg_attribute where attrelid = $1::bigint::oid and attnum > 0 and not attisdropped
+    order by attnum";
+
+// Expressions and predicates make no key of the rows; an invalid index proves nothing.
+const UNIQUE: &str = "
+    select i.indexrelid::bigint, i.indisprimary, not i.indimmediate, a.attname::text
+    from pg_index i
+    cross join lateral unnest(i.indkey::int2[]) with ordinality k(attnum, at)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = $1::bigint::oid and i.indisunique and i.indisvalid
+      and i.indpred is null and i.indexprs is null and k.at <= i.indnkeyatts
+    order by i.indisprimary desc, i.indexrelid, k.at";
+
+// Bits of tgtype: 1 row, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
+// is checked at commit acts like a deferred trigger.
+const TRIGGERS: &str = "
+    select tgname::text, tgtype & 1 = 0, tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable
+    from pg_trigger where tgrelid = $1::bigint::oid and not tgisinternal and tgenabled <> 'D'
+    union all
+    select conname::text, false, true, true, true
+    from pg_constraint
+    where contype = 'f' and condeferred and $1::bigint::oid in (conrelid, confrelid)
+    order by 1";
+
+const CASCADES: &str = "
+    with recursive reached(oid) as (
+        select conrelid from pg_constraint
+        where contype = 'f' and confrelid = $1::bigint::oid
+          and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))
+        union
+        select f.conrelid from pg_constraint f join reached r on f.confrelid = r.oid
+        where f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
+    )
+    select n.nspname::text, c.relname::text
+    from reached r join pg_class c on c.oid = r.oid join pg_namespace n on n.oid = c.relnamespace
+    order by 1, 2";
+
+pub async fn read(
+    session: &mut PostgresSession,
+    name: &TableName,
+) -> Result<Option<Table>, DbError> {
+    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+    let spelled = match &name.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+        None => quoted(&name.name),
+    };
+    let found = session.query(&Statement::new(RELATION, vec![spelled.into()])).await?;
+    let Some(relation) = found.first() else { return Ok(None) };
+    let oid = relation.int(0)?;
+    let kind = match relation.text(3)? {
+        "r" => TableKind::Ordinary,
+        "p" => TableKind::Partitioned,
+        _ => TableKind::Other,
+    };
+    let ask = |sql: &str| Statement::new(sql, vec![oid.into()]);
+    let columns = session.query(&ask(COLUMNS)).await?;
+    let unique = session.query(&ask(UNIQUE)).await?;
+    let triggers = session.query(&ask(TRIGGERS)).await?;
+    let cascades = session.query(&ask(CASCADES)).await?;
+    Ok(Some(Table {
+        name: table_name(relation, 1)?,
+        kind,
+        columns: columns.iter().map(column).collect::<Result<_, _>>()?,
+        unique: unique_keys(&unique)?,
+        triggers: triggers.iter().map(trigger).collect::<Result<_, _>>()?,
+        has_rules: relation.int(4)? != 0,
+        has_children: kind == TableKind::Ordinary && relation.int(5)? != 0,
+        refers_to_itself: relation.int(6)? != 0,
+        cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
+        estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
+    }))
+}
+
+fn table_name(row: &Row, at: usize) -> Result<TableName, DbError> {
+    Ok(TableName { schema: Some(row.text(at)?.to_owned()), name: row.text(at + 1)?.to_owned() })
+}
+
+fn column(row: &Row) -> Result<Column, DbError> {
+    Ok(Column {
+        name: row.text(0)?.to_owned(),
+        type_name: row.text(1)?.to_owned(),
+        nullable: row.int(2)? != 0,
+    })
+}
+
+fn trigger(row: &Row) -> Result<Trigger, DbError> {
+    Ok(Trigger {
+        name: row.text(0)?.to_owned(),
+        per_statement: row.int(1)? != 0,
+        on_update: row.int(2)? != 0,
+        on_delete: row.int(3)? != 0,
+        deferrable: row.int(4)? != 0,
+    })
+}
+
+/// Rows come a column each, those of one index together.
+fn unique_keys(rows: &[Row]) -> Result<Vec<UniqueKey>, DbError> {
+    let mut keys: Vec<(i64, UniqueKey)> = Vec::new();
+    for row in rows {
+        let index = row.int(0)?;
+        if keys.last().is_none_or(|(last, _)| *last != index) {
+            let key = UniqueKey {
+                columns: Vec::new(),
+                primary: row.int(1)? != 0,
+                deferrable: row.int(2)? != 0,
+            };
+            keys.push((index, key));
+        }
+        if let Some((_, key)) = keys.last_mut() {
+            key.columns.push(row.text(3)?.to_owned());
+        }
+    }
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
+}

@@ -1,0 +1,140 @@
+//! SQLite behind the seam.
+
+mod error;
+mod locker;
+mod session;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use self::locker::FileLocker;
+use self::session::SqliteSession;
+use super::{
+    ConnectOptions, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Session, Statement,
+};
+
+/// A database in an SQLite file.
+pub(super) struct Sqlite {
+    options: SqliteConnectOptions,
+    path: PathBuf,
+    lock_file: PathBuf,
+    description: String,
+}
+
+impl Sqlite {
+    /// Looks at the file where there is one, and makes none: `plan` and `status` write nothing.
+    pub(super) async fn connect(options: &ConnectOptions) -> Result<Self, DbError> {
+        // `ConnectOptions` refuses an SQLite database without a path.
+        let path = options.path.clone().unwrap_or_default();
+        let lock_file = lock_file(&path)?;
+        let mut database =
+            Sqlite { options: options.to_sqlite(), lock_file, description: String::new(), path };
+        let mut session = database.open(&Purpose::Watch).await?;
+        // Reading the schema finds out whether the file is a database at all.
+        session.query(&Statement::new("select count(*) from sqlite_master", vec![])).await?;
+        let rows = session.query(&Statement::new("select sqlite_version()", vec![])).await?;
+        let version = rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
+        database.description = format!("SQLite {version} · {}", options.place());
+        Ok(database)
+    }
+
+    async fn open(&self, purpose: &Purpose) -> Result<SqliteSession, DbError> {
+        let options = match purpose {
+            Purpose::Work { .. } => self.options.clone(),
+            // A file that isn't there yet is an empty database to one who only reads.
+            Purpose::Watch if !self.path.exists() => SqliteConnectOptions::new().in_memory(true),
+            Purpose::Watch => self.options.clone().create_if_missing(false),
+        };
+        match options.disable_statement_logging().connect().await {
+            Ok(connection) => SqliteSession::new(connection).await,
+            Err(error) => Err(self.cannot_open(DbError::from_sqlite(error))),
+        }
+    }
+
+    /// SQLite says "unable to open" of everything; the operating system knows more.
+    fn cannot_open(&self, mut error: DbError) -> DbError {
+        if error.kind == ErrorKind::NoDatabase {
+            let reason = std::fs::File::open(&self.path).err();
+            if let Some(reason) = &reason {
+                error.message = format!("{}: {reason}", self.path.display());
+            }
+            if reason.is_some_and(|reason| reason.kind() == std::io::ErrorKind::PermissionDenied) {
+                error.kind = ErrorKind::Permission;
+            }
+        }
+        error
+    }
+}
+
+/// Where the run lock lies: beside the database's own file, whichever way leads there.
+fn lock_file(path: &Path) -> Result<PathBuf, DbError> {
+    let refuse = |message: String, hint: String| {
+        let mut error = DbError::new(ErrorKind::NoDatabase, message);
+        error.hint = Some(hint);
+        error
+    };
+    let real = if path.exists() {
+        path.canonicalize()
+    } else {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        if !folder.is_dir() {
+            let shown = folder.display();
+            return Err(refuse(
+                format!("there is no folder {shown} for the database {}", path.display()),
+                format!("make it first: mkdir -p {shown}"),
+            ));
+        }
+        folder.canonicalize().map(|folder| folder.join(path.file_name().unwrap_or_default()))
+    };
+    let real = real.map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            _ => ErrorKind::NoDatabase,
+        };
+        DbError::new(kind, format!("{}: {error}", path.display()))
+    })?;
+    if real.is_dir() {
+        return Err(refuse(
+            format!("{} is a folder, not an SQLite file", path.display()),
+            "name the file: sqlite:FOLDER/demo.db".to_owned(),
+        ));
+    }
+    let mut name = real.into_os_string();
+    name.push(".lock");
+    Ok(PathBuf::from(name))
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::SQLITE
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+
+    fn schema(&self) -> &str {
+        "main"
+    }
+
+    async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
+        Ok(Box::new(self.open(&purpose).await?))
+    }
+
+    async fn locker(&self) -> Result<Box<dyn Locker>, DbError> {
+        Ok(Box::new(FileLocker::new(self.lock_file.clone())))
+    }
+
+    /// There are none: a session lives in its process and dies with it.
+    async fn end_orphans(&self, _run: &str) -> Result<u64, DbError> {
+        Ok(0)
+    }
+}

@@ -1,0 +1,362 @@
+//! What SQLite's catalog says of a table.
+
+use std::collections::BTreeSet;
+
+use super::session::SqliteSession;
+use crate::db::{
+    Column, DbError, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey, Value,
+};
+
+/// Tables up to this span of row ids are counted, not estimated.
+const COUNTED: u64 = 100_000;
+
+pub(super) async fn read(
+    session: &mut SqliteSession,
+    name: &TableName,
+) -> Result<Option<Table>, DbError> {
+    let found = rows(
+        session,
+        "select schema, name, type, wr, strict from pragma_table_list \
+         where name = ?1 collate nocase and schema = coalesce(?2, schema) collate nocase \
+         order by schema = 'temp' desc, schema = 'main' desc limit 1",
+        vec![name.name.as_str().into(), name.schema.as_deref().into()],
+    )
+    .await?;
+    let Some(found) = found.first() else { return Ok(None) };
+    let catalog = Catalog {
+        schema: found.text(0)?.to_owned(),
+        name: found.text(1)?.to_owned(),
+        without_rowid: found.int(3)? != 0,
+        strict: found.int(4)? != 0,
+    };
+    let is_table = found.text(2)? == "table";
+    let mut table = Table {
+        name: TableName {
+            schema: name.schema.is_some().then(|| catalog.schema.clone()),
+            name: catalog.name.clone(),
+        },
+        kind: if is_table { TableKind::Ordinary } else { TableKind::Other },
+        columns: Vec::new(),
+        unique: Vec::new(),
+        triggers: catalog.triggers(session).await?,
+        has_rules: false,
+        has_children: false,
+        refers_to_itself: false,
+        cascades_to: Vec::new(),
+        estimated_rows: None,
+    };
+    let primary = catalog.columns(session, &mut table).await?;
+    if is_table {
+        catalog.unique(session, &mut table, primary).await?;
+        catalog.foreign_keys(session, &mut table).await?;
+        table.estimated_rows = catalog.estimate(session).await?;
+    }
+    Ok(Some(table))
+}
+
+async fn rows(
+    session: &mut SqliteSession,
+    sql: impl Into<String>,
+    params: Vec<Value>,
+) -> Result<Vec<Row>, DbError> {
+    session.fetch(&Statement::new(sql, params)).await
+}
+
+fn quote(name: &str) -> String {
+    crate::db::Dialect::SQLITE.quote(name)
+}
+
+struct Catalog {
+    schema: String,
+    name: String,
+    without_rowid: bool,
+    strict: bool,
+}
+
+impl Catalog {
+    /// Parameters `?1` and `?2` of most queries.
+    fn itself(&self) -> Vec<Value> {
+        vec![self.name.as_str().into(), self.schema.as_str().into()]
+    }
+
+    fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+
+    /// Fills in the columns and returns the primary key's.
+    async fn columns(
+        &self,
+        session: &mut SqliteSession,
+        table: &mut Table,
+    ) -> Result<Vec<String>, DbError> {
+        let found = rows(
+            session,
+            "select name, type, \"notnull\", pk from pragma_table_xinfo(?1, ?2) \
+             where hidden <> 1 order by cid",
+            self.itself(),
+        )
+        .await?;
+        let mut primary = Vec::new();
+        for row in &found {
+            let key = row.int(3)?;
+            if key > 0 {
+                primary.push((key, row.text(0)?.to_owned()));
+            }
+            table.columns.push(Column {
+                name: row.text(0)?.to_owned(),
+                type_name: row.text(1)?.to_owned(),
+                nullable: row.int(2)? == 0,
+            });
+        }
+        primary.sort();
+        Ok(primary.into_iter().map(|(_, name)| name).collect())
+    }
+
+    async fn unique(
+        &self,
+        session: &mut SqliteSession,
+        table: &mut Table,
+        primary: Vec<String>,
+    ) -> Result<(), DbError> {
+        let indexes = rows(
+            session,
+            "select name, origin from pragma_index_list(?1, ?2) \
+             where \"unique\" = 1 and partial = 0 order by origin = 'pk' desc, seq desc",
+            self.itself(),
+        )
+        .await?;
+        let has_index = indexes.iter().any(|index| index.text(1).is_ok_and(|o| o == "pk"));
+        // A primary key without an index of its own is the row's number itself, never NULL. Any
+        // other may hold NULLs in SQLite, but in a STRICT table or one WITHOUT ROWID.
+        let is_rowid = !primary.is_empty() && !has_index && !self.without_rowid;
+        if is_rowid || self.without_rowid || self.strict {
+            for column in &mut table.columns {
+                column.nullable &= !primary.contains(&column.name);
+            }
+        }
+        if is_rowid {
+            table.unique.push(UniqueKey { columns: primary, primary: true, deferrable: false });
+        }
+        for index in &indexes {
+            let columns = rows(
+                session,
+                "select name, coll from pragma_index_xinfo(?1, ?2) where key = 1 order by seqno",
+                vec![index.text(0)?.into(), self.schema.as_str().into()],
+            )
+            .await?;
+            let mut names = Vec::new();
+            let mut fits = true;
+            for column in &columns {
+                let name = column.optional_text(0)?;
+                fits &= match name {
+                    None => false,
+                    Some(name) => {
+                        self.is_unique_as_compared(session, name, column.text(1)?).await?
+                    }
+                };
+                names.extend(name.map(str::to_owned));
+            }
+            if fits {
+                let primary = index.text(1)? == "pk";
+                table.unique.push(UniqueKey { columns: names, primary, deferrable: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether values that differ to an index of collation `index` differ to `>` and `=` as well:
+    /// these use the column's own collation, which no pragma tells, so that it is tried out.
+    async fn is_unique_as_compared(
+        &self,
+        session: &mut SqliteSession,
+        column: &str,
+        index: &str,
+    ) -> Result<bool, DbError> {
+        let probe = format!(
+            "select sum(x = 'a'), sum(x = 'A ') from \
+             (select {} as x from {} where 0 union all select 'A')",
+            quote(column),
+            self.quoted()
+        );
+        let probe = rows(session, probe, vec![]).await?;
+        let equal = |at| probe.first().and_then(|row| row.int(at).ok()) == Some(1);
+        Ok(match (equal(0), equal(1)) {
+            (false, false) => true,
+            (true, false) => index.eq_ignore_ascii_case("nocase"),
+            (false, true) => index.eq_ignore_ascii_case("rtrim"),
+            (true, true) => false,
+        })
+    }
+
+    async fn triggers(&self, session: &mut SqliteSession) -> Result<Vec<Trigger>, DbError> {
+        let found = rows(
+            session,
+            format!(
+                "select name, sql from {}.sqlite_master \
+                 where type = 'trigger' and tbl_name = ?1 collate nocase order by name",
+                quote(&self.schema)
+            ),
+            vec![self.name.as_str().into()],
+        )
+        .await?;
+        let trigger = |row: &Row| {
+            let event = event(row.text(1)?);
+            Ok(Trigger {
+                name: row.text(0)?.to_owned(),
+                per_statement: false,
+                // What can't be read may be anything.
+                on_update: event.is_none_or(|event| event == "UPDATE"),
+                on_delete: event.is_none_or(|event| event == "DELETE"),
+                deferrable: false,
+            })
+        };
+        found.iter().map(trigger).collect()
+    }
+
+    async fn foreign_keys(
+        &self,
+        session: &mut SqliteSession,
+        table: &mut Table,
+    ) -> Result<(), DbError> {
+        let found = rows(
+            session,
+            format!(
+                "select lower(t.name), t.name, lower(f.\"table\"), \
+                 f.on_update in ('CASCADE', 'SET NULL', 'SET DEFAULT') \
+                 or f.on_delete in ('CASCADE', 'SET NULL', 'SET DEFAULT') \
+                 from {}.sqlite_master t, pragma_foreign_key_list(t.name, ?1) f \
+                 where t.type = 'table' group by 1, 2, 3, 4",
+                quote(&self.schema)
+            ),
+            vec![self.schema.as_str().into()],
+        )
+        .await?;
+        let mut edges = Vec::new();
+        for row in &found {
+            edges.push((row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)? != 0));
+        }
+        let start = self.name.to_lowercase();
+        table.refers_to_itself = edges.iter().any(|edge| edge.0 == start && edge.2 == start);
+        let mut reached = BTreeSet::new();
+        let mut waiting = vec![start.as_str()];
+        while let Some(parent) = waiting.pop() {
+            for (child, name, _, _) in edges.iter().filter(|edge| edge.2 == parent && edge.3) {
+                if reached.insert(*name) {
+                    waiting.push(child);
+                }
+            }
+        }
+        let named = |name: &str| TableName { schema: table.name.schema.clone(), name: name.into() };
+        table.cascades_to = reached.into_iter().map(named).collect();
+        Ok(())
+    }
+
+    /// Counts what is small; of the rest, ANALYZE's count, or the span of the row numbers.
+    async fn estimate(&self, session: &mut SqliteSession) -> Result<Option<u64>, DbError> {
+        let quoted = self.quoted();
+        let mut span = None;
+        if !self.without_rowid {
+            let sql = format!("select max(rowid) - min(rowid) + 1 from {quoted}");
+            // A column may be called `rowid` and hold anything.
+            let found = rows(session, sql, vec![]).await.unwrap_or_default();
+            let number = found.first().and_then(|row| row.optional_int(0).ok());
+            span = number.map(|span| u64::try_from(span.unwrap_or(0)).unwrap_or(u64::MAX));
+        }
+        if span.is_none_or(|span| span > COUNTED) {
+            let sql = format!(
+                "select max(cast(stat as integer)) from {}.sqlite_stat1 where tbl = ?1",
+                quote(&self.schema)
+            );
+            // The table is there only after an ANALYZE.
+            let found = rows(session, sql, vec![self.name.as_str().into()]).await;
+            let analysed = found.ok().and_then(|rows| rows.first()?.optional_int(0).ok()?);
+            let analysed = analysed.and_then(|rows| u64::try_from(rows).ok());
+            if analysed.or(span).is_some() {
+                return Ok(analysed.or(span));
+            }
+        }
+        let counted = rows(session, format!("select count(*) from {quoted}"), vec![]).await?;
+        let counted = counted.first().map(|row| row.int(0)).transpose()?;
+        Ok(counted.and_then(|rows| u64::try_from(rows).ok()))
+    }
+}
+
+/// The event of `CREATE [TEMP] TRIGGER [IF NOT EXISTS] [schema.]name [BEFORE|AFTER|INSTEAD OF] …`.
+fn event(sql: &str) -> Option<&'static str> {
+    let mut words = words(sql).skip_while(|word| !word.eq_ignore_ascii_case("TRIGGER")).skip(1);
+    let mut word = words.next()?;
+    if word.eq_ignore_ascii_case("IF") {
+        word = words.nth(2)?;
+    }
+    // The name; it may be `update`, and so may its schema.
+    let mut next = words.next()?;
+    while next == "." {
+        word = words.next()?;
+        next = words.next()?;
+    }
+    let _name = word;
+    std::iter::once(next).chain(words).find_map(|word| {
+        ["UPDATE", "DELETE", "INSERT"].into_iter().find(|event| word.eq_ignore_ascii_case(event))
+    })
+}
+
+/// Words, quoted names with their quotes, and single characters; without comments.
+fn words(sql: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sql;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_start();
+            let first = rest.chars().next()?;
+            let length = match first {
+                '-' if rest.starts_with("--") => {
+                    rest = rest.split_once('\n').map_or("", |(_, after)| after);
+                    continue;
+                }
+                '/' if rest.starts_with("/*") => {
+                    rest = rest.split_once("*/").map_or("", |(_, after)| after);
+                    continue;
+                }
+                '"' | '`' | '\'' => quoted_length(rest, first),
+                '[' => rest.find(']').map_or(rest.len(), |at| at + 1),
+                c if c.is_alphanumeric() || c == '_' => rest
+                    .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+                    .unwrap_or(rest.len()),
+                c => c.len_utf8(),
+            };
+            let (word, after) = rest.split_at(length);
+            rest = after;
+            return Some(word);
+        }
+    })
+}
+
+/// Up to the closing quote; a doubled one stands for itself.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut at = 1;
+    while let Some(next) = text[at..].find(quote) {
+        at += next + 1;
+        if !text[at..].starts_with(quote) {
+            return at;
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::event;
+
+    #[test]
+    fn the_event_is_found_behind_any_name() {
+        for (sql, expected) in [
+            ("CREATE TRIGGER a AFTER UPDATE ON t BEGIN DELETE FROM u; END", "UPDATE"),
+            ("CREATE TRIGGER \"update\" delete on t begin select 1; end", "DELETE"),
+            ("create temp trigger if not exists main.\"a\"\"b\" -- update\n insert on t", "INSERT"),
+            ("CREATE TRIGGER update_it /* delete */ BEFORE UPDATE OF n ON t", "UPDATE"),
+            ("CREATE TRIGGER [x y] INSTEAD OF DELETE ON v", "DELETE"),
+        ] {
+            assert_eq!(event(sql), Some(expected), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a database's catalog says of a table: facts only, judged elsewhere.
+
+use std::fmt;
+
+/// A table's name, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TableName {
+    /// Schema (PostgreSQL), database (MySQL) or attached database (SQLite), where given.
+    pub schema: Option<String>,
+    /// The name, folded as the database folds it.
+    pub name: String,
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// What kind of relation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// An ordinary table.
+    Ordinary,
+    /// A partitioned table.
+    Partitioned,
+    /// A view, materialized view, foreign or virtual table: anything that isn't a plain table.
+    Other,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, in the catalog's own spelling, with modifiers.
+    pub type_name: String,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+}
+
+/// A trigger of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// Fires once a statement, not once a row.
+    pub per_statement: bool,
+    /// Fires on UPDATE.
+    pub on_update: bool,
+    /// Fires on DELETE.
+    pub on_delete: bool,
+    /// May fire at commit instead of at once.
+    pub deferrable: bool,
+}
+
+/// A unique key: the primary key, or a unique index over whole columns without a predicate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// Its columns, in the index's order.
+    pub columns: Vec<String>,
+    /// Whether it is the primary key.
+    pub primary: bool,
+    /// Whether its check may be put off to the commit.
+    pub deferrable: bool,
+}
+
+/// A table as the catalog knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its schema and name as the catalog resolved them.
+    pub name: TableName,
+    /// What kind of relation it is.
+    pub kind: TableKind,
+    /// Its columns, in their order.
+    pub columns: Vec<Column>,
+    /// Its unique keys, the primary key first.
+    pub unique: Vec<UniqueKey>,
+    /// Its triggers, without the database's own.
+    pub triggers: Vec<Trigger>,
+    /// Whether it has rewrite rules (PostgreSQL).
+    pub has_rules: bool,
+    /// Whether other tables inherit from it (PostgreSQL, partitions excepted).
+    pub has_children: bool,
+    /// Whether a foreign key of it points to itself.
+    pub refers_to_itself: bool,
+    /// Tables that a change here may change in turn, through ON DELETE or ON UPDATE actions, all
+    /// the way down.
+    pub cascades_to: Vec<TableName>,
+    /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
+    pub estimated_rows: Option<u64>,
+}
+
+impl Table {
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The primary key's columns.
+    pub fn primary_key(&self) -> Option<&[String]> {
+        self.unique.iter().find(|key| key.primary).map(|key| key.columns.as_slice())
+    }
+}

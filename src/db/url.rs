@@ -1,0 +1,419 @@
+//! How to reach a database: from a URL, from its parts, or from the JSON of a secret.
+
+mod convert;
+mod parse;
+mod secret;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what fails by failing")]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Engine;
+
+/// A password. It can be used, but neither printed nor serialized by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Wraps a password.
+    pub fn new(password: impl Into<String>) -> Self {
+        Password(password.into())
+    }
+
+    /// The password itself, for the connection alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl From<String> for Password {
+    fn from(password: String) -> Self {
+        Password(password)
+    }
+}
+
+impl From<&str> for Password {
+    fn from(password: &str) -> Self {
+        Password(password.to_owned())
+    }
+}
+
+/// How much TLS is asked for, in libpq's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsMode {
+    /// No TLS.
+    Disable,
+    /// TLS when the server offers it, without a look at its certificate.
+    Prefer,
+    /// TLS or nothing; the certificate is looked at only when a CA is given.
+    Require,
+    /// TLS, and the certificate must come from a trusted CA.
+    VerifyCa,
+    /// TLS, and the certificate must come from a trusted CA and be the host's own.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// libpq's word, or MySQL's.
+    fn from_word(word: &str) -> Option<TlsMode> {
+        Some(match word.to_ascii_lowercase().replace('_', "-").as_str() {
+            "disable" | "disabled" => TlsMode::Disable,
+            "allow" | "prefer" | "preferred" => TlsMode::Prefer,
+            "require" | "required" => TlsMode::Require,
+            "verify-ca" => TlsMode::VerifyCa,
+            "verify-full" | "verify-identity" => TlsMode::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+/// What is asked of TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The mode, where one was given.
+    pub mode: Option<TlsMode>,
+    /// A file with the trusted CAs, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// A file with the client's certificate.
+    pub cert: Option<PathBuf>,
+    /// A file with the client's key.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// The mode that holds. As in libpq, `require` with a CA checks the certificate. A CA without
+    /// a mode asks for the whole check: nobody names a CA in order to ignore it.
+    pub fn effective(&self) -> TlsMode {
+        match (self.mode, &self.ca) {
+            (None, None) => TlsMode::Prefer,
+            (None, Some(_)) => TlsMode::VerifyFull,
+            (Some(TlsMode::Require), Some(_)) => TlsMode::VerifyCa,
+            (Some(mode), _) => mode,
+        }
+    }
+}
+
+/// How an SQLite file is opened: `?mode=` in its URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileMode {
+    /// `rwc`: read and write, made where it doesn't exist.
+    #[default]
+    Create,
+    /// `rw`: read and write; it must exist.
+    Write,
+    /// `ro`: read only.
+    Read,
+}
+
+/// How to reach a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// The family of databases.
+    pub engine: Engine,
+    /// The host, without the brackets of an IPv6 address.
+    pub host: Option<String>,
+    /// The port, where it isn't the engine's own.
+    pub port: Option<u16>,
+    /// The user.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Password>,
+    /// The database's name. PostgreSQL's is the user's name by default.
+    pub database: Option<String>,
+    /// The folder (PostgreSQL) or the file (MySQL) of a Unix socket, used in place of the host.
+    pub socket: Option<PathBuf>,
+    /// SQLite's file.
+    pub path: Option<PathBuf>,
+    /// How SQLite's file is opened.
+    pub file_mode: FileMode,
+    /// TLS.
+    pub tls: Tls,
+    /// Settings of the session, from PostgreSQL's `options=-c name=value`.
+    pub settings: Vec<(String, String)>,
+    /// `connect_timeout` of the URL.
+    pub connect_timeout: Option<Duration>,
+}
+
+impl ConnectOptions {
+    fn new(engine: Engine) -> Self {
+        ConnectOptions {
+            engine,
+            host: None,
+            port: None,
+            user: None,
+            password: None,
+            database: None,
+            socket: None,
+            path: None,
+            file_mode: FileMode::default(),
+            tls: Tls::default(),
+            settings: Vec::new(),
+            connect_timeout: None,
+        }
+    }
+
+    /// From a database URL. Any character may stand in the password as it is: what belongs to it
+    /// ends at the `@` before the host. Percent escapes are decoded; a `%` that starts none stands
+    /// for itself.
+    ///
+    /// # Errors
+    /// [`UrlError`], which never contains the URL or the password.
+    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+        parse::url(url)?.checked()
+    }
+
+    /// From single parts, each taken as it is.
+    ///
+    /// # Errors
+    /// [`UrlError`] names the part that is missing.
+    pub fn from_parts(parts: Parts) -> Result<Self, UrlError> {
+        let mut options = ConnectOptions::new(parts.engine.ok_or(UrlError::NoEngine)?);
+        if options.engine == Engine::Sqlite {
+            options.path = parts.database.map(PathBuf::from);
+        } else {
+            options.set_host(parts.host.filter(|host| !host.is_empty()));
+            options.port = parts.port;
+            options.user = parts.user.filter(|user| !user.is_empty());
+            options.password = parts.password;
+            options.database = parts.database.filter(|name| !name.is_empty());
+        }
+        options.checked()
+    }
+
+    /// From the JSON that RDS, Secrets Manager and Copilot write. It must hold everything;
+    /// [`Parts::from_secret`] takes one that doesn't.
+    ///
+    /// # Errors
+    /// [`UrlError`] names the field that is missing or wrong, and never prints the secret.
+    pub fn from_secret(json: &str) -> Result<Self, UrlError> {
+        let parts = Parts::from_secret(json)?;
+        for (field, missing) in [
+            ("engine", parts.engine.is_none()),
+            ("host", parts.host.is_none()),
+            ("username", parts.user.is_none()),
+            ("password", parts.password.is_none()),
+        ] {
+            if missing {
+                return Err(UrlError::NoSecretField { field });
+            }
+        }
+        ConnectOptions::from_parts(parts)
+    }
+
+    /// The same, with TLS as the command line asks for it; `None` leaves what the URL says.
+    #[must_use]
+    pub fn with_tls(mut self, mode: Option<TlsMode>, ca: Option<PathBuf>) -> Self {
+        self.tls.mode = mode.or(self.tls.mode);
+        self.tls.ca = ca.or(self.tls.ca);
+        self
+    }
+
+    /// A host that starts with `/` is a socket, as in libpq.
+    fn set_host(&mut self, host: Option<String>) {
+        match host {
+            Some(host) if host.starts_with('/') => self.socket = Some(PathBuf::from(host)),
+            host => self.host = host,
+        }
+    }
+
+    /// What must be there, is.
+    fn checked(self) -> Result<Self, UrlError> {
+        match self.engine {
+            Engine::Sqlite => match &self.path {
+                None => return Err(UrlError::NoPath),
+                Some(path) if path.as_os_str().is_empty() => return Err(UrlError::NoPath),
+                Some(path) if path.as_os_str().to_string_lossy().contains(":memory:") => {
+                    return Err(UrlError::InMemory);
+                }
+                Some(_) => {}
+            },
+            Engine::MySql => {
+                if self.user.is_none() {
+                    return Err(UrlError::NoUser);
+                }
+                if self.database.is_none() {
+                    return Err(UrlError::NoDatabase);
+                }
+            }
+            // PostgreSQL's user is the operating system's by default, and the database the user's.
+            Engine::Postgres => {}
+        }
+        if self.tls.cert.is_some() != self.tls.key.is_some() {
+            return Err(UrlError::HalfCertificate);
+        }
+        Ok(self)
+    }
+}
+
+/// Where a database is, each part by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The family of databases.
+    pub engine: Option<Engine>,
+    /// The host, or the path of a Unix socket.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The user.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Password>,
+    /// The database's name; SQLite's file.
+    pub database: Option<String>,
+}
+
+impl Parts {
+    /// These parts, with those of `other` where one is missing. RDS's own secrets hold no more
+    /// than user and password: the rest comes from the command line.
+    #[must_use]
+    pub fn or(self, other: Parts) -> Parts {
+        Parts {
+            engine: self.engine.or(other.engine),
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            password: self.password.or(other.password),
+            database: self.database.or(other.database),
+        }
+    }
+
+    /// From the JSON of a secret, with whatever it holds.
+    ///
+    /// # Errors
+    /// [`UrlError`] names the field that is wrong, and never prints the secret.
+    pub fn from_secret(json: &str) -> Result<Self, UrlError> {
+        secret::parts(json)
+    }
+}
+
+impl FromStr for Engine {
+    type Err = UrlError;
+
+    /// The words of URLs and of AWS: `postgres`, `aurora-mysql`, …
+    fn from_str(word: &str) -> Result<Self, UrlError> {
+        let word = word.to_ascii_lowercase();
+        Ok(match word.strip_prefix("aurora-").unwrap_or(&word) {
+            "postgres" | "postgresql" => Engine::Postgres,
+            "mysql" | "mariadb" => Engine::MySql,
+            "sqlite" | "sqlite3" => Engine::Sqlite,
+            _ => return Err(UrlError::Engine),
+        })
+    }
+}
+
+/// What is wrong with a URL, its parts or a secret. None of it prints more than names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// There is no `scheme:` at all.
+    #[error(
+        "the database URL has no scheme: it must start with postgres://, mysql://, mariadb:// or sqlite:"
+    )]
+    NoScheme,
+    /// A scheme of another database.
+    #[error(
+        "`{scheme}` is no database that lockkeeper knows: use postgres://, mysql://, mariadb:// or sqlite:"
+    )]
+    Scheme {
+        /// What stood there.
+        scheme: String,
+    },
+    /// No engine among the parts.
+    #[error(
+        "which database it is isn't said: give the engine (postgres, mysql, mariadb or sqlite)"
+    )]
+    NoEngine,
+    /// An unknown engine.
+    #[error("unknown engine: use postgres, mysql, mariadb or sqlite")]
+    Engine,
+    /// The host is none.
+    #[error(
+        "the host in the database URL is not a host name: it stands between the last `@` and the `/` before the database (an IPv6 address in brackets)"
+    )]
+    Host,
+    /// Several hosts.
+    #[error(
+        "the database URL names several hosts: a migration needs the one primary server, so name only that one"
+    )]
+    ManyHosts,
+    /// The port is none.
+    #[error(
+        "the port in the database URL is not a number from 1 to 65535; if it is the password that stands there, the `@host` after it is missing"
+    )]
+    Port,
+    /// MySQL without a user.
+    #[error("the user is missing: mysql://USER:PASSWORD@HOST/DATABASE")]
+    NoUser,
+    /// MySQL without a database.
+    #[error("the database's name is missing: add it after the host (mysql://USER@HOST/DATABASE)")]
+    NoDatabase,
+    /// A database name that is none.
+    #[error(
+        "the database's name in the URL contains a `/`: write it as %2F, or give host, user, password and database apart"
+    )]
+    Database,
+    /// SQLite without a file.
+    #[error("the path of the SQLite file is missing: sqlite:demo.db or sqlite:///var/lib/demo.db")]
+    NoPath,
+    /// SQLite in memory.
+    #[error("nothing would outlive the run in an in-memory database: give a file (sqlite:demo.db)")]
+    InMemory,
+    /// Percent escapes that give no UTF-8.
+    #[error("the percent escapes in the URL's {part} do not give UTF-8: write them as UTF-8 bytes")]
+    NotUtf8 {
+        /// Which part.
+        part: &'static str,
+    },
+    /// A parameter that isn't known.
+    #[error("unknown parameter `{name}` in the database URL: {remedy}")]
+    UnknownParameter {
+        /// Its name.
+        name: String,
+        /// What was meant, perhaps.
+        remedy: String,
+    },
+    /// A parameter's value that isn't understood.
+    #[error("the parameter `{name}` in the database URL must be {wanted}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// What it may be.
+        wanted: &'static str,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("a client certificate needs its key: give `sslcert` and `sslkey` together")]
+    HalfCertificate,
+    /// The secret is no JSON object.
+    #[error(
+        "the database secret is not a JSON object (line {line}, column {column}): it must look like {{\"engine\": …, \"host\": …, \"username\": …, \"password\": …, \"dbname\": …}}"
+    )]
+    Secret {
+        /// Where it stops being one.
+        line: usize,
+        /// The column there.
+        column: usize,
+    },
+    /// A field is missing from the secret.
+    #[error("the database secret has no field `{field}`: add it, or give it apart")]
+    NoSecretField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A field of the secret is of the wrong kind.
+    #[error("the field `{field}` of the database secret must be {wanted}")]
+    SecretField {
+        /// Its name.
+        field: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
+}

@@ -1,0 +1,212 @@
+//! Errors as the command line ends with them: one exit code each, in one match.
+
+use std::time::Duration;
+
+use crate::db::{DbError, ErrorKind, UrlError};
+use crate::history::HistoryError;
+use crate::ledger::LedgerError;
+use crate::migration::{CatalogError, NameError};
+use crate::place::Explanation;
+use crate::plan::PlanError;
+use crate::runner::{ResolveError, RunError, SurveyError};
+
+/// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// Another run holds the lock, and the wait ran out.
+    LockHeld = 3,
+    /// Interrupted: run it again to resume.
+    Interrupted = 4,
+    /// A human is needed: drift, dirt.
+    Human = 5,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No database was named.
+    #[error("no database is named")]
+    NoDatabase,
+    /// An option that doesn't make sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+    /// The connection's options are wrong.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The files are wrong.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The name is wrong.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The database can't be reached.
+    #[error("can't connect to {place}: {source}")]
+    Connect {
+        /// Where.
+        place: String,
+        /// Why.
+        source: DbError,
+    },
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file can't be read or written, or a program not started.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The run ended before its end.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The verdict can't be entered.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The schema wasn't ready in time.
+    #[error("not ready after {}: {reason}", humantime::format_duration(*.waited))]
+    NotReady {
+        /// How long it waited.
+        waited: Duration,
+        /// What was missing.
+        reason: String,
+    },
+    /// A health check that failed.
+    #[error("{url}: {reason}")]
+    Probe {
+        /// The URL, without any password.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<SurveyError> for Error {
+    fn from(error: SurveyError) -> Self {
+        Error::Run(error.into())
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Error::Run(error.into())
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Error::Run(error.into())
+    }
+}
+
+impl Error {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::NoDatabase
+            | Error::Usage { .. }
+            | Error::Url(_)
+            | Error::Catalog(_)
+            | Error::Name(_)
+            | Error::Listen { .. }
+            | Error::Io { .. } => Exit::Usage,
+            Error::Connect { source, .. } => database(source),
+            Error::Run(error) => run(error),
+            Error::Resolve(ResolveError::Nothing { .. } | ResolveError::Unknown { .. }) => {
+                Exit::Usage
+            }
+            Error::Resolve(ResolveError::Run(error)) => run(error),
+            Error::NotReady { .. } | Error::Probe { .. } => Exit::Failed,
+        }
+    }
+
+    /// Where, and the way out.
+    pub fn explain(&self) -> Explanation {
+        let plain = Explanation::default;
+        match self {
+            Error::NoDatabase => plain().note(
+                "next",
+                "set DATABASE_URL, or give --database-url, --db-host and its kin, or \
+                 --database-secret-env",
+            ),
+            Error::Usage { next, .. } => plain().note("next", next.clone()),
+            Error::Catalog(error) => error.explain(),
+            Error::Connect { source, .. } => connecting(source),
+            Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
+            Error::Run(error) | Error::Resolve(ResolveError::Run(error)) => error.explain(),
+            Error::Resolve(error) => error.explain(),
+            // Their messages say the way out.
+            Error::Url(_) | Error::Name(_) => plain(),
+            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => plain(),
+        }
+    }
+}
+
+fn run(error: &RunError) -> Exit {
+    match error {
+        RunError::Plan(PlanError::NoTarget { .. }) | RunError::Refused { .. } => Exit::Usage,
+        RunError::Plan(_) => Exit::Human,
+        RunError::History(HistoryError::TooNarrow { .. })
+        | RunError::Ledger(LedgerError::Newer { .. }) => Exit::Usage,
+        RunError::History(HistoryError::Db(error)) | RunError::Ledger(LedgerError::Db(error)) => {
+            database(error)
+        }
+        RunError::History(_) | RunError::Ledger(LedgerError::Damaged { .. }) => Exit::Human,
+        RunError::LockHeld { .. } => Exit::LockHeld,
+        RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => {
+            Exit::Interrupted
+        }
+        error if error.is_interruption() => Exit::Interrupted,
+        RunError::Step { .. } | RunError::NoTable { .. } => Exit::Failed,
+        RunError::Preparing(error) | RunError::Db(error) => database(error),
+    }
+}
+
+/// What waiting can't mend is a matter of configuration.
+fn database(error: &DbError) -> Exit {
+    match error.kind {
+        ErrorKind::Authentication
+        | ErrorKind::NoDatabase
+        | ErrorKind::Tls
+        | ErrorKind::Pooler
+        | ErrorKind::Permission
+        | ErrorKind::ReadOnly => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
+fn connecting(error: &DbError) -> Explanation {
+    let explanation = crate::runner::hints(Explanation::default(), error);
+    match error.kind {
+        ErrorKind::Authentication => explanation.note("next", "look at user and password"),
+        ErrorKind::NoDatabase => {
+            explanation.note("next", "create the database, or look at its name")
+        }
+        ErrorKind::Tls => {
+            explanation.note("next", "see --tls-mode and --tls-ca, and what the server offers")
+        }
+        ErrorKind::Connection => explanation.note(
+            "next",
+            "look at host, port and security groups; --connect-timeout says how long to try",
+        ),
+        _ => explanation,
+    }
+}

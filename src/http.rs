@@ -1,0 +1,113 @@
+//! The run over HTTP, read-only: probes, JSON, a stream of changes, metrics, and a page.
+//!
+//! Everything is answered from the watched [`Progress`]; no request reaches the database.
+
+mod events;
+mod metrics;
+mod page;
+mod ready;
+mod snapshot;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware, routing};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::progress::Progress;
+use snapshot::Snapshots;
+
+/// How long open responses may take to end once the shutdown began.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What every handler reads.
+#[derive(Debug, Clone)]
+struct Faces {
+    progress: watch::Receiver<Progress>,
+    snapshots: Arc<Snapshots>,
+    streams: Arc<events::Streams>,
+}
+
+/// The routes: `/alive`, `/ready`, `/progress`, `/events`, `/metrics` and the page at `/`.
+///
+/// Event streams end when the reporter is dropped; to end them earlier, use [`serve`].
+pub fn router(progress: watch::Receiver<Progress>) -> Router {
+    routes(progress, CancellationToken::new())
+}
+
+fn routes(progress: watch::Receiver<Progress>, closing: CancellationToken) -> Router {
+    let faces = Faces {
+        snapshots: Arc::new(Snapshots::new(progress.clone())),
+        streams: Arc::new(events::Streams::new(closing)),
+        progress,
+    };
+    Router::new()
+        .route("/", routing::get(page::page))
+        .route("/alive", routing::get(alive))
+        .route("/ready", routing::get(ready::ready))
+        .route("/progress", routing::get(progress_json))
+        .route("/events", routing::get(events::events))
+        .route("/metrics", routing::get(metrics::metrics))
+        .fallback(nowhere)
+        .layer(middleware::map_response(never_stored))
+        .with_state(faces)
+}
+
+/// Serves [`router`] on `listener` until `shutdown` is cancelled. Event streams then send their
+/// last state and end; what is still open two seconds later is cut off.
+///
+/// # Errors
+///
+/// Those of the listener.
+pub async fn serve(
+    listener: TcpListener,
+    progress: watch::Receiver<Progress>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let server = axum::serve(listener, routes(progress, shutdown.clone()))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served,
+        () = overdue => Ok(()),
+    }
+}
+
+/// Alive is whoever answers.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+async fn progress_json(State(faces): State<Faces>) -> Response {
+    json(StatusCode::OK, faces.snapshots.latest().json)
+}
+
+async fn nowhere() -> Response {
+    let places = "nothing here; there are / /alive /ready /progress /events /metrics\n";
+    (StatusCode::NOT_FOUND, places).into_response()
+}
+
+fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, kind)], body.into()).into_response()
+}
+
+/// Every answer is of the moment, and none is anything but what its type says.
+async fn never_stored(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

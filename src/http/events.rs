@@ -1,0 +1,144 @@
+//! `/events`: the progress as server-sent events.
+//!
+//! Each event is a whole snapshot, so a client that missed some, or reconnects, needs none of
+//! them; that is also why a slow client costs nothing but its connection.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::Faces;
+use super::snapshot::Snapshots;
+use crate::progress::Progress;
+
+/// The least time between two events: four a second are plenty for eyes.
+const PACE: Duration = Duration::from_millis(250);
+/// After how much silence a comment keeps proxies from closing the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How soon a client that lost its connection tries again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long a closing stream waits for its client to take the last state.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Streams at once: enough for every person of a team, too few to fill the memory.
+const MOST: usize = 100;
+
+/// The open streams of a server.
+#[derive(Debug)]
+pub(super) struct Streams {
+    closing: CancellationToken,
+    free: Arc<Semaphore>,
+}
+
+impl Streams {
+    pub(super) fn new(closing: CancellationToken) -> Self {
+        Streams { closing, free: Arc::new(Semaphore::new(MOST)) }
+    }
+}
+
+pub(super) async fn events(State(faces): State<Faces>) -> Response {
+    let Ok(permit) = faces.streams.free.clone().try_acquire_owned() else {
+        let after = [(header::RETRY_AFTER, "10")];
+        return (StatusCode::SERVICE_UNAVAILABLE, after, "too many streams are open\n")
+            .into_response();
+    };
+    // One place in the channel: what the client hasn't taken yet is at most one snapshot old.
+    let (client, stream) = mpsc::channel(1);
+    let feed = Feed {
+        progress: faces.progress,
+        snapshots: faces.snapshots,
+        closing: faces.streams.closing.clone(),
+        client,
+        _permit: permit,
+    };
+    tokio::spawn(feed.run());
+    let events = Sse::new(ReceiverStream::new(stream))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here"));
+    // nginx would hold events back until its buffer is full.
+    let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    ([unbuffered], events).into_response()
+}
+
+/// One client's stream.
+struct Feed {
+    progress: watch::Receiver<Progress>,
+    snapshots: Arc<Snapshots>,
+    closing: CancellationToken,
+    client: mpsc::Sender<Result<Event, Infallible>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why a feed stopped waiting.
+enum Woken {
+    Changed,
+    /// The server closes, or the run is over and its reporter gone.
+    Closing,
+    Deserted,
+}
+
+impl Feed {
+    async fn run(mut self) {
+        let closing = self.closing.clone();
+        self.progress.mark_changed();
+        loop {
+            match self.woken().await {
+                Woken::Changed => {}
+                Woken::Deserted => return,
+                Woken::Closing => return self.farewell().await,
+            }
+            if !self.send().await {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PACE) => {}
+                () = closing.cancelled() => {}
+                () = self.client.closed() => return,
+            }
+        }
+    }
+
+    async fn woken(&mut self) -> Woken {
+        tokio::select! {
+            biased;
+            () = self.client.closed() => Woken::Deserted,
+            () = self.closing.cancelled() => Woken::Closing,
+            changed = self.progress.changed() => match changed {
+                Ok(()) => Woken::Changed,
+                Err(_) => Woken::Closing,
+            },
+        }
+    }
+
+    /// Sends the state of the moment in which the client can take it; false if it never can.
+    async fn send(&mut self) -> bool {
+        let room = tokio::select! {
+            room = self.client.reserve() => room,
+            () = self.closing.cancelled() => return true,
+        };
+        let Ok(room) = room else { return false };
+        self.progress.mark_unchanged();
+        room.send(Ok(event(&self.snapshots)));
+        true
+    }
+
+    /// The last state must not be lost, but a client that doesn't take it must not hold us up.
+    async fn farewell(&mut self) {
+        if let Ok(Ok(room)) = tokio::time::timeout(FAREWELL, self.client.reserve()).await {
+            room.send(Ok(event(&self.snapshots)));
+        }
+    }
+}
+
+fn event(snapshots: &Snapshots) -> Event {
+    let snapshot = snapshots.latest();
+    // JSON is UTF-8, and has no line break outside of strings, nor a raw one inside.
+    let data = String::from_utf8_lossy(&snapshot.json);
+    Event::default().id(snapshot.id.to_string()).retry(RETRY).data(data)
+}

@@ -1,0 +1,86 @@
+//! `/ready`: whether traffic may come.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::{Faces, json};
+use crate::progress::{Eta, Progress, State as RunState};
+
+/// What a load balancer's log or a waiting instance gets to read.
+#[derive(Debug, Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    state: RunState,
+    reason: Option<String>,
+    target: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Position<'a>>,
+}
+
+/// How far the migration at work is.
+#[derive(Debug, Serialize)]
+struct Position<'a> {
+    version: i64,
+    name: &'a str,
+    fraction: Option<f64>,
+}
+
+pub(super) async fn ready(State(faces): State<Faces>) -> Response {
+    let progress = faces.progress.borrow();
+    let readiness = Readiness {
+        ready: progress.ready,
+        state: progress.state,
+        reason: reason(&progress),
+        target: progress.target,
+        current: progress.current.as_ref().map(|current| Position {
+            version: current.version,
+            name: &current.name,
+            fraction: current.fraction,
+        }),
+    };
+    // Serialising to memory fails only on maps with keys that aren't strings; there are none.
+    let body = serde_json::to_vec(&readiness).unwrap_or_default();
+    if progress.ready {
+        return json(StatusCode::OK, body);
+    }
+    let after = [(header::RETRY_AFTER, retry_after(&progress).to_string())];
+    (after, json(StatusCode::SERVICE_UNAVAILABLE, body)).into_response()
+}
+
+/// Why traffic has to wait.
+fn reason(progress: &Progress) -> Option<String> {
+    let foreign = progress.reason.clone();
+    match progress.state {
+        RunState::Ready if progress.ready => None,
+        RunState::Waiting => Some(match &progress.lock.holder {
+            Some(holder) => format!(
+                "run {} on {} (process {}) holds the lock since {}",
+                holder.run, holder.host, holder.pid, holder.since
+            ),
+            None => "another run holds the lock".to_owned(),
+        }),
+        RunState::Migrating => {
+            let throttle = progress.current.as_ref().and_then(|now| now.throttle.as_ref());
+            Some(match (throttle, foreign) {
+                (Some(throttle), _) => format!("migrations are pending; waiting: {throttle}"),
+                (None, Some(reason)) => format!("migrations are pending; {reason}"),
+                (None, None) => "migrations are pending".to_owned(),
+            })
+        }
+        RunState::Starting => Some("starting".to_owned()),
+        RunState::Connecting => Some(foreign.unwrap_or_else(|| "connecting".to_owned())),
+        state => Some(foreign.unwrap_or_else(|| state.as_str().to_owned())),
+    }
+}
+
+/// Seconds after which asking again makes sense.
+fn retry_after(progress: &Progress) -> u64 {
+    let left = progress.current.as_ref().map(|current| current.eta);
+    match left {
+        Some(Eta::Left { p50_seconds, .. }) => p50_seconds.ceil().clamp(1.0, 60.0) as u64,
+        Some(Eta::Due) => 1,
+        Some(Eta::Measuring) | None => 5,
+    }
+}

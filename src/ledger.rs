@@ -1,0 +1,146 @@
+//! The ledger: our own tables, and all their SQL.
+//!
+//! `run` says who runs or ran, `step` what is claimed or done, `range` how far a backfill is, and
+//! the one row of `control` carries the ledger's version and the epoch, which is the fence: it
+//! grows with every run, and a write of an older run affects no row.
+
+mod cursor;
+mod read;
+mod schema;
+mod write;
+
+use crate::db::{Database, DbError, Dialect};
+
+pub use cursor::Cursor;
+pub use schema::VERSION;
+
+/// What can be wrong with a ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Written by a newer lockkeeper.
+    #[error(
+        "the ledger was written by a newer lockkeeper: its version is {found}, and this one knows \
+         {VERSION}"
+    )]
+    Newer {
+        /// Its version.
+        found: i64,
+    },
+    /// A table of ours that we could not have written.
+    #[error("the ledger is damaged: {fault}")]
+    Damaged {
+        /// What is wrong.
+        fault: String,
+    },
+    /// The database's own error.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A claimed or completed step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRecord {
+    /// The migration's version.
+    pub version: i64,
+    /// Which step, from 1.
+    pub step: u32,
+    /// `script`, `bare` or `backfill`.
+    pub kind: String,
+    /// The step's checksum when it was begun.
+    pub checksum: String,
+    /// Whether it is complete; else it was claimed.
+    pub done: bool,
+    /// The run that claimed or completed it.
+    pub run: String,
+    /// When it was begun, RFC 3339.
+    pub began_at: String,
+    /// How long it took, in milliseconds, over all runs.
+    pub took_ms: i64,
+}
+
+/// A backfill's range: an interval of keys with a cursor of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeRecord {
+    /// The migration's version.
+    pub version: i64,
+    /// Which step, from 1.
+    pub step: u32,
+    /// Which range of the step, from 1.
+    pub number: u32,
+    /// All keys up to here are done.
+    pub cursor: Cursor,
+    /// The range's last key, inclusive.
+    pub through: Cursor,
+    /// The epoch of the run that owns it.
+    pub epoch: i64,
+    /// Keys passed.
+    pub keys_done: i64,
+    /// Keys in all, as it was estimated when the range was made.
+    pub keys_total: Option<i64>,
+}
+
+/// One invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Its id.
+    pub run: String,
+    /// Its epoch.
+    pub epoch: i64,
+    /// The host's name.
+    pub host: String,
+    /// The process there.
+    pub pid: i64,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// When it ended, if it did so in order.
+    pub ended_at: Option<String>,
+    /// `done`, `failed` or `interrupted`, once ended.
+    pub outcome: Option<String>,
+}
+
+/// Who runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The run's id.
+    pub run: String,
+    /// The host's name.
+    pub host: String,
+    /// The process there.
+    pub pid: u32,
+}
+
+/// The way to our tables in one database.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    dialect: Dialect,
+    schema: String,
+}
+
+/// A run's right to write. Holds the epoch that fences it.
+#[derive(Debug, Clone)]
+pub struct Pen {
+    ledger: Ledger,
+    run: String,
+    epoch: i64,
+}
+
+impl Ledger {
+    /// The ledger in this database's schema. Nothing is read or written yet.
+    pub fn of(database: &dyn Database) -> Self {
+        Ledger { dialect: database.dialect(), schema: database.schema().to_owned() }
+    }
+
+    /// One of our tables, qualified and quoted.
+    fn table(&self, name: &str) -> String {
+        format!("{}.{}", self.dialect.quote(&self.schema), self.dialect.quote(name))
+    }
+
+    /// A query of ours: `[name]` stands for a table, `{1}` for a parameter.
+    fn sql(&self, template: &str) -> String {
+        let mut sql = template.to_owned();
+        for name in schema::TABLES {
+            sql = sql.replace(&format!("[{name}]"), &self.table(&format!("lockkeeper_{name}")));
+        }
+        self.dialect.bind(&sql)
+    }
+}

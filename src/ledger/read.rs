@@ -1,0 +1,116 @@
+//! What the ledger says.
+
+use crate::db::{DbError, Row, Session, Statement};
+
+use super::{Cursor, Ledger, LedgerError, RangeRecord, RunRecord, StepRecord};
+
+impl Ledger {
+    /// All steps that were ever claimed; of a ledger that isn't there or is older, what it has.
+    ///
+    /// # Errors
+    /// As [`Ledger::version`], and [`LedgerError::Damaged`].
+    pub async fn steps(&self, session: &mut dyn Session) -> Result<Vec<StepRecord>, LedgerError> {
+        let Some(version) = self.version(session).await? else { return Ok(Vec::new()) };
+        let took = if version >= 2 { "took_ms" } else { "0" };
+        let sql = self.sql(&format!(
+            "select version, step, kind, checksum, state, run, began_at, {took} from [step] \
+             order by version, step"
+        ));
+        let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+        rows.iter().map(step).collect()
+    }
+
+    /// The ranges of one step, in order.
+    ///
+    /// # Errors
+    /// The database's, and [`LedgerError::Damaged`].
+    pub async fn ranges(
+        &self,
+        session: &mut dyn Session,
+        version: i64,
+        step: u32,
+    ) -> Result<Vec<RangeRecord>, LedgerError> {
+        let sql = self.sql(
+            "select number, cursor_key, through_key, epoch, keys_done, keys_total from [range] \
+             where version = {1} and step = {2} order by number",
+        );
+        let params = vec![version.into(), i64::from(step).into()];
+        let rows = session.query(&Statement::new(sql, params)).await?;
+        rows.iter().map(|row| range(version, step, row)).collect()
+    }
+
+    /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn leader(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Option<RunRecord>, LedgerError> {
+        if self.version(session).await?.is_none() {
+            return Ok(None);
+        }
+        let sql = self.sql(
+            "select run, epoch, host, pid, started_at, ended_at, outcome from [run] \
+             order by epoch desc limit 1",
+        );
+        let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+        let newest = rows.first().map(run).transpose()?;
+        Ok(newest.filter(|run| run.ended_at.is_none()))
+    }
+}
+
+fn small(row: &Row, index: usize) -> Result<u32, LedgerError> {
+    let value = row.int(index)?;
+    u32::try_from(value)
+        .map_err(|_| LedgerError::Damaged { fault: format!("{value} is no number of a step") })
+}
+
+fn step(row: &Row) -> Result<StepRecord, LedgerError> {
+    let state = row.text(4)?;
+    let done = match state {
+        "done" => true,
+        "running" => false,
+        other => return Err(LedgerError::Damaged { fault: format!("a step is {other:?}") }),
+    };
+    Ok(StepRecord {
+        version: row.int(0)?,
+        step: small(row, 1)?,
+        kind: row.text(2)?.to_owned(),
+        checksum: row.text(3)?.to_owned(),
+        done,
+        run: row.text(5)?.to_owned(),
+        began_at: row.text(6)?.to_owned(),
+        took_ms: row.int(7)?,
+    })
+}
+
+fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError> {
+    let cursor = |index: usize| {
+        let text = row.text(index)?;
+        Cursor::decode(text)
+            .ok_or_else(|| LedgerError::Damaged { fault: format!("{text:?} is no cursor") })
+    };
+    Ok(RangeRecord {
+        version,
+        step,
+        number: small(row, 0)?,
+        cursor: cursor(1)?,
+        through: cursor(2)?,
+        epoch: row.int(3)?,
+        keys_done: row.int(4)?,
+        keys_total: row.optional_int(5)?,
+    })
+}
+
+fn run(row: &Row) -> Result<RunRecord, DbError> {
+    Ok(RunRecord {
+        run: row.text(0)?.to_owned(),
+        epoch: row.int(1)?,
+        host: row.text(2)?.to_owned(),
+        pid: row.int(3)?,
+        started_at: row.text(4)?.to_owned(),
+        ended_at: row.optional_text(5)?.map(str::to_owned),
+        outcome: row.optional_text(6)?.map(str::to_owned),
+    })
+}

@@ -1,0 +1,125 @@
+//! The ledger's tables, and how an older ledger becomes this one.
+
+use crate::db::{Session, Statement, TableName};
+
+use super::{Ledger, LedgerError};
+
+/// The newest version of the ledger that this program knows.
+pub const VERSION: i64 = 2;
+
+/// Our tables, without their prefix.
+pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
+
+/// What one version of the ledger added to the one before. Each change is made only where the
+/// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
+/// where DDL commits by itself.
+enum Change {
+    Table { name: &'static str, columns: &'static str },
+    Column { table: &'static str, name: &'static str, definition: &'static str },
+}
+
+/// The changes by version; the first entry makes version 1. `{text}` and `{key}` stand for the
+/// dialect's types.
+const CHANGES: [&[Change]; VERSION as usize] = [
+    &[
+        Change::Table {
+            name: "control",
+            columns: "id int not null primary key, ledger_version bigint not null, \
+                      epoch bigint not null",
+        },
+        Change::Table {
+            name: "run",
+            columns: "run {key} not null primary key, epoch bigint not null, host {text} not null, \
+                      pid bigint not null, started_at {key} not null, ended_at {key}, \
+                      outcome {key}",
+        },
+        Change::Table {
+            name: "step",
+            columns: "version bigint not null, step int not null, kind {key} not null, \
+                      checksum {key} not null, state {key} not null, run {key} not null, \
+                      began_at {key} not null, primary key (version, step)",
+        },
+        Change::Table {
+            name: "range",
+            columns: "version bigint not null, step int not null, number int not null, \
+                      cursor_key {text} not null, through_key {text} not null, \
+                      epoch bigint not null, keys_done bigint not null, keys_total bigint, \
+                      primary key (version, step, number)",
+        },
+    ],
+    // How long a step took over all its runs, for `status`.
+    &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
+];
+
+impl Ledger {
+    /// The version of the ledger in the database; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Newer`] when it isn't ours to touch.
+    pub async fn version(&self, session: &mut dyn Session) -> Result<Option<i64>, LedgerError> {
+        if session.table(&self.table_name("control")).await?.is_none() {
+            return Ok(None);
+        }
+        let sql = self.sql("select ledger_version from [control] where id = 1");
+        let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+        match rows.first() {
+            None => Ok(None),
+            Some(row) => match row.int(0)? {
+                found if found > VERSION => Err(LedgerError::Newer { found }),
+                found => Ok(Some(found)),
+            },
+        }
+    }
+
+    /// Creates the ledger, or raises an older one to [`VERSION`]. Only under the run lock.
+    ///
+    /// # Errors
+    /// [`LedgerError::Newer`], or the database's.
+    pub async fn ensure(&self, session: &mut dyn Session) -> Result<(), LedgerError> {
+        let found = self.version(session).await?;
+        if found == Some(VERSION) {
+            return Ok(());
+        }
+        for changes in CHANGES.iter().skip(found.unwrap_or(0) as usize) {
+            for change in *changes {
+                self.make(session, change).await?;
+            }
+        }
+        let sql = match found {
+            None => "insert into [control] (ledger_version, id, epoch) values ({1}, 1, 0)",
+            Some(_) => "update [control] set ledger_version = {1} where id = 1",
+        };
+        let statement = Statement::new(self.sql(sql), vec![VERSION.into()]).must_affect(1);
+        session.transact(&[statement]).await?;
+        Ok(())
+    }
+
+    async fn make(&self, session: &mut dyn Session, change: &Change) -> Result<(), LedgerError> {
+        let sql = match change {
+            Change::Table { name, columns } => {
+                if session.table(&self.table_name(name)).await?.is_some() {
+                    return Ok(());
+                }
+                format!("create table {} ({})", self.sql(&format!("[{name}]")), self.types(columns))
+            }
+            Change::Column { table, name, definition } => {
+                let found = session.table(&self.table_name(table)).await?;
+                if found.is_some_and(|found| found.column(name).is_some()) {
+                    return Ok(());
+                }
+                let table = self.sql(&format!("[{table}]"));
+                format!("alter table {table} add column {name} {}", self.types(definition))
+            }
+        };
+        session.bare(&sql).await?;
+        Ok(())
+    }
+
+    fn types(&self, columns: &str) -> String {
+        columns.replace("{text}", self.dialect.text).replace("{key}", self.dialect.key_text)
+    }
+
+    fn table_name(&self, name: &str) -> TableName {
+        TableName { schema: Some(self.schema.clone()), name: format!("lockkeeper_{name}") }
+    }
+}

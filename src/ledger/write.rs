@@ -1,0 +1,220 @@
+//! What a run writes: every list that commits carries the fence.
+
+use std::time::Duration;
+
+use crate::db::{Session, Statement, Value};
+use crate::history::now;
+
+use super::{Cursor, Identity, Ledger, LedgerError, Pen, RangeRecord};
+
+impl Ledger {
+    /// Enters a new run and takes the next epoch, from which moment no older run can write.
+    ///
+    /// # Errors
+    /// The database's; [`crate::db::ErrorKind::Fenced`] when another run did so at the same moment, which
+    /// the run lock should have prevented.
+    pub async fn begin(
+        &self,
+        session: &mut dyn Session,
+        identity: &Identity,
+    ) -> Result<Pen, LedgerError> {
+        let current = self.sql("select epoch from [control] where id = 1");
+        let rows = session.query(&Statement::new(current, Vec::new())).await?;
+        let row = rows.first().ok_or_else(|| LedgerError::Damaged {
+            fault: "its control row is missing".to_owned(),
+        })?;
+        let before = row.int(0)?;
+        let epoch = before + 1;
+        let raise = self.sql("update [control] set epoch = {1} where id = 1 and epoch = {2}");
+        let enter = self.sql(
+            "insert into [run] (run, epoch, host, pid, started_at) values ({1}, {2}, {3}, {4}, {5})",
+        );
+        let params = vec![
+            identity.run.as_str().into(),
+            epoch.into(),
+            identity.host.as_str().into(),
+            i64::from(identity.pid).into(),
+            now().into(),
+        ];
+        session
+            .transact(&[
+                Statement::new(raise, vec![epoch.into(), before.into()]).must_affect(1),
+                Statement::new(enter, params),
+            ])
+            .await?;
+        Ok(Pen { ledger: self.clone(), run: identity.run.clone(), epoch })
+    }
+}
+
+impl Pen {
+    /// The ledger that it writes to.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Enters how the run ended. An older run is left alone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end(&self, session: &mut dyn Session, outcome: &str) -> Result<(), LedgerError> {
+        let sql = self.ledger.sql("update [run] set ended_at = {1}, outcome = {2} where run = {3}");
+        let params = vec![now().into(), outcome.into(), self.run.as_str().into()];
+        session.transact(&[Statement::new(sql, params)]).await?;
+        Ok(())
+    }
+
+    /// The fence: affects its one row only in the newest run's hands, and holds it until the commit,
+    /// so that a successor's epoch waits for the open transaction, and a transaction that is late
+    /// finds the epoch gone.
+    pub fn fence(&self) -> Statement {
+        let sql = self.ledger.sql("update [control] set epoch = {1} where id = 1 and epoch = {2}");
+        Statement::new(sql, vec![self.epoch.into(), self.epoch.into()]).must_affect(1)
+    }
+
+    /// Claims a step: committed before work whose outcome might stay unknown.
+    pub fn claim(&self, version: i64, step: u32, kind: &str, checksum: &str) -> Vec<Statement> {
+        self.enter(version, step, kind, checksum, "running", 0)
+    }
+
+    /// Gives a claim back: the work is known not to have happened.
+    pub fn unclaim(&self, version: i64, step: u32) -> Vec<Statement> {
+        vec![self.fence(), self.forget("step", version, step)]
+    }
+
+    /// Enters a step as done that was not claimed: it commits in the same transaction as its work.
+    pub fn done(
+        &self,
+        version: i64,
+        step: u32,
+        kind: &str,
+        checksum: &str,
+        took: Duration,
+    ) -> Vec<Statement> {
+        self.enter(version, step, kind, checksum, "done", millis(took))
+    }
+
+    /// Completes a claimed step.
+    pub fn complete(&self, version: i64, step: u32, took: Duration) -> Vec<Statement> {
+        let sql = self.ledger.sql(
+            "update [step] set state = 'done', run = {1}, took_ms = took_ms + {2} \
+             where version = {3} and step = {4}",
+        );
+        let params: Vec<Value> = vec![
+            self.run.as_str().into(),
+            millis(took).into(),
+            version.into(),
+            i64::from(step).into(),
+        ];
+        vec![self.fence(), Statement::new(sql, params).must_affect(1)]
+    }
+
+    /// Adds the time that an interrupted run spent on a step.
+    pub fn spent(&self, version: i64, step: u32, took: Duration) -> Vec<Statement> {
+        let sql = self
+            .ledger
+            .sql("update [step] set took_ms = took_ms + {1} where version = {2} and step = {3}");
+        let params = vec![millis(took).into(), version.into(), i64::from(step).into()];
+        vec![self.fence(), Statement::new(sql, params)]
+    }
+
+    /// Makes a backfill's ranges, owned by this run.
+    pub fn open_ranges(
+        &self,
+        version: i64,
+        step: u32,
+        ranges: &[(Cursor, Option<u64>)],
+    ) -> Vec<Statement> {
+        let insert = self.ledger.sql(
+            "insert into [range] (version, step, number, cursor_key, through_key, epoch, keys_done, \
+             keys_total) values ({1}, {2}, {3}, '', {4}, {5}, 0, {6})",
+        );
+        let mut statements = vec![self.forget("range", version, step)];
+        for (number, (through, total)) in (1_i64..).zip(ranges) {
+            let total = total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
+            let params = vec![
+                version.into(),
+                i64::from(step).into(),
+                number.into(),
+                through.encode().into(),
+                self.epoch.into(),
+                total.into(),
+            ];
+            statements.push(Statement::new(insert.clone(), params));
+        }
+        statements
+    }
+
+    /// Forgets a completed backfill's ranges.
+    pub fn close_ranges(&self, version: i64, step: u32) -> Statement {
+        self.forget("range", version, step)
+    }
+
+    /// Takes over a backfill's ranges from an earlier run. Waits for that run's open batch, if any:
+    /// the range's row is locked by it.
+    pub fn adopt_ranges(&self, version: i64, step: u32) -> Vec<Statement> {
+        let sql =
+            self.ledger.sql("update [range] set epoch = {1} where version = {2} and step = {3}");
+        let params = vec![self.epoch.into(), version.into(), i64::from(step).into()];
+        vec![self.fence(), Statement::new(sql, params)]
+    }
+
+    /// Moves a range's cursor by compare-and-swap: the checkpoint of a batch, and its fence.
+    pub fn advance(&self, range: &RangeRecord, to: &Cursor, keys: u64) -> Statement {
+        let sql = self.ledger.sql(
+            "update [range] set cursor_key = {1}, keys_done = keys_done + {2} \
+             where version = {3} and step = {4} and number = {5} and cursor_key = {6} \
+             and through_key = {7} and epoch = {8}",
+        );
+        let params = vec![
+            to.encode().into(),
+            i64::try_from(keys).unwrap_or(i64::MAX).into(),
+            range.version.into(),
+            i64::from(range.step).into(),
+            i64::from(range.number).into(),
+            range.cursor.encode().into(),
+            range.through.encode().into(),
+            self.epoch.into(),
+        ];
+        Statement::new(sql, params).must_affect(1)
+    }
+
+    /// Whether a range still belongs to this run.
+    pub fn owns(&self, range: &RangeRecord) -> bool {
+        range.epoch == self.epoch
+    }
+
+    fn enter(
+        &self,
+        version: i64,
+        step: u32,
+        kind: &str,
+        checksum: &str,
+        state: &str,
+        took_ms: i64,
+    ) -> Vec<Statement> {
+        let sql = self.ledger.sql(
+            "insert into [step] (version, step, kind, checksum, state, run, began_at, took_ms) \
+             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})",
+        );
+        let params = vec![
+            version.into(),
+            i64::from(step).into(),
+            kind.into(),
+            checksum.into(),
+            state.into(),
+            self.run.as_str().into(),
+            now().into(),
+            took_ms.into(),
+        ];
+        vec![self.fence(), self.forget("step", version, step), Statement::new(sql, params)]
+    }
+
+    fn forget(&self, table: &str, version: i64, step: u32) -> Statement {
+        let sql = format!("delete from [{table}] where version = {{1}} and step = {{2}}");
+        Statement::new(self.ledger.sql(&sql), vec![version.into(), i64::from(step).into()])
+    }
+}
+
+fn millis(took: Duration) -> i64 {
+    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
+}

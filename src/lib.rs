@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+// In the order of the floors: a module imports only from those above it in this list.
+pub mod db;
+pub mod place;
+pub mod progress;
+pub mod stop;
+
+pub mod batch;
+pub mod migration;
+
+pub mod history;
+pub mod ledger;
+
+pub mod plan;
+pub mod worker;
+
+pub mod backfill;
+
+pub mod runner;
+
+pub mod error;
+pub mod http;
+pub mod terminal;
+
+pub mod cli;

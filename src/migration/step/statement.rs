@@ -1,0 +1,235 @@
+//! What one statement is: its first words tell, but for a few.
+
+use crate::db::Engine;
+use crate::migration::lexer::{Scanner, TokenKind};
+
+/// How many tokens of a statement are looked at.
+const HEAD: usize = 10;
+
+/// One statement, by its first tokens.
+pub(super) struct Statement<'a> {
+    text: &'a str,
+    engine: Engine,
+    /// The first tokens, comments left out; `""` beyond the end.
+    head: [&'a str; HEAD],
+    /// The first of them in upper case, if it may be a keyword.
+    first: String,
+}
+
+impl<'a> Statement<'a> {
+    pub fn new(text: &'a str, engine: Engine) -> Self {
+        let mut head = [""; HEAD];
+        let mut tokens = tokens(text, engine);
+        for slot in &mut head {
+            *slot = tokens.next().unwrap_or("");
+        }
+        let first = if head[0].len() < 20 { head[0].to_ascii_uppercase() } else { String::new() };
+        Statement { text, engine, head, first }
+    }
+
+    /// Its first `count` tokens in upper case, for a message.
+    pub fn words(&self, count: usize) -> String {
+        // A token may be a string of any length.
+        let upper = |word: &&str| word.chars().take(40).collect::<String>().to_ascii_uppercase();
+        let words = self.head.iter().take(count).filter(|word| !word.is_empty());
+        words.map(upper).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The length of its first token, in bytes from its beginning.
+    pub fn head_length(&self) -> usize {
+        let first = self.head[0];
+        self.text.find(first).unwrap_or(0) + first.len()
+    }
+
+    /// Whether `batch` can stand before it.
+    pub fn is_batchable(&self) -> bool {
+        self.starts(&["UPDATE", "DELETE"])
+    }
+
+    /// Whether `batch off` can stand before it.
+    pub fn changes_rows(&self) -> bool {
+        self.starts(&["UPDATE", "DELETE", "INSERT", "REPLACE", "MERGE", "WITH"])
+    }
+
+    /// `END IF` and the like, left over from a body that was cut at its first semicolon.
+    pub fn is_stray_end(&self) -> bool {
+        self.engine == Engine::MySql && self.starts(&["END", "ELSE", "ELSEIF", "UNTIL", "WHEN"])
+    }
+
+    /// Its first words, when it begins or ends a transaction. Savepoints may stand in a script;
+    /// outside a transaction they are an error, or begin one.
+    pub fn transaction_control(&self, bare: bool) -> Option<String> {
+        let count = match self.first.as_str() {
+            "BEGIN" if self.engine == Engine::MySql && self.is(1, &["NOT"]) => return None,
+            "COMMIT" | "ROLLBACK" if self.is(1, &["PREPARED"]) => return None,
+            "ROLLBACK" if !bare && self.is_rollback_to() => return None,
+            "BEGIN" | "COMMIT" | "ROLLBACK" => 1,
+            "END" | "ABORT" if self.engine != Engine::MySql => 1,
+            "START" if self.is(1, &["TRANSACTION"]) => 2,
+            "PREPARE" if self.engine == Engine::Postgres && self.is(1, &["TRANSACTION"]) => 2,
+            "SAVEPOINT" | "RELEASE" if bare => 1,
+            "XA" if self.engine == Engine::MySql => 2,
+            "SET" if self.engine == Engine::MySql && self.sets_autocommit() => 2,
+            _ => return None,
+        };
+        Some(self.words(count))
+    }
+
+    /// Whether it can't run in a transaction, or would end it.
+    pub fn must_be_bare(&self) -> bool {
+        match self.engine {
+            Engine::Postgres => self.is_bare_in_postgres(),
+            Engine::MySql => !self.is_transactional_in_mysql(),
+            // Most PRAGMAs do nothing or fail in a transaction.
+            Engine::Sqlite => self.starts(&["VACUUM", "PRAGMA", "ATTACH", "DETACH"]),
+        }
+    }
+
+    /// Whether it may leave the session other than it found it.
+    pub fn taints_session(&self) -> bool {
+        let by_head = match self.first.as_str() {
+            "SET" => !self.is(1, &["LOCAL", "TRANSACTION", "CONSTRAINTS"]),
+            "RESET" | "DISCARD" | "PREPARE" | "DEALLOCATE" | "LISTEN" | "UNLISTEN" => true,
+            "LOAD" => self.engine == Engine::Postgres,
+            "CREATE" => self.is_temporary(),
+            "DECLARE" => self.contains("HOLD"),
+            "USE" | "LOCK" | "UNLOCK" | "HANDLER" => self.engine == Engine::MySql,
+            "PRAGMA" | "ATTACH" | "DETACH" => self.engine == Engine::Sqlite,
+            _ => false,
+        };
+        by_head || (self.engine == Engine::Postgres && names_session_function(self.text))
+    }
+
+    fn is(&self, index: usize, any: &[&str]) -> bool {
+        any.iter().any(|keyword| self.head[index].eq_ignore_ascii_case(keyword))
+    }
+
+    fn starts(&self, any: &[&str]) -> bool {
+        self.is(0, any)
+    }
+
+    /// Whether one of the first tokens is this keyword.
+    fn head_has(&self, keyword: &str) -> bool {
+        self.head.iter().any(|word| word.eq_ignore_ascii_case(keyword))
+    }
+
+    /// Whether any token is this keyword.
+    fn contains(&self, keyword: &str) -> bool {
+        tokens(self.text, self.engine).any(|word| word.eq_ignore_ascii_case(keyword))
+    }
+
+    fn is_rollback_to(&self) -> bool {
+        self.is(1, &["TO"]) || (self.is(1, &["WORK", "TRANSACTION"]) && self.is(2, &["TO"]))
+    }
+
+    fn is_temporary(&self) -> bool {
+        let what = match (self.is(1, &["OR"]), self.is(1, &["GLOBAL", "LOCAL"])) {
+            (true, _) => 3,
+            (_, true) => 2,
+            _ => 1,
+        };
+        self.is(what, &["TEMP", "TEMPORARY"])
+    }
+
+    /// `SET autocommit = 0`, `SET SESSION autocommit …`, `SET a = 1, @@autocommit = 0`; not
+    /// `SET @autocommit = 1`, which is a variable of the user's.
+    fn sets_autocommit(&self) -> bool {
+        let mut before = ["", ""];
+        for token in tokens(self.text, self.engine) {
+            let of_the_user = before[1] == "@" && before[0] != "@";
+            if token.eq_ignore_ascii_case("autocommit") && !of_the_user {
+                return true;
+            }
+            before = [before[1], token];
+        }
+        false
+    }
+
+    /// PostgreSQL's "cannot run inside a transaction block".
+    fn is_bare_in_postgres(&self) -> bool {
+        let concurrently = |index| self.is(index, &["CONCURRENTLY"]);
+        match self.first.as_str() {
+            "VACUUM" => true,
+            "CREATE" if self.is(1, &["UNIQUE"]) => self.is(2, &["INDEX"]) && concurrently(3),
+            "CREATE" | "DROP" => {
+                self.is(1, &["DATABASE", "TABLESPACE", "SUBSCRIPTION"])
+                    || (self.is(1, &["INDEX"]) && concurrently(2))
+            }
+            "REINDEX" => {
+                self.head_has("CONCURRENTLY")
+                    || ["DATABASE", "SYSTEM", "SCHEMA"].iter().any(|word| self.head_has(word))
+            }
+            "ALTER" if self.is(1, &["SYSTEM", "SUBSCRIPTION"]) => true,
+            "ALTER" if self.is(1, &["DATABASE"]) => self.head_has("TABLESPACE"),
+            "ALTER" if self.is(1, &["TABLE"]) => {
+                self.head_has("DETACH") && self.contains("CONCURRENTLY")
+            }
+            "CLUSTER" => self.is_cluster_of_all(),
+            "DISCARD" => self.is(1, &["ALL"]),
+            "COMMIT" | "ROLLBACK" => self.is(1, &["PREPARED"]),
+            _ => false,
+        }
+    }
+
+    /// CLUSTER without a table: after VERBOSE, or options in parentheses, nothing comes.
+    fn is_cluster_of_all(&self) -> bool {
+        let words =
+            self.head.iter().skip(1).skip_while(|word| word.eq_ignore_ascii_case("VERBOSE"));
+        let mut words = words.filter(|word| !word.is_empty()).peekable();
+        if words.peek().is_some_and(|word| **word == "(") {
+            return words.skip_while(|word| **word != ")").nth(1).is_none();
+        }
+        words.next().is_none()
+    }
+
+    /// Whether it surely doesn't commit implicitly. What isn't known here is a step of its own: if
+    /// it does commit, no one else's work is committed with it.
+    fn is_transactional_in_mysql(&self) -> bool {
+        match self.first.as_str() {
+            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "WITH" | "VALUES" | "TABLE"
+            | "(" | "DO" | "HANDLER" | "SHOW" | "EXPLAIN" | "DESCRIBE" | "DESC" | "SAVEPOINT"
+            | "RELEASE" | "ROLLBACK" | "PREPARE" | "DEALLOCATE" | "USE" | "SIGNAL" => true,
+            "CREATE" => {
+                let word = if self.is(1, &["OR"]) { 3 } else { 1 };
+                self.is(word, &["TEMPORARY"]) && self.is(word + 1, &["TABLE"])
+            }
+            "DROP" => self.is(1, &["TEMPORARY"]),
+            "SET" => !self.is(1, &["PASSWORD", "STATEMENT", "DEFAULT"]),
+            "LOAD" => self.is(1, &["DATA", "XML"]),
+            _ => false,
+        }
+    }
+}
+
+/// The tokens of a statement, without its comments.
+fn tokens(text: &str, engine: Engine) -> impl Iterator<Item = &str> {
+    let mut scanner = Scanner::new(text, engine);
+    std::iter::from_fn(move || {
+        // The statement was read without an error before.
+        while let Ok(Some(token)) = scanner.next() {
+            match token.kind {
+                TokenKind::LineComment | TokenKind::BlockComment | TokenKind::Conditional => {}
+                _ => return Some(&text[token.span]),
+            }
+        }
+        None
+    })
+}
+
+/// Whether a function that changes the session is named, in whatever case. Looks at the underscores
+/// only, since a statement may have megabytes. A name in a string counts too, which costs a new
+/// session and nothing else.
+fn names_session_function(text: &str) -> bool {
+    const NAMES: [(&str, usize); 3] =
+        [("set_config", 3), ("pg_advisory_lock", 2), ("pg_try_advisory_lock", 2)];
+    let bytes = text.as_bytes();
+    text.match_indices('_').any(|(at, _)| {
+        at > 0
+            && matches!(bytes[at - 1], b't' | b'T' | b'g' | b'G')
+            && NAMES.iter().any(|(name, underscore)| {
+                let start = at.checked_sub(*underscore);
+                let here = start.and_then(|start| bytes.get(start..start + name.len()));
+                here.is_some_and(|here| here.eq_ignore_ascii_case(name.as_bytes()))
+            })
+    })
+}

@@ -1,0 +1,309 @@
+//! The plan: catalog × history × ledger × selection → the steps to take, or why not. Pure.
+
+use std::path::PathBuf;
+
+use crate::history::{Applied, History};
+use crate::ledger::StepRecord;
+use crate::migration::{Catalog, Migration, Phase};
+use crate::place::Explanation;
+use crate::progress::PendingMigration;
+
+/// Which migrations an invocation is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Up to this version, inclusive; all where it is `None`.
+    pub to: Option<i64>,
+    /// Only this phase; both where it is `None`.
+    pub phase: Option<Phase>,
+}
+
+impl Selection {
+    /// Whether it is about this migration.
+    pub fn takes(&self, migration: &Migration) -> bool {
+        self.to.is_none_or(|to| migration.version <= to)
+            && self.phase.is_none_or(|phase| migration.phase == phase)
+    }
+}
+
+/// Validated work. Only [`Plan::new`] makes one, and the runner accepts nothing else.
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    /// The version that the schema is to reach: the last one selected.
+    pub target: Option<i64>,
+    /// How many migrations of the history there are.
+    pub applied: u64,
+    /// What is to be done, in order.
+    pub pending: Vec<Pending<'a>>,
+    _proof: (),
+}
+
+/// A migration that is to be applied.
+#[derive(Debug, Clone)]
+pub struct Pending<'a> {
+    /// The migration.
+    pub migration: &'a Migration,
+    /// How many of its steps are done.
+    pub done: usize,
+    /// The claim on the step after them, if an earlier run left one.
+    pub claim: Option<StepRecord>,
+}
+
+/// Why there is no plan. Nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PlanError {
+    /// `--to` names no migration.
+    #[error("there is no migration {to} in {}", dir.display())]
+    NoTarget {
+        /// The version.
+        to: i64,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A file is no longer what was applied.
+    #[error(
+        "migration {version} was applied on {applied_on} as {applied_name:?}, and {} has changed \
+         since", path.display()
+    )]
+    Drift {
+        /// The version.
+        version: i64,
+        /// Its name when it was applied.
+        applied_name: String,
+        /// When it was applied.
+        applied_on: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An applied migration has no file.
+    #[error("migration {version} ({name}) is applied, but {} has no file for it", dir.display())]
+    Missing {
+        /// The version.
+        version: i64,
+        /// Its name when it was applied.
+        name: String,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A file appeared below what is applied already.
+    #[error(
+        "{} is new, but the later migration {last} is applied already", path.display()
+    )]
+    Late {
+        /// The file.
+        path: PathBuf,
+        /// The migration's name.
+        name: String,
+        /// The highest applied version.
+        last: i64,
+    },
+    /// A step was claimed, and nobody knows whether it happened.
+    #[error(
+        "step {step} of migration {version} was begun at {began_at} by run {run}, and its outcome \
+         is not known"
+    )]
+    Dirty {
+        /// The version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// When.
+        began_at: String,
+        /// By which run.
+        run: String,
+        /// The step's place in its file.
+        explanation: Explanation,
+    },
+    /// A completed step of an unfinished migration was edited.
+    #[error("step {step} of migration {version} is done already, and was changed since")]
+    StepChanged {
+        /// The version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// The step's place in its file.
+        explanation: Explanation,
+    },
+    /// A half-done backfill's statement was edited.
+    #[error(
+        "step {step} of migration {version} is a backfill that is half done, and was changed since"
+    )]
+    BackfillChanged {
+        /// The version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// The step's place in its file.
+        explanation: Explanation,
+    },
+}
+
+impl PlanError {
+    /// Where, and the way out.
+    pub fn explain(&self) -> Explanation {
+        match self {
+            PlanError::NoTarget { .. } => {
+                Explanation::default().note("next", "name a version that `lockkeeper status` lists")
+            }
+            PlanError::Drift { path, .. } => Explanation::default()
+                .note(
+                    "either",
+                    format!("restore {} as it was applied (line ends don't count)", path.display()),
+                )
+                .note("or", "put the change into a new migration (`lockkeeper new NAME`)"),
+            PlanError::Missing { version, name, .. } => Explanation::default()
+                .note("either", format!("restore V{version}__{name}.sql"))
+                .note("or", "run the release that has it: this one may be older than the database"),
+            PlanError::Late { path, name, last } => Explanation::default()
+                .note("either", format!("give {} a version above {last}", path.display()))
+                .note("or", format!("rename it to U…__{name}.sql, if it may run after later ones")),
+            PlanError::Dirty { version, explanation, .. } => explanation
+                .clone()
+                .note("next", "look whether its change is in the database, then say so:")
+                .note("either", format!("`lockkeeper resolve {version} --applied`: it is there"))
+                .note("or", format!("`lockkeeper resolve {version} --retry`: it is not")),
+            PlanError::StepChanged { explanation, .. } => explanation
+                .clone()
+                .note("next", "restore the step as it was run; steps after it may still be edited"),
+            PlanError::BackfillChanged { explanation, version, .. } => explanation
+                .clone()
+                .note("either", "restore the statement; the backfill then goes on where it was")
+                .note(
+                    "or",
+                    format!(
+                        "`lockkeeper resolve {version} --retry`: the changed statement starts from \
+                         the first row again, also over rows that are done"
+                    ),
+                ),
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// Whatever needs a human first; see [`PlanError`].
+    pub fn new(
+        catalog: &'a Catalog,
+        history: &History,
+        steps: &[StepRecord],
+        selection: Selection,
+    ) -> Result<Self, PlanError> {
+        if let Some(to) = selection.to
+            && catalog.find(to).is_none()
+        {
+            return Err(PlanError::NoTarget { to, dir: catalog.dir.clone() });
+        }
+        verify(catalog, history)?;
+        let selected = || catalog.migrations.iter().filter(|migration| selection.takes(migration));
+        let last = history.applied().last().map_or(0, |applied| applied.version);
+        let mut pending = Vec::new();
+        for migration in selected().filter(|migration| history.find(migration.version).is_none()) {
+            let entry = Pending::new(migration, steps)?;
+            if migration.version < last && !may_be_late(migration) && !entry.is_begun() {
+                return Err(PlanError::Late {
+                    path: migration.path.clone(),
+                    name: migration.name.clone(),
+                    last,
+                });
+            }
+            pending.push(entry);
+        }
+        Ok(Plan {
+            target: selected().next_back().map(|migration| migration.version),
+            applied: history.applied().len() as u64,
+            pending,
+            _proof: (),
+        })
+    }
+
+    /// What the faces are told.
+    pub fn summary(&self) -> Vec<PendingMigration> {
+        self.pending.iter().map(Pending::summary).collect()
+    }
+}
+
+/// A contract migration waits for the old release to be gone, while later expand migrations go
+/// ahead; refinery's `U` says the same of any migration.
+fn may_be_late(migration: &Migration) -> bool {
+    migration.out_of_order || migration.phase == Phase::Contract
+}
+
+fn verify(catalog: &Catalog, history: &History) -> Result<(), PlanError> {
+    for applied in history.applied() {
+        match catalog.find(applied.version) {
+            None => return Err(missing(catalog, applied)),
+            Some(migration) if !history.fits(migration, applied) => {
+                return Err(PlanError::Drift {
+                    version: applied.version,
+                    applied_name: applied.name.clone(),
+                    applied_on: applied.applied_on.clone(),
+                    path: migration.path.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn missing(catalog: &Catalog, applied: &Applied) -> PlanError {
+    PlanError::Missing {
+        version: applied.version,
+        name: applied.name.clone(),
+        dir: catalog.dir.clone(),
+    }
+}
+
+impl<'a> Pending<'a> {
+    fn new(migration: &'a Migration, steps: &[StepRecord]) -> Result<Self, PlanError> {
+        let mut done = 0;
+        let mut claim = None;
+        for record in steps.iter().filter(|record| record.version == migration.version) {
+            let index = record.step as usize - 1;
+            let step = migration.steps.get(index);
+            let explanation = || match step {
+                Some(step) => Explanation::at(migration.place(step.span.clone(), "")),
+                None => Explanation::default(),
+            };
+            let fits = step.is_some_and(|step| step.checksum == record.checksum);
+            let (version, number) = (record.version, record.step);
+            if record.done {
+                if !fits {
+                    let explanation = explanation();
+                    return Err(PlanError::StepChanged { version, step: number, explanation });
+                }
+                done = index + 1;
+            } else if record.kind == "backfill" {
+                if !fits {
+                    let explanation = explanation();
+                    return Err(PlanError::BackfillChanged { version, step: number, explanation });
+                }
+                claim = Some(record.clone());
+            } else {
+                return Err(PlanError::Dirty {
+                    version,
+                    step: number,
+                    began_at: record.began_at.clone(),
+                    run: record.run.clone(),
+                    explanation: explanation(),
+                });
+            }
+        }
+        Ok(Pending { migration, done, claim })
+    }
+
+    fn is_begun(&self) -> bool {
+        self.done > 0 || self.claim.is_some()
+    }
+
+    fn summary(&self) -> PendingMigration {
+        PendingMigration {
+            version: self.migration.version,
+            name: self.migration.name.clone(),
+            phase: self.migration.phase.as_str(),
+            steps: self.migration.steps.iter().map(|step| step.kind.as_str()).collect(),
+            steps_done: self.done as u32,
+        }
+    }
+}

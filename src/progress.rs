@@ -1,0 +1,299 @@
+//! What happens during a run, and the fold of it that every face reads.
+//!
+//! The engine emits [`Event`]s through a [`Reporter`]; [`Progress`] is a pure fold of them; the
+//! terminal, HTTP, logs and metrics read it through a `watch` channel and never ask the engine.
+
+mod current;
+mod eta;
+mod event;
+mod migration;
+mod pace;
+mod reporter;
+mod state;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+pub use current::Current;
+pub use eta::{Eta, Rate};
+pub use event::{BackfillStart, Event, Holder, LeaderStep, PendingMigration};
+pub use migration::{FinishedStep, MigrationProgress, MigrationState};
+pub use pace::Pace;
+pub use reporter::Reporter;
+pub use state::State;
+
+/// The fold of all events so far: what a person or a probe wants to know.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// Where the run stands.
+    pub state: State,
+    /// Whether the schema is at the target and the process isn't stopping.
+    pub ready: bool,
+    /// The version that the schema is to reach.
+    pub target: Option<i64>,
+    /// The run's id.
+    pub run: String,
+    /// Product, version, database and place.
+    pub database: Option<String>,
+    /// Migrations in the history, those of this run included.
+    pub applied: u64,
+    /// What this run found pending, with what became of it.
+    pub migrations: Vec<MigrationProgress>,
+    /// What is being done now, by this run or by the leader that it waits for.
+    pub current: Option<Current>,
+    /// The run lock.
+    pub lock: Lock,
+    /// Whether this run went on with a step that an earlier one had begun.
+    pub resumed: bool,
+    /// Why it waits, stops or failed, when it does.
+    pub reason: Option<String>,
+    /// Seconds between the run's begin and the last event; [`Progress::elapsed`] goes on.
+    pub elapsed_seconds: f64,
+    /// Seconds since the run's start at which it was asked to stop.
+    pub stopping_seconds: Option<f64>,
+    /// How often a batch or a step was tried again.
+    pub retries: u64,
+    /// Batches committed by this run.
+    pub batches: u64,
+    /// Seconds that those batches took together.
+    pub batches_seconds: f64,
+    /// Keys that they passed; one key is one row, matched or not.
+    pub rows_passed: u64,
+    /// Rows that they changed.
+    pub rows_changed: u64,
+    /// Rows per second over the run.
+    pub pace: Pace,
+    #[serde(skip)]
+    began: Option<Instant>,
+}
+
+/// The run lock's part of [`Progress`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Lock {
+    /// `none`, `waiting` or `held`.
+    pub state: LockState,
+    /// Who else holds it, while waiting.
+    pub holder: Option<Holder>,
+}
+
+/// How a run stands to the run lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockState {
+    /// Not tried for.
+    #[default]
+    None,
+    /// Another holds it.
+    Waiting,
+    /// This run holds it.
+    Held,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Progress {
+            state: State::Starting,
+            ready: false,
+            target: None,
+            run: String::new(),
+            database: None,
+            applied: 0,
+            migrations: Vec::new(),
+            current: None,
+            lock: Lock::default(),
+            resumed: false,
+            reason: None,
+            elapsed_seconds: 0.0,
+            stopping_seconds: None,
+            retries: 0,
+            batches: 0,
+            batches_seconds: 0.0,
+            rows_passed: 0,
+            rows_changed: 0,
+            pace: Pace::default(),
+            began: None,
+        }
+    }
+}
+
+impl Progress {
+    /// Time since the run began; stands still once it ended. Between two events, and a step of an
+    /// hour has none in between, [`Progress::elapsed_seconds`] falls behind.
+    pub fn elapsed(&self) -> Duration {
+        match self.began {
+            Some(began) if !self.state.is_final() => began.elapsed(),
+            _ => Duration::from_secs_f64(self.elapsed_seconds),
+        }
+    }
+
+    /// Folds one event in. `at` is the time since the run began, by a monotonic clock.
+    pub fn apply(&mut self, at: Duration, event: Event) {
+        self.elapsed_seconds = at.as_secs_f64();
+        match event {
+            Event::Started { run } => {
+                self.run = run;
+                self.state = State::Connecting;
+            }
+            Event::Unreachable { reason } => self.reason = Some(reason),
+            Event::Connected { database } => {
+                self.database = Some(database);
+                self.reason = None;
+            }
+            Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
+            Event::LockWaiting { holder, leader } => self.wait(holder, leader),
+            Event::LockTaken => {
+                self.lock = Lock { state: LockState::Held, holder: None };
+                self.current = None;
+                self.state = State::Migrating;
+            }
+            Event::StepStarted { version, step, backfill } => {
+                self.start_step(at, version, step, backfill);
+            }
+            Event::BatchDone { keys, changed, took, position } => {
+                self.batches += 1;
+                self.batches_seconds += took.as_secs_f64();
+                self.rows_passed += keys;
+                self.rows_changed += changed;
+                self.pace.add((at.saturating_sub(took)).as_secs_f64(), at.as_secs_f64(), keys);
+                if let Some(current) = &mut self.current {
+                    current.batch(at, keys, changed, took, position);
+                }
+            }
+            Event::Retrying { reason, .. } => {
+                self.retries += 1;
+                self.set_throttle(Some(reason));
+            }
+            Event::Throttled { reason } => self.set_throttle(Some(reason)),
+            Event::Unthrottled => self.set_throttle(None),
+            Event::StepDone { version, step, took } => self.finish_step(version, step, took),
+            Event::MigrationDone { version, took } => {
+                if let Some(migration) = self.migration(version) {
+                    migration.state = MigrationState::Applied;
+                    migration.took_seconds = Some(took.as_secs_f64());
+                    self.applied += 1;
+                }
+            }
+            Event::Stopping { reason } => {
+                self.state = State::Stopping;
+                self.ready = false;
+                self.reason = Some(reason);
+                self.stopping_seconds = Some(at.as_secs_f64());
+            }
+            Event::Finished => {
+                self.state = State::Ready;
+                self.ready = true;
+                self.current = None;
+                self.reason = None;
+                self.lock = Lock::default();
+            }
+            Event::Interrupted { reason } => self.end(State::Interrupted, reason),
+            Event::Failed { error } => self.end(State::Failed, error),
+        }
+    }
+
+    fn end(&mut self, state: State, reason: String) {
+        self.state = state;
+        self.ready = false;
+        self.reason = Some(reason);
+        self.lock = Lock::default();
+        if let Some(current) = &mut self.current {
+            current.halt();
+        }
+    }
+
+    fn plan(&mut self, target: Option<i64>, applied: u64, pending: Vec<PendingMigration>) {
+        self.target = target;
+        self.applied = applied;
+        self.migrations = pending
+            .into_iter()
+            .map(|migration| MigrationProgress {
+                version: migration.version,
+                name: migration.name,
+                phase: migration.phase,
+                steps: migration.steps,
+                steps_done: migration.steps_done,
+                state: MigrationState::Pending,
+                took_seconds: None,
+                finished: Vec::new(),
+            })
+            .collect();
+    }
+
+    fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>) {
+        self.state = State::Waiting;
+        self.lock = Lock { state: LockState::Waiting, holder };
+        let at = Duration::from_secs_f64(self.elapsed_seconds);
+        let before = self.current.take();
+        self.current = leader.map(|leader| {
+            let same = before
+                .filter(|before| (before.version, before.step) == (leader.version, leader.step));
+            let mut current = same.unwrap_or_else(|| Current::new(at, &leader));
+            if let Some((done, total)) = leader.keys {
+                let (since, keys) = current.observe(at, done, total);
+                self.pace.add(since.as_secs_f64(), at.as_secs_f64(), keys);
+            }
+            current
+        });
+    }
+
+    fn start_step(&mut self, at: Duration, version: i64, step: u32, start: Option<BackfillStart>) {
+        self.state = State::Migrating;
+        self.resumed |= start.as_ref().is_some_and(|start| start.resumed);
+        let Some(migration) = self.migration(version) else { return };
+        migration.state = MigrationState::Running;
+        let kind = migration.steps.get(step as usize - 1).copied().unwrap_or("script");
+        let leader = LeaderStep {
+            version,
+            name: migration.name.clone(),
+            step,
+            steps: migration.steps.len() as u32,
+            kind: kind.to_owned(),
+            keys: start.as_ref().map(|start| (start.keys_done, start.keys_total)),
+        };
+        let mut current = Current::new(at, &leader);
+        if let Some(start) = start {
+            current.table = Some(start.table);
+            current.key = start.key;
+            current.rows_changed = Some(0);
+        }
+        self.current = Some(current);
+    }
+
+    fn finish_step(&mut self, version: i64, step: u32, took: Duration) {
+        let current = self
+            .current
+            .as_mut()
+            .filter(|current| (current.version, current.step) == (version, step));
+        let mut finished = FinishedStep {
+            step,
+            took_seconds: took.as_secs_f64(),
+            table: None,
+            key: Vec::new(),
+            rows_changed: None,
+        };
+        if let Some(current) = current {
+            current.complete();
+            finished.table = current.table.clone();
+            finished.key = current.key.clone();
+            finished.rows_changed = current.rows_changed;
+        }
+        if let Some(migration) = self.migration(version) {
+            migration.steps_done = step;
+            migration.finished.push(finished);
+        }
+    }
+
+    fn set_throttle(&mut self, reason: Option<String>) {
+        if let Some(current) = &mut self.current {
+            current.throttle = reason;
+        }
+    }
+
+    fn migration(&mut self, version: i64) -> Option<&mut MigrationProgress> {
+        self.migrations.iter_mut().find(|migration| migration.version == version)
+    }
+}
+
+#[cfg(test)]
+mod tests;

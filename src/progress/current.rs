@@ -1,0 +1,140 @@
+//! The step at work.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Eta, LeaderStep, Rate};
+
+/// The step at work.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Current {
+    /// The migration's version.
+    pub version: i64,
+    /// The migration's name.
+    pub name: String,
+    /// Which step, from 1.
+    pub step: u32,
+    /// How many steps the migration has.
+    pub steps: u32,
+    /// `script`, `bare` or `backfill`.
+    pub kind: String,
+    /// For a backfill: the table.
+    pub table: Option<String>,
+    /// For a backfill: the key's columns.
+    pub key: Vec<String>,
+    /// For a backfill: keys passed. One key is one row of the table, matched or not.
+    pub rows_done: Option<u64>,
+    /// For a backfill: keys in all, an estimate.
+    pub rows_total: Option<u64>,
+    /// Rows that this run's batches changed; unknown for another run's.
+    pub rows_changed: Option<u64>,
+    /// Part done, from 0 to 1; never falls, and reaches 1 only at the end.
+    pub fraction: Option<f64>,
+    /// Keys per second of late, throttled time left out.
+    pub rate: Option<f64>,
+    /// Time left.
+    pub eta: Eta,
+    /// Why it waits, when it does: name, value and limit.
+    pub throttle: Option<String>,
+    /// Keys in the last batch.
+    pub batch_rows: Option<u64>,
+    /// How long the last batch took, in seconds.
+    pub batch_seconds: Option<f64>,
+    /// All keys at and below it are done: `id ≤ 6812000`.
+    pub position: Option<String>,
+    /// Seconds since the run's start at which the step began.
+    pub began_seconds: f64,
+    #[serde(skip)]
+    rater: Rate,
+}
+
+impl Current {
+    pub(super) fn new(at: Duration, step: &LeaderStep) -> Self {
+        let (done, total) = step.keys.map_or((None, None), |(done, total)| (Some(done), total));
+        let mut current = Current {
+            version: step.version,
+            name: step.name.clone(),
+            step: step.step,
+            steps: step.steps,
+            kind: step.kind.clone(),
+            table: None,
+            key: Vec::new(),
+            rows_done: done,
+            rows_total: total,
+            rows_changed: None,
+            fraction: None,
+            rate: None,
+            eta: Eta::Measuring,
+            throttle: None,
+            batch_rows: None,
+            batch_seconds: None,
+            position: None,
+            began_seconds: at.as_secs_f64(),
+            rater: Rate::starting(at, done.unwrap_or(0)),
+        };
+        current.advance();
+        current
+    }
+
+    /// A batch of this run.
+    pub(super) fn batch(
+        &mut self,
+        at: Duration,
+        keys: u64,
+        changed: u64,
+        took: Duration,
+        position: String,
+    ) {
+        self.throttle = None;
+        self.batch_rows = Some(keys);
+        self.batch_seconds = Some(took.as_secs_f64());
+        self.position = Some(position);
+        self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
+        self.rows_changed = Some(self.rows_changed.unwrap_or(0) + changed);
+        self.rater.worked(at, keys, took);
+        self.advance();
+    }
+
+    /// What the ledger says of another run's backfill. Returns how many keys are new, since when.
+    pub(super) fn observe(
+        &mut self,
+        at: Duration,
+        done: u64,
+        total: Option<u64>,
+    ) -> (Duration, u64) {
+        self.rows_done = Some(done);
+        self.rows_total = total;
+        let news = self.rater.observed(at, done);
+        self.advance();
+        news
+    }
+
+    /// Recomputes what follows from the counts. The total is an estimate: when the work outgrows
+    /// it, the total grows too, and the fraction stays where it was instead of passing 1.
+    fn advance(&mut self) {
+        let (Some(done), Some(total)) = (self.rows_done, self.rows_total) else { return };
+        let total = total.max(done + u64::from(done > 0));
+        self.rows_total = Some(total);
+        let fraction = if total == 0 { 0.0 } else { done as f64 / total as f64 };
+        self.fraction = Some(self.fraction.unwrap_or(0.0).max(fraction).min(0.999));
+        self.rate = self.rater.per_second();
+        self.eta = self.rater.eta(total - done);
+    }
+
+    /// The run ended in the middle: what is done stays, what was expected of the future goes.
+    pub(super) fn halt(&mut self) {
+        self.throttle = None;
+        self.rate = None;
+        self.eta = Eta::Measuring;
+    }
+
+    pub(super) fn complete(&mut self) {
+        self.throttle = None;
+        if self.rows_done.is_some() {
+            self.rows_total = self.rows_done;
+            self.fraction = Some(1.0);
+            self.eta = Eta::Due;
+        }
+    }
+}

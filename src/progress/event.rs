@@ -1,0 +1,170 @@
+//! What the engine reports.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The run began.
+    Started {
+        /// Its id.
+        run: String,
+    },
+    /// The database isn't reachable yet, or no longer.
+    Unreachable {
+        /// Why, in the server's or the network's words.
+        reason: String,
+    },
+    /// The database answered.
+    Connected {
+        /// Product, version, database and place.
+        database: String,
+    },
+    /// What there is to do. Sent again when it was read anew under the lock.
+    Planned {
+        /// The version that the schema is to reach.
+        target: Option<i64>,
+        /// Migrations that are applied already.
+        applied: u64,
+        /// What is pending, in order.
+        pending: Vec<PendingMigration>,
+    },
+    /// Another run holds the lock.
+    LockWaiting {
+        /// Who, as far as the ledger knows.
+        holder: Option<Holder>,
+        /// What the leader is at, as far as the ledger knows.
+        leader: Option<LeaderStep>,
+    },
+    /// The lock is ours.
+    LockTaken,
+    /// A step began.
+    StepStarted {
+        /// The migration's version.
+        version: i64,
+        /// Which step, from 1.
+        step: u32,
+        /// For a backfill: what it works on.
+        backfill: Option<BackfillStart>,
+    },
+    /// A batch committed.
+    BatchDone {
+        /// Keys that it passed.
+        keys: u64,
+        /// Rows that it changed.
+        changed: u64,
+        /// How long it took.
+        took: Duration,
+        /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
+        position: String,
+    },
+    /// A batch or step failed for a passing reason and is tried again.
+    Retrying {
+        /// The reason.
+        reason: String,
+        /// The pause before.
+        pause: Duration,
+    },
+    /// The loop is held back.
+    Throttled {
+        /// By what: name, value, limit.
+        reason: String,
+    },
+    /// The loop goes on.
+    Unthrottled,
+    /// A step is complete.
+    StepDone {
+        /// The migration's version.
+        version: i64,
+        /// Which step, from 1.
+        step: u32,
+        /// How long it took, in this run.
+        took: Duration,
+    },
+    /// A migration is in the history.
+    MigrationDone {
+        /// Its version.
+        version: i64,
+        /// How long its steps took, in this run.
+        took: Duration,
+    },
+    /// A signal or a lost lock asks the run to stop.
+    Stopping {
+        /// By what, as it reads after "stopped by": `SIGTERM`, `the loss of the lock`.
+        reason: String,
+    },
+    /// Everything up to the target is applied.
+    Finished,
+    /// Stopped before the end; another run goes on from there.
+    Interrupted {
+        /// By what, as it reads after "stopped by": `SIGTERM`, `the loss of the lock`.
+        reason: String,
+    },
+    /// Stopped by an error.
+    Failed {
+        /// The error, on one line.
+        error: String,
+    },
+}
+
+/// A migration that is to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingMigration {
+    /// Its version.
+    pub version: i64,
+    /// Its name.
+    pub name: String,
+    /// `expand` or `contract`.
+    pub phase: &'static str,
+    /// The kinds of its steps: `script`, `bare`, `backfill`.
+    pub steps: Vec<&'static str>,
+    /// How many of them are done already, by an earlier run.
+    pub steps_done: u32,
+}
+
+/// What a backfill works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackfillStart {
+    /// The table.
+    pub table: String,
+    /// The key's columns.
+    pub key: Vec<String>,
+    /// Keys that are passed already, by an earlier run.
+    pub keys_done: u64,
+    /// Keys in all, as an estimate.
+    pub keys_total: Option<u64>,
+    /// Whether an earlier run had begun it.
+    pub resumed: bool,
+}
+
+/// Who holds the run lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// The run's id.
+    pub run: String,
+    /// `host`, as the holder calls itself.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// What the leader is at, read from the ledger by a run that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaderStep {
+    /// The migration's version.
+    pub version: i64,
+    /// The migration's name.
+    pub name: String,
+    /// Which step, from 1.
+    pub step: u32,
+    /// How many steps the migration has.
+    pub steps: u32,
+    /// `script`, `bare` or `backfill`.
+    pub kind: String,
+    /// For a backfill: keys done and their estimated total.
+    pub keys: Option<(u64, Option<u64>)>,
+}

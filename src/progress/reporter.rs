@@ -1,0 +1,29 @@
+//! Where events go, and where faces read.
+
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::{Event, Progress};
+
+/// Where the engine reports to. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    began: Instant,
+    sender: std::sync::Arc<watch::Sender<Progress>>,
+}
+
+impl Reporter {
+    /// A reporter, and what the faces read.
+    pub fn new() -> (Self, watch::Receiver<Progress>) {
+        let began = Instant::now();
+        let (sender, receiver) =
+            watch::channel(Progress { began: Some(began), ..Progress::default() });
+        (Reporter { began, sender: sender.into() }, receiver)
+    }
+
+    /// Reports an event.
+    pub fn emit(&self, event: Event) {
+        self.sender.send_modify(|progress| progress.apply(self.began.elapsed(), event));
+    }
+}

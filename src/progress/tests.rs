@@ -1,0 +1,147 @@
+use super::*;
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn pending(version: i64, steps: Vec<&'static str>) -> PendingMigration {
+    PendingMigration { version, name: format!("m{version}"), phase: "expand", steps, steps_done: 0 }
+}
+
+fn backfilling(total: u64) -> Progress {
+    let mut progress = Progress::default();
+    progress.apply(seconds(0.0), Event::Started { run: "7f3c".into() });
+    progress.apply(
+        seconds(0.0),
+        Event::Planned { target: Some(1), applied: 0, pending: vec![pending(1, vec!["backfill"])] },
+    );
+    progress.apply(seconds(0.0), Event::LockTaken);
+    let backfill = BackfillStart {
+        table: "t".into(),
+        key: vec!["id".into()],
+        keys_done: 0,
+        keys_total: Some(total),
+        resumed: false,
+    };
+    progress
+        .apply(seconds(0.0), Event::StepStarted { version: 1, step: 1, backfill: Some(backfill) });
+    progress
+}
+
+fn batch(progress: &mut Progress, at: f64, keys: u64, took: f64) {
+    let event =
+        Event::BatchDone { keys, changed: keys, took: seconds(took), position: "id ≤ 1".into() };
+    progress.apply(seconds(at), event);
+}
+
+#[test]
+fn the_fraction_never_falls_and_never_reaches_one_before_the_end() {
+    let mut progress = backfilling(1_000);
+    let mut last = 0.0;
+    for n in 1..=50 {
+        batch(&mut progress, f64::from(n), 100, 1.0);
+        let fraction = progress.current.as_ref().and_then(|current| current.fraction).unwrap();
+        assert!(fraction >= last && fraction < 1.0, "{fraction} after {last}");
+        last = fraction;
+    }
+    progress.apply(seconds(51.0), Event::StepDone { version: 1, step: 1, took: seconds(51.0) });
+    assert_eq!(progress.current.unwrap().fraction, Some(1.0));
+}
+
+#[test]
+fn the_eta_says_measuring_until_it_knows_and_leaves_pauses_out() {
+    let mut progress = backfilling(100_000);
+    batch(&mut progress, 0.2, 1_000, 0.2);
+    assert_eq!(progress.current.as_ref().unwrap().eta, Eta::Measuring);
+    for n in 2..=10 {
+        // Ten seconds between batches of 0.2 s: the pauses aren't the rate's business.
+        batch(&mut progress, f64::from(n) * 10.0, 1_000, 0.2);
+    }
+    let current = progress.current.unwrap();
+    assert_eq!(current.rate.map(f64::round), Some(5_000.0));
+    let Eta::Left { p50_seconds, p90_seconds } = current.eta else { panic!("{:?}", current.eta) };
+    assert!((p50_seconds - 18.0).abs() < 0.01 && p90_seconds > p50_seconds);
+}
+
+#[test]
+fn a_waiting_run_shows_the_leaders_progress() {
+    let mut progress = Progress::default();
+    let holder = Holder { run: "a".into(), host: "h".into(), pid: 1, since: "now".into() };
+    let leader = |done| LeaderStep {
+        version: 3,
+        name: "fill".into(),
+        step: 1,
+        steps: 2,
+        kind: "backfill".into(),
+        keys: Some((done, Some(1_000))),
+    };
+    for n in 1..=5 {
+        let event =
+            Event::LockWaiting { holder: Some(holder.clone()), leader: Some(leader(n * 100)) };
+        progress.apply(seconds(n as f64), event);
+    }
+    assert_eq!(progress.state, State::Waiting);
+    let current = progress.current.clone().unwrap();
+    assert_eq!(current.fraction, Some(0.5));
+    assert_eq!(current.rate.map(f64::round), Some(100.0));
+    progress.apply(seconds(6.0), Event::LockTaken);
+    assert_eq!(progress.current, None);
+}
+
+#[test]
+fn applied_counts_what_this_run_added() {
+    let mut progress = Progress::default();
+    let pending = vec![pending(2, vec!["script"]), pending(3, vec!["script"])];
+    progress.apply(seconds(0.0), Event::Planned { target: Some(3), applied: 1, pending });
+    progress.apply(seconds(0.0), Event::StepStarted { version: 2, step: 1, backfill: None });
+    progress.apply(seconds(0.5), Event::StepDone { version: 2, step: 1, took: seconds(0.5) });
+    progress.apply(seconds(0.5), Event::MigrationDone { version: 2, took: seconds(0.5) });
+    assert_eq!(progress.applied, 2);
+    assert_eq!(progress.migrations[0].state, MigrationState::Applied);
+    assert_eq!(progress.migrations[1].state, MigrationState::Pending);
+    progress.apply(seconds(1.0), Event::Finished);
+    assert!(progress.ready && progress.current.is_none());
+}
+
+#[test]
+fn finished_steps_tell_their_time_and_what_they_changed() {
+    let mut progress = backfilling(1_000);
+    batch(&mut progress, 1.0, 600, 0.5);
+    progress.apply(seconds(2.0), Event::StepDone { version: 1, step: 1, took: seconds(2.0) });
+    let finished = &progress.migrations[0].finished[0];
+    assert_eq!((finished.step, finished.took_seconds, finished.rows_changed), (1, 2.0, Some(600)));
+    assert_eq!(finished.table.as_deref(), Some("t"));
+    assert_eq!((progress.rows_passed, progress.batches_seconds), (600, 0.5));
+    assert_eq!(progress.pace.rows_per_second().sum::<f64>(), 600.0);
+}
+
+#[test]
+fn an_ended_run_is_not_ready_promises_nothing_and_its_clock_stands() {
+    let mut progress = backfilling(100_000);
+    for n in 1..=5 {
+        batch(&mut progress, f64::from(n), 1_000, 1.0);
+    }
+    progress.apply(seconds(6.0), Event::Stopping { reason: "SIGTERM".into() });
+    assert!(!progress.ready && progress.stopping_seconds == Some(6.0));
+    progress.apply(seconds(6.5), Event::Interrupted { reason: "SIGTERM".into() });
+    let current = progress.current.as_ref().unwrap();
+    assert_eq!((current.rate, current.eta), (None, Eta::Measuring));
+    assert_eq!(current.rows_done, Some(5_000));
+    assert_eq!(progress.elapsed(), seconds(6.5));
+}
+
+#[test]
+fn the_clock_goes_on_between_events() {
+    let (reporter, receiver) = Reporter::new();
+    reporter.emit(Event::Started { run: "7f3c".into() });
+    let first = receiver.borrow().elapsed();
+    std::thread::sleep(Duration::from_millis(5));
+    assert!(receiver.borrow().elapsed() >= first + Duration::from_millis(5));
+}
+
+#[test]
+fn the_words_of_the_states_are_those_of_the_json() {
+    for state in State::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}

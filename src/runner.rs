@@ -1,0 +1,187 @@
+//! The run: lock → plan → steps. THE loop over steps; every face and test drives this one.
+
+mod bare;
+mod error;
+mod lock;
+mod resolve;
+mod steps;
+mod survey;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backfill::{PrepareError, prepare};
+use crate::db::{Database, Purpose, Session};
+use crate::ledger::{Identity, Ledger, Pen};
+use crate::migration::{Catalog, StepKind};
+use crate::plan::{Plan, Selection};
+use crate::progress::{Event, Reporter};
+use crate::stop::Stop;
+use crate::worker::Worker;
+
+pub(crate) use error::hints;
+
+pub use error::RunError;
+pub use lock::{Leader, leader};
+pub use resolve::{ResolveError, Verdict, resolve};
+pub use survey::{Survey, SurveyError};
+
+use lock::{Held, Waited};
+use steps::Steps;
+
+/// What one invocation of `up` is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which migrations.
+    pub selection: Selection,
+    /// How long to wait for another run.
+    pub lock_wait: Duration,
+    /// Who runs.
+    pub identity: Identity,
+}
+
+/// One run.
+pub struct Run<'a> {
+    /// Where.
+    pub database: Arc<dyn Database>,
+    /// The files.
+    pub catalog: &'a Catalog,
+    /// What it is told.
+    pub settings: &'a Settings,
+    /// Where it reports to.
+    pub reporter: &'a Reporter,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+}
+
+impl Run<'_> {
+    /// Applies what is pending. Returns how many migrations this run completed.
+    ///
+    /// # Errors
+    /// See [`RunError`]. Whatever was committed stays, and a next run goes on from there.
+    pub async fn up(&self) -> Result<u64, RunError> {
+        let result = self.attempt().await;
+        self.reporter.emit(match &result {
+            Ok(_) => Event::Finished,
+            Err(error) if error.is_interruption() => {
+                Event::Interrupted { reason: error.to_string() }
+            }
+            Err(error) => Event::Failed { error: error.to_string() },
+        });
+        result
+    }
+
+    async fn attempt(&self) -> Result<u64, RunError> {
+        let mut watch = self.database.session(Purpose::Watch).await?;
+        let survey = Survey::read(self.database.as_ref(), watch.as_mut(), self.catalog).await?;
+        let plan = self.plan(&survey)?;
+        if plan.pending.is_empty() {
+            return Ok(0);
+        }
+        self.prove(watch.as_mut(), &plan).await?;
+        let held = match self.lock(watch.as_mut(), self.settings.lock_wait).await? {
+            Waited::Held(held) => held,
+            Waited::NothingLeft => return Ok(0),
+        };
+        drop(watch);
+        let result = self.locked(&held).await;
+        let lost = held.release().await;
+        match result {
+            // Whatever failed, failed because of it, or may have.
+            Err(error) if lost => Err(RunError::LockLost { error: error.to_string() }),
+            result => result,
+        }
+    }
+
+    /// Everything that happens under the lock. What was read before it may be stale.
+    async fn locked(&self, held: &Held) -> Result<u64, RunError> {
+        let run = &self.settings.identity.run;
+        self.database.end_orphans(run).await?;
+        let mut worker = Worker::open(self.database.clone(), run, self.stop.clone()).await?;
+        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await?;
+        let plan = self.plan(&survey)?;
+        if plan.pending.is_empty() {
+            return Ok(0);
+        }
+        self.reporter.emit(Event::LockTaken);
+        let ledger = Ledger::of(self.database.as_ref());
+        ledger.ensure(worker.session()).await.map_err(RunError::preparing)?;
+        if let Some(create) = survey.history.create() {
+            worker.bare(&create.sql).await.map_err(RunError::preparing)?;
+        }
+        let pen = ledger.begin(worker.session(), &self.settings.identity).await?;
+        let result = self.take_steps(&mut worker, &pen, &survey, &plan).await;
+        if !held.is_lost() {
+            close(&mut worker, &pen, &result).await;
+        }
+        result
+    }
+
+    async fn take_steps(
+        &self,
+        worker: &mut Worker,
+        pen: &Pen,
+        survey: &Survey,
+        plan: &Plan<'_>,
+    ) -> Result<u64, RunError> {
+        let mut steps = Steps {
+            pen,
+            history: &survey.history,
+            reporter: self.reporter,
+            stop: self.stop,
+            spent: Vec::new(),
+        };
+        let mut result = Ok(0);
+        for (count, pending) in (1..).zip(&plan.pending) {
+            if let Err(error) = steps.migrate(worker, pending).await {
+                result = Err(error);
+                break;
+            }
+            result = Ok(count);
+        }
+        steps.account(worker).await;
+        result
+    }
+
+    fn plan<'s>(&'s self, survey: &Survey) -> Result<Plan<'s>, RunError> {
+        let plan =
+            Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection)?;
+        self.reporter.emit(Event::Planned {
+            target: plan.target,
+            applied: plan.applied,
+            pending: plan.summary(),
+        });
+        Ok(plan)
+    }
+
+    /// Proves every pending backfill whose tables exist, before anything is written.
+    async fn prove(&self, session: &mut dyn Session, plan: &Plan<'_>) -> Result<(), RunError> {
+        let dialect = self.database.dialect();
+        for pending in &plan.pending {
+            for step in pending.migration.steps.iter().skip(pending.done) {
+                if let StepKind::Backfill(directive) = &step.kind {
+                    prepare(session, dialect, pending.migration, step, directive).await.map_err(
+                        |error| match error {
+                            PrepareError::Refused { refusal, explanation } => {
+                                RunError::Refused { refusal, explanation }
+                            }
+                            PrepareError::Db(error) => error.into(),
+                        },
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Enters how the run ended. A run that can't say so looks like one that died, which is true
+/// enough: its successor finds everything else in the ledger.
+async fn close(worker: &mut Worker, pen: &Pen, result: &Result<u64, RunError>) {
+    let outcome = match result {
+        Ok(_) => "done",
+        Err(error) if error.is_interruption() => "interrupted",
+        Err(_) => "failed",
+    };
+    pen.end(worker.session(), outcome).await.ok();
+}

@@ -1,0 +1,206 @@
+//! Why a run ended before its end.
+
+use std::time::Duration;
+
+use crate::batch::Refusal;
+use crate::db::{DbError, ErrorKind};
+use crate::history::HistoryError;
+use crate::ledger::LedgerError;
+use crate::place::Explanation;
+use crate::plan::PlanError;
+use crate::progress::Holder;
+
+use super::SurveyError;
+
+/// Why a run ended before its end. One variant per thing that one can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The history can't be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(LedgerError),
+    /// A statement that is to be batched can't be proved safe.
+    #[error("this statement can't be split into batches: {refusal}")]
+    Refused {
+        /// The reason.
+        refusal: Refusal,
+        /// Where, and the ways out.
+        explanation: Explanation,
+    },
+    /// A backfill's table doesn't exist.
+    #[error(
+        "migration {version}, step {step} of {steps}: a table that the statement names does not exist"
+    )]
+    NoTable {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// How many steps there are.
+        steps: u32,
+        /// Where.
+        explanation: Explanation,
+    },
+    /// A step failed.
+    #[error("migration {version}, step {step} of {steps} failed: {source}")]
+    Step {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// How many steps there are.
+        steps: u32,
+        /// The database's words.
+        source: DbError,
+        /// Where, what is kept, and what was rolled back.
+        explanation: Explanation,
+    },
+    /// Another run holds the lock.
+    #[error(
+        "another run holds the lock{}, and {} of waiting are over",
+        holder.as_ref().map(|holder| format!(
+            " ({} on {}, process {}, since {})", holder.run, holder.host, holder.pid, holder.since
+        )).unwrap_or_default(),
+        humane(waited)
+    )]
+    LockHeld {
+        /// Who, as far as the ledger knows.
+        holder: Option<Holder>,
+        /// How long this run has waited.
+        waited: Duration,
+    },
+    /// The lock's connection went away under the run.
+    #[error("the run lock was lost ({error})")]
+    LockLost {
+        /// What failed then.
+        error: String,
+    },
+    /// A newer run has taken over.
+    #[error("another run has taken over; this one has written nothing since")]
+    Fenced,
+    /// A stop was asked for.
+    #[error("stopped by {reason}")]
+    Stopped {
+        /// By what.
+        reason: String,
+    },
+    /// Our own tables can't be made.
+    #[error("can't prepare lockkeeper's own tables: {0}")]
+    Preparing(DbError),
+    /// The database's error, outside any step.
+    #[error(transparent)]
+    Db(DbError),
+}
+
+fn humane(waited: &Duration) -> String {
+    format!("{:.0} s", waited.as_secs_f64())
+}
+
+impl RunError {
+    /// Our own tables can't be made.
+    pub(super) fn preparing(error: impl Into<RunError>) -> Self {
+        match error.into() {
+            RunError::Db(error) => RunError::Preparing(error),
+            other => other,
+        }
+    }
+
+    /// Whether infrastructure ended the run, so that the same command goes on from there.
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => true,
+            RunError::Step { source, .. } | RunError::Db(source) => source.is_lost(),
+            _ => false,
+        }
+    }
+
+    /// Where, and the way out.
+    pub fn explain(&self) -> Explanation {
+        let plain = Explanation::default;
+        match self {
+            RunError::Plan(error) => error.explain(),
+            RunError::Refused { explanation, .. }
+            | RunError::NoTable { explanation, .. }
+            | RunError::Step { explanation, .. } => explanation.clone(),
+            RunError::History(HistoryError::TooNarrow { remedy, .. }) => {
+                plain().note("next", format!("`{remedy}`, or give the file a smaller version"))
+            }
+            RunError::History(HistoryError::NotOurs { table, .. }) => plain().note(
+                "next",
+                format!("rename the other tool's {table}, or use another schema for this one"),
+            ),
+            RunError::History(HistoryError::Damaged { table, .. }) => {
+                plain().note("next", format!("mend or delete that row of {table} by hand"))
+            }
+            RunError::Ledger(LedgerError::Newer { .. }) => {
+                plain().note("next", "use the newer lockkeeper that last ran here, or a later one")
+            }
+            RunError::Ledger(LedgerError::Damaged { .. }) => {
+                plain().note("next", "see docs/runbook.md on the tables lockkeeper_*")
+            }
+            RunError::LockHeld { .. } => {
+                plain().note("next", "wait for it (`--lock-wait`), or see what it is at: `status`")
+            }
+            RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => {
+                plain().note("next", "run the same command again to go on from there")
+            }
+            RunError::Db(error)
+            | RunError::Preparing(error)
+            | RunError::History(HistoryError::Db(error))
+            | RunError::Ledger(LedgerError::Db(error)) => hints(plain(), error),
+        }
+    }
+}
+
+/// The server's own hints, and ours for what one can do about a kind of error.
+pub(crate) fn hints(explanation: Explanation, error: &DbError) -> Explanation {
+    let explanation = match &error.hint {
+        Some(hint) if error.kind == ErrorKind::Permission => {
+            explanation.note("next", format!("as an owner or administrator: `{hint}`"))
+        }
+        Some(hint) => explanation.note("hint", hint.clone()),
+        None => explanation,
+    };
+    match error.kind {
+        ErrorKind::Pooler => explanation
+            .note("next", "give --database-url the server's own address instead of the pooler's"),
+        ErrorKind::DiskFull => {
+            explanation.note("next", "make room, then run the same command again")
+        }
+        ErrorKind::ReadOnly => explanation.note("next", "connect to the primary, not to a replica"),
+        _ => explanation,
+    }
+}
+
+impl From<DbError> for RunError {
+    fn from(error: DbError) -> Self {
+        match error.kind {
+            ErrorKind::Fenced => RunError::Fenced,
+            _ => RunError::Db(error),
+        }
+    }
+}
+
+impl From<LedgerError> for RunError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Db(error) => error.into(),
+            other => RunError::Ledger(other),
+        }
+    }
+}
+
+impl From<SurveyError> for RunError {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::History(HistoryError::Db(error)) | SurveyError::Db(error) => error.into(),
+            SurveyError::History(error) => error.into(),
+            SurveyError::Ledger(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Waiting for the run lock, and watching that it stays ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::db::{Database, Locker, Session};
+use crate::ledger::{Ledger, RunRecord};
+use crate::plan::Plan;
+use crate::progress::{Event, Holder, LeaderStep};
+use crate::stop::Stop;
+
+use super::{Run, RunError, Survey};
+
+/// Between two tries for the lock, and two looks at the leader's progress.
+const POLL: Duration = Duration::from_millis(500);
+/// Between two questions whether the lock is still held; also the keep-alive that a NAT gateway or
+/// load balancer on the way needs (the shortest idle timeout of AWS's is 60 s).
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+pub enum Waited {
+    /// The lock is ours.
+    Held(Held),
+    /// Another run did all there was to do.
+    NothingLeft,
+}
+
+/// The run lock while it is held.
+pub struct Held {
+    release: CancellationToken,
+    lost: Arc<AtomicBool>,
+    watch: JoinHandle<()>,
+}
+
+impl Held {
+    fn keep(locker: Box<dyn Locker>, stop: Stop) -> Self {
+        let release = CancellationToken::new();
+        let lost = Arc::new(AtomicBool::new(false));
+        let watch = tokio::spawn(keep(locker, release.clone(), lost.clone(), stop));
+        Held { release, lost, watch }
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Gives the lock back. `true` when it had been lost before.
+    pub async fn release(self) -> bool {
+        self.release.cancel();
+        // The task ends by itself in any case; a panic of it would have lost the lock.
+        let panicked = self.watch.await.is_err();
+        panicked || self.lost.load(Ordering::SeqCst)
+    }
+}
+
+async fn keep(
+    mut locker: Box<dyn Locker>,
+    release: CancellationToken,
+    lost: Arc<AtomicBool>,
+    stop: Stop,
+) {
+    loop {
+        tokio::select! {
+            () = release.cancelled() => {
+                let unlocked = locker.unlock().await;
+                lost.store(!matches!(unlocked, Ok(true)), Ordering::SeqCst);
+                return;
+            }
+            () = tokio::time::sleep(KEEP_ALIVE) => {}
+        }
+        if !matches!(locker.still_held().await, Ok(true)) {
+            lost.store(true, Ordering::SeqCst);
+            stop.request("the loss of the run lock");
+            stop.force();
+            return;
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Tries for the lock until it is ours, nothing is left to do, or the wait is over.
+    pub(super) async fn lock(
+        &self,
+        session: &mut dyn Session,
+        patience: Duration,
+    ) -> Result<Waited, RunError> {
+        let started = Instant::now();
+        let mut locker = self.database.locker().await?;
+        loop {
+            if self.stop.is_requested() {
+                return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
+            }
+            if locker.try_lock().await? {
+                return Ok(Waited::Held(Held::keep(locker, self.stop.clone())));
+            }
+            let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+            let plan = self.plan_of_leader(&survey)?;
+            if plan.as_ref().is_some_and(|plan| plan.pending.is_empty()) {
+                return Ok(Waited::NothingLeft);
+            }
+            let (holder, leader) = self.look_at_leader(session, plan.as_ref()).await?;
+            if started.elapsed() >= patience {
+                return Err(RunError::LockHeld { holder, waited: started.elapsed() });
+            }
+            self.reporter.emit(Event::LockWaiting { holder, leader });
+            self.stop.sleep(POLL.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+        }
+    }
+
+    /// What is left, seen while another run is at it: its open claims aren't dirt.
+    fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Option<Plan<'s>>, RunError> {
+        match Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection) {
+            Ok(plan) => Ok(Some(plan)),
+            Err(crate::plan::PlanError::Dirty { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn look_at_leader(
+        &self,
+        session: &mut dyn Session,
+        plan: Option<&Plan<'_>>,
+    ) -> Result<(Option<Holder>, Option<LeaderStep>), RunError> {
+        let ledger = Ledger::of(self.database.as_ref());
+        let holder = ledger.leader(session).await?.map(holder);
+        let Some(pending) = plan.and_then(|plan| plan.pending.first()) else {
+            return Ok((holder, None));
+        };
+        let step = pending.done as u32 + 1;
+        let mut keys = None;
+        if pending.claim.is_some() {
+            let ranges = ledger.ranges(session, pending.migration.version, step).await?;
+            let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
+                ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
+            };
+            keys = sum(|range| Some(range.keys_done)).map(|done| (done, sum(|r| r.keys_total)));
+        }
+        let kind = pending.migration.steps.get(pending.done).map_or("script", |s| s.kind.as_str());
+        let leader = LeaderStep {
+            version: pending.migration.version,
+            name: pending.migration.name.clone(),
+            step,
+            steps: pending.migration.steps.len() as u32,
+            kind: kind.to_owned(),
+            keys,
+        };
+        Ok((holder, Some(leader)))
+    }
+}
+
+/// Whether a run is at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leader {
+    /// The lock is free.
+    Nobody,
+    /// The lock is held; by whom, as far as the ledger knows.
+    Running(Option<Holder>),
+}
+
+impl Leader {
+    /// Who holds the lock.
+    pub fn holder(self) -> Option<Holder> {
+        match self {
+            Leader::Nobody => None,
+            Leader::Running(holder) => holder,
+        }
+    }
+}
+
+/// Asks whether a run is at work, by one try for the lock that is given back at once: a run that
+/// starts in this moment tries again half a second later.
+///
+/// # Errors
+/// The database's.
+pub async fn leader(
+    database: &dyn Database,
+    session: &mut dyn Session,
+) -> Result<Leader, RunError> {
+    let mut locker = database.locker().await?;
+    if locker.try_lock().await? {
+        locker.unlock().await?;
+        return Ok(Leader::Nobody);
+    }
+    Ok(Leader::Running(Ledger::of(database).leader(session).await?.map(holder)))
+}
+
+fn holder(run: RunRecord) -> Holder {
+    Holder {
+        run: run.run,
+        host: run.host,
+        pid: u32::try_from(run.pid).unwrap_or_default(),
+        since: run.started_at,
+    }
+}

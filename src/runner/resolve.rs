@@ -1,0 +1,120 @@
+//! The human verdict on a claimed step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::db::{Database, DbError, Purpose};
+use crate::ledger::{Ledger, LedgerError, StepRecord};
+use crate::migration::Catalog;
+use crate::place::Explanation;
+use crate::progress::Reporter;
+use crate::stop::Stop;
+use crate::worker::Worker;
+
+use super::lock::Waited;
+use super::{Run, RunError, Settings, Survey};
+
+/// What a human says of a claimed step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did not happen (or is to happen again): forget the claim.
+    Retry,
+    /// It happened: enter it as done.
+    Applied,
+}
+
+/// Why a verdict can't be entered.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There is no such file.
+    #[error("there is no migration {version} in the directory")]
+    Unknown {
+        /// The version.
+        version: i64,
+    },
+    /// No step of it is claimed.
+    #[error("migration {version} has no step whose outcome is unknown")]
+    Nothing {
+        /// The version.
+        version: i64,
+    },
+    /// As for any run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<DbError> for ResolveError {
+    fn from(error: DbError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+impl From<LedgerError> for ResolveError {
+    fn from(error: LedgerError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+impl ResolveError {
+    /// The way out.
+    pub fn explain(&self) -> Explanation {
+        match self {
+            ResolveError::Run(error) => error.explain(),
+            _ => Explanation::default().note("next", "`lockkeeper status` lists what is dirty"),
+        }
+    }
+}
+
+/// Enters a verdict, under the run lock. Returns the step it was about, from 1.
+///
+/// # Errors
+/// See [`ResolveError`].
+pub async fn resolve(
+    database: Arc<dyn Database>,
+    catalog: &Catalog,
+    settings: &Settings,
+    version: i64,
+    verdict: Verdict,
+) -> Result<u32, ResolveError> {
+    let (reporter, _progress) = Reporter::new();
+    let stop = Stop::default();
+    let run = Run { database, catalog, settings, reporter: &reporter, stop: &stop };
+    let mut watch = run.database.session(Purpose::Watch).await?;
+    let Waited::Held(held) = run.lock(watch.as_mut(), Duration::ZERO).await? else {
+        return Err(ResolveError::Nothing { version });
+    };
+    let result = run.enter(version, verdict).await;
+    held.release().await;
+    result
+}
+
+impl Run<'_> {
+    async fn enter(&self, version: i64, verdict: Verdict) -> Result<u32, ResolveError> {
+        let migration = self.catalog.find(version).ok_or(ResolveError::Unknown { version })?;
+        let identity = &self.settings.identity;
+        self.database.end_orphans(&identity.run).await?;
+        let mut worker =
+            Worker::open(self.database.clone(), &identity.run, self.stop.clone()).await?;
+        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog)
+            .await
+            .map_err(RunError::from)?;
+        let claim: Option<&StepRecord> =
+            survey.steps.iter().find(|step| step.version == version && !step.done);
+        let claim = claim.ok_or(ResolveError::Nothing { version })?;
+        let ledger = Ledger::of(self.database.as_ref());
+        ledger.ensure(worker.session()).await?;
+        let pen = ledger.begin(worker.session(), identity).await?;
+        let mut list = match verdict {
+            Verdict::Retry => pen.unclaim(version, claim.step),
+            Verdict::Applied => pen.complete(version, claim.step, Duration::ZERO),
+        };
+        list.push(pen.close_ranges(version, claim.step));
+        let last = claim.step as usize == migration.steps.len();
+        if verdict == Verdict::Applied && last {
+            list.push(survey.history.record(migration));
+        }
+        worker.transact(&list).await?;
+        pen.end(worker.session(), "resolved").await?;
+        Ok(claim.step)
+    }
+}

@@ -1,0 +1,341 @@
+//! Steps, one after the other: what each kind commits, and in which lists.
+
+use std::time::{Duration, Instant};
+
+use crate::backfill::{Backfill, BackfillError, PrepareError, Prepared, prepare};
+use crate::db::{DbError, ErrorKind, Statement};
+use crate::history::History;
+use crate::ledger::Pen;
+use crate::migration::{BatchDirective, Migration, Step, StepKind};
+use crate::place::Explanation;
+use crate::plan::Pending;
+use crate::progress::{BackfillStart, Event, Reporter};
+use crate::stop::Stop;
+use crate::worker::Worker;
+
+use super::RunError;
+use super::error::hints;
+
+/// How often a script that failed for a passing reason is tried, with growing pauses.
+const ATTEMPTS: u32 = 10;
+
+/// The steps of a run.
+pub struct Steps<'a> {
+    pub pen: &'a Pen,
+    pub history: &'a History,
+    pub reporter: &'a Reporter,
+    pub stop: &'a Stop,
+    /// How long committed scripts took: known only after their commit, so entered later.
+    pub spent: Vec<(i64, u32, Duration)>,
+}
+
+/// One step and where it belongs.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    pub migration: &'a Migration,
+    pub step: &'a Step,
+    /// From 1.
+    pub number: u32,
+}
+
+impl At<'_> {
+    pub fn is_last(&self) -> bool {
+        self.number as usize == self.migration.steps.len()
+    }
+}
+
+impl Steps<'_> {
+    /// Applies one migration from its first step that isn't done.
+    pub async fn migrate(
+        &mut self,
+        worker: &mut Worker,
+        pending: &Pending<'_>,
+    ) -> Result<(), RunError> {
+        let migration = pending.migration;
+        let started = Instant::now();
+        for (index, step) in migration.steps.iter().enumerate().skip(pending.done) {
+            if self.stop.is_requested() {
+                return Err(self.stopped());
+            }
+            let at = At { migration, step, number: index as u32 + 1 };
+            let began = Instant::now();
+            self.settle(worker, step).await?;
+            match &step.kind {
+                StepKind::Script => self.script(worker, at).await?,
+                StepKind::Bare => self.bare(worker, at).await?,
+                StepKind::Backfill(directive) => {
+                    let resumed = index == pending.done && pending.claim.is_some();
+                    self.backfill(worker, at, directive, resumed).await?;
+                }
+            }
+            self.unsettle(worker, step).await?;
+            self.reporter.emit(Event::StepDone {
+                version: migration.version,
+                step: at.number,
+                took: began.elapsed(),
+            });
+        }
+        let (version, took) = (migration.version, started.elapsed());
+        self.reporter.emit(Event::MigrationDone { version, took });
+        Ok(())
+    }
+
+    /// Enters the times that became known after their step's commit. They are for people only.
+    pub async fn account(&mut self, worker: &mut Worker) {
+        let list: Vec<_> = self
+            .spent
+            .drain(..)
+            .flat_map(|(version, step, took)| self.pen.spent(version, step, took))
+            .collect();
+        if !list.is_empty() {
+            worker.session().transact(&list).await.ok();
+        }
+    }
+
+    pub(super) fn stopped(&self) -> RunError {
+        RunError::Stopped { reason: self.stop.reason().to_owned() }
+    }
+
+    async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
+        if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
+            let sql = worker.database().dialect().set_lock_timeout(timeout);
+            worker.bare(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the session as the next step may expect it.
+    async fn unsettle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
+        if step.taints_session || is_backfill(step) {
+            worker.renew().await?;
+        } else if step.lock_timeout.is_some() {
+            let sql = worker.database().dialect().reset_lock_timeout();
+            worker.bare(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// The statements, the record of the step, and for the last step the history: one transaction.
+    async fn script(&mut self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+        let version = at.migration.version;
+        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        let mut list = vec![self.pen.fence()];
+        let text = &at.migration.text;
+        list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));
+        if at.step.taints_session
+            && let Some(sql) = worker.database().dialect().reset_role()
+        {
+            list.push(Statement::new(sql, Vec::new()));
+        }
+        let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
+        list.extend(self.pen.done(version, at.number, kind, checksum, Duration::ZERO));
+        self.enter_history(&mut list, at);
+        let mut attempts = 0;
+        loop {
+            let started = Instant::now();
+            let error = match worker.transact(&list).await {
+                Ok(_) => {
+                    self.spent.push((version, at.number, started.elapsed()));
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            attempts += 1;
+            if self.stop.is_requested() && error.kind == ErrorKind::Cancelled {
+                return Err(self.stopped());
+            }
+            if !error.is_transient() || attempts >= ATTEMPTS || self.stop.is_requested() {
+                return Err(self.failed(at, error, Some(1)));
+            }
+            self.pause(&error, attempts).await;
+        }
+    }
+
+    pub(super) async fn pause(&self, error: &DbError, attempts: u32) {
+        let base = Duration::from_millis(100) * 2_u32.pow(attempts.min(6));
+        let pause = base.mul_f64(0.5 + fastrand::f64());
+        self.reporter.emit(Event::Retrying { reason: error.to_string(), pause });
+        self.stop.sleep(pause).await;
+        self.reporter.emit(Event::Unthrottled);
+    }
+
+    /// For the last step: the history's entry, in the same transaction.
+    pub(super) fn enter_history(&self, list: &mut Vec<Statement>, at: At<'_>) {
+        if at.is_last() {
+            list.push(self.history.record(at.migration));
+        }
+    }
+
+    async fn backfill(
+        &mut self,
+        worker: &mut Worker,
+        at: At<'_>,
+        directive: &BatchDirective,
+        resumed: bool,
+    ) -> Result<(), RunError> {
+        let started = Instant::now();
+        let dialect = worker.database().dialect();
+        let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive).await;
+        let prepared = match prepared {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return Err(no_table(at)),
+            Err(PrepareError::Refused { refusal, explanation }) => {
+                return Err(RunError::Refused { refusal, explanation });
+            }
+            Err(PrepareError::Db(error)) => return Err(error.into()),
+        };
+        prepared.settle(worker).await?;
+        let result = self.fill(worker, at, &prepared, resumed).await;
+        let version = at.migration.version;
+        match result {
+            Ok(()) => {
+                let mut list = self.pen.complete(version, at.number, started.elapsed());
+                list.push(self.pen.close_ranges(version, at.number));
+                self.enter_history(&mut list, at);
+                worker.transact(&list).await?;
+                Ok(())
+            }
+            Err(error) => {
+                self.spent.push((version, at.number, started.elapsed()));
+                Err(match error {
+                    BackfillError::Stopped => self.stopped(),
+                    BackfillError::Fenced => RunError::Fenced,
+                    BackfillError::Statement(error) => self.failed(at, error, None),
+                    BackfillError::Db(error) => error.into(),
+                    BackfillError::Ledger(error) => error.into(),
+                })
+            }
+        }
+    }
+
+    /// Claims or adopts the ranges, and works them off.
+    async fn fill(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        prepared: &Prepared,
+        resumed: bool,
+    ) -> Result<(), BackfillError> {
+        let version = at.migration.version;
+        let list = if resumed {
+            self.pen.adopt_ranges(version, at.number)
+        } else {
+            let ceiling = prepared.ceiling(worker).await?;
+            let total = prepared.total(worker).await?;
+            let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
+            let mut list =
+                self.pen.claim(version, at.number, at.step.kind.as_str(), &at.step.checksum);
+            list.extend(self.pen.open_ranges(version, at.number, &ranges));
+            list
+        };
+        worker.transact(&list).await?;
+        let ledger = self.pen.ledger();
+        let ranges = ledger.ranges(worker.session(), version, at.number).await?;
+        let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
+            ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
+        };
+        let start = BackfillStart {
+            table: prepared.table.name.name.clone(),
+            key: prepared.key(),
+            keys_done: sum(|range| Some(range.keys_done)).unwrap_or(0),
+            keys_total: sum(|range| range.keys_total),
+            resumed,
+        };
+        let step = at.number;
+        self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
+        let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
+        let backfill = Backfill { pen, prepared, reporter, stop };
+        for range in ranges {
+            backfill.drain(worker, range).await?;
+        }
+        Ok(())
+    }
+
+    /// The error of a step. `first` is the index in the list of the step's first statement, or
+    /// `None` when the step is one statement.
+    pub(super) fn failed(&self, at: At<'_>, error: DbError, first: Option<usize>) -> RunError {
+        if error.kind == ErrorKind::Fenced {
+            return RunError::Fenced;
+        }
+        let span = match first {
+            None => at.step.statements.first(),
+            Some(first) => error
+                .statement
+                .and_then(|index| index.checked_sub(first))
+                .and_then(|index| at.step.statements.get(index)),
+        };
+        let explanation = match span {
+            Some(span) => Explanation::at(at.migration.place(error_span(at, span, &error), "")),
+            None => Explanation::default(),
+        };
+        let explanation = explain(explanation, at, &error);
+        RunError::Step {
+            version: at.migration.version,
+            step: at.number,
+            steps: at.migration.steps.len() as u32,
+            source: error,
+            explanation,
+        }
+    }
+}
+
+fn is_backfill(step: &Step) -> bool {
+    matches!(step.kind, StepKind::Backfill(_))
+}
+
+/// From the server's position in a statement to bytes of the file: the word that stands there.
+fn error_span(
+    at: At<'_>,
+    statement: &std::ops::Range<usize>,
+    error: &DbError,
+) -> std::ops::Range<usize> {
+    let text = &at.migration.text[statement.clone()];
+    let Some((offset, _)) = error.position.and_then(|position| text.char_indices().nth(position))
+    else {
+        let line = text.find('\n').unwrap_or(text.len());
+        return statement.start..statement.start + line;
+    };
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let length = text[offset..].find(|c| !word(c)).unwrap_or(text.len() - offset).max(1);
+    // A character that is no word may be longer than a byte.
+    let length = (length..).find(|end| text.is_char_boundary(offset + end)).unwrap_or(length);
+    statement.start + offset..(statement.start + offset + length).min(statement.end)
+}
+
+/// What stays, what was rolled back, and what to do.
+fn explain(explanation: Explanation, at: At<'_>, error: &DbError) -> Explanation {
+    let version = at.migration.version;
+    let kept = match at.number {
+        1 => format!("everything before migration {version}"),
+        2 => format!("everything before migration {version}, and its step 1"),
+        number => {
+            format!("everything before migration {version}, and its steps 1 to {}", number - 1)
+        }
+    };
+    let rolled_back = match at.step.kind {
+        StepKind::Script => format!("step {} as a whole", at.number),
+        StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
+        StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
+    };
+    let next = if error.is_lost() {
+        "run the same command again to go on from there".to_owned()
+    } else {
+        format!(
+            "mend {} (steps after the last completed one may be edited), then `lockkeeper up` again",
+            at.migration.path.display()
+        )
+    };
+    let explanation = hints(explanation, error).note("kept", kept).note("rolled back", rolled_back);
+    explanation.note("next", next)
+}
+
+fn no_table(at: At<'_>) -> RunError {
+    let place = at.migration.place(at.step.span.clone(), "");
+    RunError::NoTable {
+        version: at.migration.version,
+        step: at.number,
+        steps: at.migration.steps.len() as u32,
+        explanation: Explanation::at(place)
+            .note("next", "mend the name, or create the table in an earlier step or migration"),
+    }
+}

@@ -1,0 +1,198 @@
+//! What is worth a line: the difference between what was said and what is.
+//!
+//! A face looks a few times a second, and a run may do a hundred steps in between. The journal
+//! remembers what it told and finds the rest in [`Progress`], so nothing that ended is left out.
+
+use std::time::Duration;
+
+use crate::progress::{Current, Holder, LockState, MigrationState, Progress, State};
+
+/// A step that began is worth a line of its own only when it takes longer than this.
+const BRIEF: Duration = Duration::from_millis(500);
+
+/// Something to tell. The texts are made from the [`Progress`] of the same look.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Entry {
+    /// Who runs against what.
+    Opening,
+    /// The database doesn't answer.
+    Unreachable,
+    /// Another run holds the lock.
+    Waiting,
+    /// The lock is ours, and what is pending is known for good.
+    LockTaken,
+    /// The current step takes its time.
+    StepBegan,
+    /// The `finished`-th finished step of the `migration`-th pending migration.
+    StepDone { migration: usize, finished: usize },
+    /// The `migration`-th pending migration is in the history.
+    MigrationDone { migration: usize },
+    /// The current step is held back.
+    Throttled,
+    /// It goes on.
+    Unthrottled,
+    /// Nothing changed, but this is how far it is.
+    Position,
+    /// Asked to stop.
+    Stopping,
+    /// The end, one of three.
+    Ready,
+    /// Resumable.
+    Interrupted,
+    /// By an error.
+    Failed,
+}
+
+/// What was told so far.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// How often to tell the position when nothing changes; never on a terminal with bars.
+    every: Option<Duration>,
+    opened: bool,
+    unreachable: bool,
+    holder: Option<Option<Holder>>,
+    lock_taken: bool,
+    /// For each pending migration, its version, steps told and whether its end was.
+    told: Vec<(i64, usize, bool)>,
+    began: Option<(i64, u32)>,
+    /// The step that is held back, and by which signal.
+    throttled: Option<(i64, u32, String)>,
+    position_due: Duration,
+    stopping: bool,
+    ended: bool,
+}
+
+impl Journal {
+    pub(super) fn new(every: Option<Duration>) -> Self {
+        Journal { every, ..Journal::default() }
+    }
+
+    /// What is new since the last look.
+    pub(super) fn look(&mut self, progress: &Progress) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        if self.ended {
+            return entries;
+        }
+        self.reach(progress, &mut entries);
+        self.lock(progress, &mut entries);
+        self.finished(progress, &mut entries);
+        if let Some(current) = &progress.current {
+            self.current(progress, current, &mut entries);
+        }
+        self.end(progress, &mut entries);
+        self.position(progress, &mut entries);
+        self.open(progress, &mut entries);
+        entries
+    }
+
+    fn reach(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let reason = progress.reason.is_some()
+            && matches!(
+                progress.state,
+                State::Starting | State::Connecting | State::Waiting | State::Migrating
+            );
+        if reason && !self.unreachable {
+            entries.push(Entry::Unreachable);
+        }
+        self.unreachable = reason;
+    }
+
+    fn lock(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        if progress.lock.state == LockState::Waiting && !progress.state.is_final() {
+            let holder = Some(progress.lock.holder.clone());
+            if self.holder != holder {
+                self.holder = holder;
+                entries.push(Entry::Waiting);
+            }
+        }
+        // Right after the lock was taken the plan is that of before; the first step makes it sure.
+        let at_work = progress.state == State::Migrating && progress.current.is_some();
+        let worked = progress.migrations.iter().any(|one| !one.finished.is_empty());
+        if !self.lock_taken && (at_work || worked) {
+            self.lock_taken = true;
+            entries.push(Entry::LockTaken);
+        }
+    }
+
+    fn finished(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let versions = progress.migrations.iter().map(|one| one.version);
+        if !versions.clone().eq(self.told.iter().map(|told| told.0)) {
+            self.told = versions.map(|version| (version, 0, false)).collect();
+        }
+        for (migration, (told, now)) in self.told.iter_mut().zip(&progress.migrations).enumerate() {
+            for finished in told.1..now.finished.len() {
+                entries.push(Entry::StepDone { migration, finished });
+            }
+            told.1 = now.finished.len();
+            if now.state == MigrationState::Applied && !told.2 {
+                told.2 = true;
+                entries.push(Entry::MigrationDone { migration });
+            }
+        }
+    }
+
+    fn current(&mut self, progress: &Progress, current: &Current, entries: &mut Vec<Entry>) {
+        let step = (current.version, current.step);
+        let age = progress.elapsed().as_secs_f64() - current.began_seconds;
+        let working = progress.state == State::Migrating && current.fraction != Some(1.0);
+        if working && self.began != Some(step) && age >= BRIEF.as_secs_f64() {
+            self.began = Some(step);
+            entries.push(Entry::StepBegan);
+        }
+        // Values change from look to look; the signal's name is what it is held back by.
+        let throttled = current.throttle.as_ref().map(|reason| {
+            let signal = reason.split_whitespace().next().unwrap_or_default();
+            (step.0, step.1, signal.to_owned())
+        });
+        if throttled != self.throttled {
+            if throttled.is_some() {
+                entries.push(Entry::Throttled);
+            } else if self.throttled.as_ref().is_some_and(|was| (was.0, was.1) == step) && working {
+                entries.push(Entry::Unthrottled);
+            }
+            self.throttled = throttled;
+        }
+    }
+
+    fn end(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let end = match progress.state {
+            State::Ready => Entry::Ready,
+            State::Interrupted => Entry::Interrupted,
+            State::Failed => Entry::Failed,
+            State::Stopping if !self.stopping => {
+                self.stopping = true;
+                entries.push(Entry::Stopping);
+                return;
+            }
+            _ => return,
+        };
+        self.ended = true;
+        entries.push(end);
+    }
+
+    fn position(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let Some(every) = self.every else { return };
+        let now = progress.elapsed();
+        let quiet = entries.is_empty();
+        if quiet && now >= self.position_due {
+            entries.push(Entry::Position);
+        }
+        if !quiet || now >= self.position_due {
+            self.position_due = now + every;
+        }
+    }
+
+    /// The opening comes before all else, but a run that finds nothing to do has only its end.
+    fn open(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let needs = entries.iter().any(|entry| {
+            !matches!(entry, Entry::Ready | Entry::Failed | Entry::Unreachable | Entry::Position)
+        });
+        if needs && !self.opened && progress.database.is_some() {
+            self.opened = true;
+            entries.insert(0, Entry::Opening);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

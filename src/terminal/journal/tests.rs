@@ -1,0 +1,72 @@
+use super::super::tests::{Run, batches};
+use super::*;
+
+#[test]
+fn what_ended_between_two_looks_is_told_once() {
+    let mut run = Run::pending(3);
+    let mut journal = Journal::new(None);
+    for version in 1..=3 {
+        run.start(version, None);
+        run.finish(version);
+    }
+    let entries = journal.look(&run.progress);
+    let done = |migration| {
+        [Entry::StepDone { migration, finished: 0 }, Entry::MigrationDone { migration }]
+    };
+    let expected: Vec<_> =
+        [Entry::Opening, Entry::LockTaken].into_iter().chain((0..3).flat_map(done)).collect();
+    assert_eq!(entries, expected);
+    assert_eq!(journal.look(&run.progress), []);
+    run.end();
+    assert_eq!(journal.look(&run.progress), [Entry::Ready]);
+    assert_eq!(journal.look(&run.progress), []);
+}
+
+#[test]
+fn nothing_pending_is_only_an_end() {
+    let mut run = Run::pending(0);
+    run.end();
+    assert_eq!(Journal::new(Some(Duration::from_secs(5))).look(&run.progress), [Entry::Ready]);
+}
+
+#[test]
+fn a_throttle_is_told_when_it_begins_and_ends_not_when_its_value_changes() {
+    let mut run = Run::backfilling();
+    let mut journal = Journal::new(None);
+    journal.look(&run.progress);
+    run.throttle("replica-lag 1.8 s ≥ 1.0 s");
+    assert!(journal.look(&run.progress).contains(&Entry::Throttled));
+    run.throttle("replica-lag 1.9 s ≥ 1.0 s");
+    assert_eq!(journal.look(&run.progress), []);
+    run.throttle("lock-waiters 3 ≥ 1");
+    assert_eq!(journal.look(&run.progress), [Entry::Throttled]);
+    batches(&mut run, 1);
+    assert_eq!(journal.look(&run.progress), [Entry::Unthrottled]);
+}
+
+#[test]
+fn the_position_is_told_when_nothing_else_was() {
+    let mut run = Run::backfilling();
+    let mut journal = Journal::new(Some(Duration::from_secs(5)));
+    let mut positions = 0;
+    for _ in 0..200 {
+        batches(&mut run, 1);
+        positions +=
+            journal.look(&run.progress).iter().filter(|it| **it == Entry::Position).count();
+    }
+    // Two hundred batches of 0.2 s are 40 s.
+    assert!((7..=8).contains(&positions), "{positions}");
+}
+
+#[test]
+fn a_plan_that_shrank_under_the_lock_is_told_as_it_is() {
+    let mut run = Run::waiting();
+    let mut journal = Journal::new(None);
+    assert_eq!(journal.look(&run.progress), [Entry::Opening, Entry::Waiting]);
+    assert_eq!(journal.look(&run.progress), []);
+    run.take_lock();
+    assert_eq!(journal.look(&run.progress), [], "the old plan is not repeated");
+    run.plan(0);
+    run.end();
+    assert_eq!(journal.look(&run.progress), [Entry::Ready]);
+}

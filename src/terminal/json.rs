@@ -1,0 +1,123 @@
+//! JSON lines: an object for each entry.
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::journal::Entry;
+use crate::progress::{Current, Eta, Progress};
+
+/// One entry on one line.
+pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            line.insert(name.to_owned(), value);
+        }
+    };
+    put("time", json!(now.to_utc().format(format).unwrap_or_default()));
+    put("event", json!(event(entry)));
+    put("run", json!(progress.run));
+    put("state", json!(progress.state));
+    put("elapsed_seconds", rounded(progress.elapsed().as_secs_f64()));
+    fields(progress, entry, &mut put);
+    Value::Object(line).to_string()
+}
+
+fn event(entry: &Entry) -> &'static str {
+    match entry {
+        Entry::Opening => "opening",
+        Entry::Unreachable => "unreachable",
+        Entry::Waiting => "waiting",
+        Entry::LockTaken => "lock_taken",
+        Entry::StepBegan => "step_began",
+        Entry::StepDone { .. } => "step_done",
+        Entry::MigrationDone { .. } => "migration_done",
+        Entry::Throttled => "throttled",
+        Entry::Unthrottled => "unthrottled",
+        Entry::Position => "progress",
+        Entry::Stopping => "stopping",
+        Entry::Ready => "ready",
+        Entry::Interrupted => "interrupted",
+        Entry::Failed => "failed",
+    }
+}
+
+fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value)) {
+    match entry {
+        Entry::Opening => {
+            put("version", json!(env!("CARGO_PKG_VERSION")));
+            put("database", json!(progress.database));
+        }
+        Entry::LockTaken => {
+            put("target", json!(progress.target));
+            put("pending", json!(progress.migrations.len()));
+        }
+        Entry::StepDone { migration, finished } => {
+            let Some(migration) = progress.migrations.get(*migration) else { return };
+            let Some(step) = migration.finished.get(*finished) else { return };
+            let kind = (step.step as usize).checked_sub(1).and_then(|at| migration.steps.get(at));
+            put("version", json!(migration.version));
+            put("name", json!(migration.name));
+            put("step", json!(step.step));
+            put("steps", json!(migration.steps.len()));
+            put("kind", json!(kind));
+            put("table", json!(step.table));
+            put("rows_changed", json!(step.rows_changed));
+            put("took_seconds", rounded(step.took_seconds));
+        }
+        Entry::MigrationDone { migration } => {
+            let Some(migration) = progress.migrations.get(*migration) else { return };
+            put("version", json!(migration.version));
+            put("name", json!(migration.name));
+            put("took_seconds", json!(migration.took_seconds.map(rounded)));
+        }
+        Entry::Ready => {
+            put("target", json!(progress.target));
+            put("applied", json!(progress.applied));
+        }
+        Entry::Unreachable
+        | Entry::Waiting
+        | Entry::StepBegan
+        | Entry::Throttled
+        | Entry::Unthrottled
+        | Entry::Position
+        | Entry::Stopping
+        | Entry::Interrupted
+        | Entry::Failed => {
+            put("reason", json!(progress.reason));
+            put("holder", json!(progress.lock.holder));
+            if let Some(current) = &progress.current {
+                step(current, put);
+            }
+        }
+    }
+}
+
+fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
+    put("version", json!(current.version));
+    put("name", json!(current.name));
+    put("step", json!(current.step));
+    put("steps", json!(current.steps));
+    put("kind", json!(current.kind));
+    put("table", json!(current.table));
+    put("rows_done", json!(current.rows_done));
+    put("rows_total", json!(current.rows_total));
+    put("fraction", json!(current.fraction.map(rounded)));
+    put("rate", json!(current.rate.map(rounded)));
+    if let Eta::Left { p50_seconds, p90_seconds } = current.eta {
+        put("eta_seconds", rounded(p50_seconds));
+        put("eta_p90_seconds", rounded(p90_seconds));
+    }
+    put("throttle", json!(current.throttle));
+    put("batch_rows", json!(current.batch_rows));
+    put("batch_seconds", json!(current.batch_seconds.map(rounded)));
+    put("position", json!(current.position));
+}
+
+/// Four decimal places are more than anyone measures.
+fn rounded(number: f64) -> Value {
+    json!((number * 1e4).round() / 1e4)
+}

@@ -1,0 +1,129 @@
+//! Plain lines for logs: a time stamp, then what happened.
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::journal::Entry;
+use super::{format, words};
+use crate::progress::{Current, Progress, State};
+
+/// The lines of one entry; often one, sometimes none.
+pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> Vec<String> {
+    let stamp = now.to_utc().format(format_description!("[hour]:[minute]:[second]"));
+    let stamp = stamp.unwrap_or_default();
+    texts(progress, entry).into_iter().map(|text| format!("{stamp} {text}")).collect()
+}
+
+fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
+    let current = progress.current.as_ref();
+    let throttle = current.and_then(|current| current.throttle.as_deref());
+    match entry {
+        Entry::Opening => vec![words::opening(progress)],
+        Entry::Unreachable => vec![words::unreachable(progress)],
+        Entry::Waiting => vec![words::waiting(progress.lock.holder.as_ref())],
+        Entry::LockTaken => vec![words::lock_taken(progress)],
+        Entry::StepBegan => current.map(began).into_iter().collect(),
+        Entry::StepDone { migration, finished } => {
+            step_done(progress, *migration, *finished).into_iter().collect()
+        }
+        Entry::MigrationDone { migration } => {
+            migration_done(progress, *migration).into_iter().collect()
+        }
+        Entry::Throttled => {
+            let said = |current| {
+                format!("{} {}", head(current), words::throttled(throttle.unwrap_or_default()))
+            };
+            current.map(said).into_iter().collect()
+        }
+        Entry::Unthrottled => {
+            current.map(|current| format!("{} goes on", head(current))).into_iter().collect()
+        }
+        Entry::Position => position(progress).into_iter().collect(),
+        Entry::Stopping => vec![words::stopping(progress)],
+        Entry::Ready => vec![words::ready(progress)],
+        Entry::Interrupted => vec![words::interrupted(progress), words::GO_ON.to_owned()],
+        Entry::Failed => vec![match current {
+            Some(current) => format!("{} {}", head(current), words::failed(progress, current)),
+            None => "failed".to_owned(),
+        }],
+    }
+}
+
+fn head(current: &Current) -> String {
+    format!("{} {}", current.version, words::name(&current.name, current.step, current.steps))
+}
+
+fn began(current: &Current) -> String {
+    let what = words::what(&current.kind, current.table.as_deref(), &current.key);
+    format!("{} {what} begins", head(current))
+}
+
+fn step_done(progress: &Progress, migration: usize, finished: usize) -> Option<String> {
+    let migration = progress.migrations.get(migration)?;
+    let step = migration.finished.get(finished)?;
+    let steps = migration.steps.len() as u32;
+    let kind = migration.steps.get((step.step as usize).checked_sub(1)?).copied().unwrap_or("step");
+    let what = words::what(kind, step.table.as_deref(), &step.key);
+    let name = words::name(&migration.name, step.step, steps);
+    let changed = step.rows_changed.map(|rows| format!(", {} rows changed", format::whole(rows)));
+    Some(format!(
+        "{} {name} {what} done in {}{}",
+        migration.version,
+        format::seconds(step.took_seconds),
+        changed.unwrap_or_default()
+    ))
+}
+
+/// For a migration of one step, its step's line said it all.
+fn migration_done(progress: &Progress, migration: usize) -> Option<String> {
+    let migration = progress.migrations.get(migration)?;
+    let took = migration.took_seconds.map(|took| format!(" in {}", format::seconds(took)));
+    let told = migration.steps.len() == 1 && !migration.finished.is_empty();
+    let name = format::one_line(&migration.name);
+    (!told).then(|| format!("{} {name} applied{}", migration.version, took.unwrap_or_default()))
+}
+
+/// `42 fill_new_column 57.1 % · 6 812 000 rows · 182 k/s · 28 s left · batch of 36 000 in 197 ms`.
+fn position(progress: &Progress) -> Option<String> {
+    let current = progress.current.as_ref().map(|current| at_work(progress, current));
+    match progress.state {
+        State::Starting | State::Connecting => {
+            progress.reason.as_ref().map(|_| words::unreachable(progress))
+        }
+        State::Waiting => {
+            let waiting = words::waiting(progress.lock.holder.as_ref());
+            Some(match current {
+                Some(current) => format!("{waiting} · {current}"),
+                None => waiting,
+            })
+        }
+        State::Migrating if progress.reason.is_some() => Some(words::unreachable(progress)),
+        State::Migrating | State::Stopping => current,
+        State::Ready | State::Interrupted | State::Failed => None,
+    }
+}
+
+fn at_work(progress: &Progress, current: &Current) -> String {
+    let mut parts = Vec::new();
+    match current.fraction {
+        Some(part) => parts.push(format!("{} {}", head(current), format::fine_percent(part))),
+        None => {
+            let what = words::what(&current.kind, current.table.as_deref(), &current.key);
+            parts.push(format!(
+                "{} {what} for {}",
+                head(current),
+                format::ticking(words::age(progress, current))
+            ));
+        }
+    }
+    if let Some(done) = current.rows_done {
+        parts.push(format!("{} rows", format::whole(done)));
+    }
+    parts.extend(words::rate(current));
+    parts.extend(words::left(current));
+    if let (Some(rows), Some(seconds)) = (current.batch_rows, current.batch_seconds) {
+        parts.push(format!("batch of {} in {}", format::whole(rows), format::seconds(seconds)));
+    }
+    parts.extend(current.throttle.as_deref().map(words::throttled));
+    parts.join(" · ")
+}

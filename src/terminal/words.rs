@@ -1,0 +1,194 @@
+//! The sentences that bars and plain lines share.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use super::format;
+use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress};
+
+/// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`.
+pub(super) fn opening(progress: &Progress) -> String {
+    let database = progress.database.as_deref().map(format::one_line).unwrap_or_default();
+    format!("lockkeeper {} · {database} · run {}", env!("CARGO_PKG_VERSION"), progress.run)
+}
+
+/// `lock taken · 3 of 43 migrations pending`.
+pub(super) fn lock_taken(progress: &Progress) -> String {
+    let done = |one: &&MigrationProgress| one.state == MigrationState::Applied;
+    let here = progress.migrations.iter().filter(done).count() as u64;
+    let (pending, before) =
+        (progress.migrations.len() as u64, progress.applied - here.min(progress.applied));
+    format!(
+        "lock taken · {} of {} pending",
+        format::whole(pending),
+        plural(before + pending, "migration")
+    )
+}
+
+/// `1 migration`, `43 migrations`.
+fn plural(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", format::whole(number), if number == 1 { "" } else { "s" })
+}
+
+/// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`.
+pub(super) fn waiting(holder: Option<&Holder>) -> String {
+    let Some(holder) = holder else {
+        return "waiting for the lock: another run holds it".to_owned();
+    };
+    format!(
+        "waiting for the lock: run {} on {} (process {}) holds it since {}",
+        format::one_line(&holder.run),
+        format::one_line(&holder.host),
+        holder.pid,
+        clock(&holder.since)
+    )
+}
+
+/// The time of day of an RFC 3339 time stamp.
+fn clock(stamp: &str) -> String {
+    let time = OffsetDateTime::parse(stamp, &Rfc3339).ok().map(|time| time.to_utc());
+    match time
+        .and_then(|time| time.format(format_description!("[hour]:[minute]:[second] UTC")).ok())
+    {
+        Some(time) => time,
+        None => format::one_line(stamp).into_owned(),
+    }
+}
+
+/// `not reachable yet`, or no longer.
+pub(super) fn unreachable(progress: &Progress) -> String {
+    let yet = if progress.database.is_none() { " yet" } else { "" };
+    let reason = progress.reason.as_deref().unwrap_or_default();
+    format!("database not reachable{yet}, trying again: {}", format::one_line(reason))
+}
+
+/// `backfill some_table by id`, `script`, `bare statement`.
+pub(super) fn what(kind: &str, table: Option<&str>, key: &[String]) -> String {
+    match (kind, table) {
+        ("backfill", Some(table)) if !key.is_empty() => {
+            let key = key.join(", ");
+            format!("backfill {} by {}", format::one_line(table), format::one_line(&key))
+        }
+        ("backfill", Some(table)) => format!("backfill {}", format::one_line(table)),
+        ("bare", _) => "bare statement".to_owned(),
+        (kind, _) => kind.to_owned(),
+    }
+}
+
+/// `fill_new_column`, or `fill_new_column 2/3` of a migration with several steps.
+pub(super) fn name(name: &str, step: u32, steps: u32) -> String {
+    let name = format::one_line(name);
+    if steps > 1 { format!("{name} {step}/{steps}") } else { name.into_owned() }
+}
+
+/// `6.8 of ~12.0 M rows`, `6 812 000 rows`.
+pub(super) fn rows(current: &Current) -> Option<String> {
+    let done = current.rows_done?;
+    Some(match current.rows_total.filter(|_| current.fraction != Some(1.0)) {
+        Some(total) => format!("{} rows", format::of_about(done, total)),
+        None => format!("{} rows", format::short(done as f64)),
+    })
+}
+
+/// `182 k/s`, once it is known.
+pub(super) fn rate(current: &Current) -> Option<String> {
+    current.rate.map(|rate| format!("{}/s", format::short(rate)))
+}
+
+/// `28 s left`, of work when it is held back; `measuring`, `any moment`.
+pub(super) fn left(current: &Current) -> Option<String> {
+    current.rows_total?;
+    Some(match current.eta {
+        // Less than a second is within the figure's error.
+        Eta::Left { p50_seconds, .. } if p50_seconds < 1.0 => "any moment".to_owned(),
+        Eta::Left { p50_seconds, .. } => {
+            let work = if current.throttle.is_some() { " of work" } else { "" };
+            format!("{}{work} left", format::seconds(p50_seconds))
+        }
+        Eta::Measuring => "measuring".to_owned(),
+        Eta::Due => "any moment".to_owned(),
+    })
+}
+
+/// `at worst 41 s`, when that is more than `left` says.
+pub(super) fn worst(current: &Current) -> Option<String> {
+    match current.eta {
+        Eta::Left { p50_seconds, p90_seconds } if p50_seconds >= 1.0 => {
+            let worst = format::seconds(p90_seconds);
+            (worst != format::seconds(p50_seconds)).then(|| format!("at worst {worst}"))
+        }
+        Eta::Left { .. } | Eta::Measuring | Eta::Due => None,
+    }
+}
+
+/// `nothing pending: the schema is at version 43`, or what was done in which time.
+pub(super) fn ready(progress: &Progress) -> String {
+    let done = progress.migrations.iter().filter(|one| one.state == MigrationState::Applied);
+    let done = done.count() as u64;
+    let at = match progress.target {
+        Some(target) => format!("the schema is at version {target}"),
+        None => "the schema is up to date".to_owned(),
+    };
+    if done == 0 {
+        return format!("nothing pending: {at}");
+    }
+    format!(
+        "ready: {at} · {} in {}",
+        plural(done, "migration"),
+        format::duration(progress.elapsed())
+    )
+}
+
+/// `stopped by SIGTERM after 1.2 s: migration 42 is at 57.1 %; all up to id 6812000 is committed`.
+pub(super) fn interrupted(progress: &Progress) -> String {
+    let reason = format::one_line(progress.reason.as_deref().unwrap_or("a signal")).into_owned();
+    let after = progress.stopping_seconds.map(|asked| progress.elapsed_seconds - asked);
+    let after = after.map(|after| format!(" after {}", format::seconds(after))).unwrap_or_default();
+    let at = progress.current.as_ref().map(reached).unwrap_or_default();
+    format!("stopped by {reason}{after}{at}")
+}
+
+/// How far the step was.
+fn reached(current: &Current) -> String {
+    let (Some(fraction), Some(_)) = (current.fraction, current.rows_done) else {
+        return format!(
+            ": in migration {}, step {} of {}",
+            current.version, current.step, current.steps
+        );
+    };
+    let part = format::fine_percent(fraction);
+    let position = current.position.as_deref().map(format::one_line);
+    let position = position.map(|position| position.replacen(" ≤ ", " ", 1));
+    let committed = position.map(|at| format!("; all up to {at} is committed"));
+    format!(": migration {} is at {part}{}", current.version, committed.unwrap_or_default())
+}
+
+/// What to do after an interruption.
+pub(super) const GO_ON: &str = "run the same command again to go on from there";
+
+/// `failed at 57.1 % after 46 s`.
+pub(super) fn failed(progress: &Progress, current: &Current) -> String {
+    let at = current.fraction.map(|part| format!(" at {}", format::fine_percent(part)));
+    let took = progress.elapsed_seconds - current.began_seconds;
+    format!("failed{} after {}", at.unwrap_or_default(), format::seconds(took))
+}
+
+/// `waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1`.
+pub(super) fn throttled(reason: &str) -> String {
+    format!("waiting: {}", format::one_line(reason))
+}
+
+/// `SIGTERM: the open batch is finished or rolled back`.
+pub(super) fn stopping(progress: &Progress) -> String {
+    let reason = format::one_line(progress.reason.as_deref().unwrap_or_default());
+    format!("stopping ({reason}): what is open is finished or rolled back")
+}
+
+/// How long the current step has been at it.
+pub(super) fn age(progress: &Progress, current: &Current) -> Duration {
+    let began = Duration::try_from_secs_f64(current.began_seconds).unwrap_or_default();
+    progress.elapsed().saturating_sub(began)
+}

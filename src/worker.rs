@@ -1,0 +1,120 @@
+//! A session that writes for a run: it can be stopped from outside, and comes back after a cut.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::db::{Database, DbError, Purpose, Row, Session, Statement, Table, TableName};
+use crate::stop::Stop;
+
+/// How long a cut connection is tried to be made anew. The lock's own connection is watched apart;
+/// when that is gone too, the run stops sooner.
+const RECONNECT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A session that writes for a run.
+pub struct Worker {
+    database: Arc<dyn Database>,
+    session: Box<dyn Session>,
+    run: String,
+    stop: Stop,
+}
+
+impl Worker {
+    /// Opens the session.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(database: Arc<dyn Database>, run: &str, stop: Stop) -> Result<Self, DbError> {
+        let session = database.session(Purpose::Work { run: run.to_owned() }).await?;
+        Ok(Worker { database, session, run: run.to_owned(), stop })
+    }
+
+    /// The database that it works on.
+    pub fn database(&self) -> &dyn Database {
+        self.database.as_ref()
+    }
+
+    /// The session itself, for reads that need no guard.
+    pub fn session(&mut self) -> &mut dyn Session {
+        self.session.as_mut()
+    }
+
+    /// [`Session::transact`], cancelled in the server when the stop is forced.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
+        let canceller = self.session.canceller();
+        guarded(&self.stop, canceller, self.session.transact(statements)).await
+    }
+
+    /// [`Session::bare`], cancelled in the server when the stop is forced.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
+        let canceller = self.session.canceller();
+        guarded(&self.stop, canceller, self.session.bare(sql)).await
+    }
+
+    /// [`Session::query`], cancelled in the server when the stop is forced.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        let canceller = self.session.canceller();
+        guarded(&self.stop, canceller, self.session.query(statement)).await
+    }
+
+    /// [`Session::table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
+        self.session.table(name).await
+    }
+
+    /// Replaces the session by a fresh one, with back-off while the server isn't there.
+    ///
+    /// # Errors
+    /// The last error when patience ran out or a stop was asked for.
+    pub async fn renew(&mut self) -> Result<(), DbError> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let purpose = Purpose::Work { run: self.run.clone() };
+            match self.database.session(purpose).await {
+                Ok(session) => {
+                    self.session = session;
+                    return Ok(());
+                }
+                Err(error)
+                    if !error.is_unreachable()
+                        || self.stop.is_requested()
+                        || started.elapsed() > RECONNECT_PATIENCE =>
+                {
+                    return Err(error);
+                }
+                Err(_) => self.stop.sleep(pause).await,
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+async fn guarded<T>(
+    stop: &Stop,
+    canceller: Arc<dyn crate::db::Canceller>,
+    work: impl Future<Output = Result<T, DbError>>,
+) -> Result<T, DbError> {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = stop.forced() => {}
+    }
+    // When the cancel can't be delivered, the process ends at the stop timeout, and the server
+    // rolls back as it notices.
+    let cancel = canceller.cancel();
+    let (_, done) = tokio::join!(cancel, work);
+    done
+}

@@ -1,0 +1,11 @@
+//! The one integration test binary: linking sqlx for each file would cost more than the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what fails by failing")]
+
+mod floors;
+
+#[allow(dead_code, unused_imports, reason = "the harness offers more than today's tests use")]
+mod support;
+
+mod suite {
+    mod support;
+}

@@ -1,0 +1,77 @@
+//! What the catalog says.
+
+use lockkeeper::db::{TableKind, TableName};
+
+use super::Subject;
+
+fn name(name: &str) -> TableName {
+    TableName { schema: None, name: name.to_owned() }
+}
+
+pub async fn the_catalog_tells_facts(subject: &Subject) {
+    let trigger = subject.pick(
+        "create function f() returns trigger language plpgsql as 'begin return new; end'; \
+         create trigger touched before update on parent for each row execute function f()",
+        "create trigger touched before update on parent for each row set new.note = 'x'",
+        "create trigger touched after update on parent begin delete from loose; end",
+    );
+    for sql in [
+        "create table parent (id bigint not null, code varchar(20) not null, note varchar(30), \
+         boss bigint, primary key (id))",
+        "create unique index by_code on parent (code, id)",
+        "create index by_note on parent (note)",
+        "create table child (id bigint not null primary key, parent bigint, \
+         foreign key (parent) references parent (id) on delete cascade)",
+        "create table grandchild (id bigint not null primary key, child bigint, \
+         foreign key (child) references child (id) on delete set null)",
+        "create table loose (id bigint not null primary key, parent bigint, \
+         foreign key (parent) references parent (id))",
+        "create table own (id bigint not null primary key, boss bigint, \
+         foreign key (boss) references own (id))",
+        trigger,
+        "insert into parent values (1, 'a', null, 1), (2, 'b', null, 1)",
+    ] {
+        subject.home.execute(sql).await;
+    }
+    subject.home.execute(subject.pick("analyze parent", "analyze table parent", "analyze")).await;
+    let mut session = subject.session().await;
+    let parent = session.table(&name("parent")).await.unwrap().unwrap();
+    assert_eq!(parent.kind, TableKind::Ordinary);
+    assert_eq!(parent.name.name, "parent");
+    let columns: Vec<_> = parent.columns.iter().map(|c| (c.name.as_str(), c.nullable)).collect();
+    assert_eq!(columns, [("id", false), ("code", false), ("note", true), ("boss", true)]);
+    let varchar = subject.pick("character varying(20)", "varchar(20)", "varchar(20)");
+    assert_eq!(parent.column("code").unwrap().type_name, varchar);
+    assert_eq!(parent.primary_key(), Some(&["id".to_owned()][..]));
+    assert_eq!(parent.unique.len(), 2, "{:?}", parent.unique);
+    assert_eq!(parent.unique[1].columns, ["code", "id"]);
+    assert!(!parent.unique[1].primary);
+    let triggers = &parent.triggers;
+    assert_eq!(triggers.len(), 1);
+    assert_eq!(triggers[0].name, "touched");
+    assert!(triggers[0].on_update && !triggers[0].on_delete && !triggers[0].per_statement);
+    assert!(!parent.refers_to_itself && !parent.has_children && !parent.has_rules);
+    let mut cascades: Vec<_> = parent.cascades_to.iter().map(|table| &table.name).collect();
+    cascades.sort();
+    assert_eq!(cascades, ["child", "grandchild"]);
+    assert_eq!(parent.estimated_rows, Some(2));
+
+    let child = session.table(&name("child")).await.unwrap().unwrap();
+    assert_eq!(child.cascades_to.len(), 1);
+    let own = session.table(&name("own")).await.unwrap().unwrap();
+    assert!(own.refers_to_itself && own.cascades_to.is_empty() && own.triggers.is_empty());
+}
+
+pub async fn unknown_tables_and_views(subject: &Subject) {
+    subject.home.execute("create table t (id bigint)").await;
+    subject.home.execute("create view v as select id from t").await;
+    let mut session = subject.session().await;
+    assert_eq!(session.table(&name("nothing")).await.unwrap(), None);
+    assert_eq!(session.table(&name("it's \"odd\" `too`")).await.unwrap(), None);
+    let view = session.table(&name("v")).await.unwrap().unwrap();
+    assert_eq!(view.kind, TableKind::Other);
+    assert_eq!(view.columns.len(), 1);
+    let plain = session.table(&name("t")).await.unwrap().unwrap();
+    assert_eq!(plain.primary_key(), None);
+    assert!(plain.unique.is_empty() && plain.columns[0].nullable);
+}

@@ -1,0 +1,77 @@
+//! PgBouncer in front of a PostgreSQL, which hands out a server connection for each transaction: a
+//! session's lock stays behind in somebody else's session.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::database::Database;
+use super::server::Server;
+use super::watcher::{Ending, Watcher};
+use super::{account, port};
+
+/// A running PgBouncer.
+#[derive(Debug)]
+pub struct PgBouncer {
+    port: u16,
+    _watcher: Watcher,
+}
+
+impl PgBouncer {
+    /// One in front of this server, with `pool_mode=transaction`.
+    pub fn before(server: &Server) -> PgBouncer {
+        PgBouncer::with(server, "pool_mode = transaction")
+    }
+
+    /// One in front of this server, with these lines in its settings.
+    pub fn with(server: &Server, settings: &str) -> PgBouncer {
+        for _ in 0..5 {
+            if let Some(bouncer) = PgBouncer::start(server, settings) {
+                return bouncer;
+            }
+        }
+        panic!("PgBouncer found no free port in five tries");
+    }
+
+    /// The URL of one of the server's databases, through here.
+    pub fn url(&self, database: &Database) -> String {
+        database.url_through(self.port)
+    }
+
+    fn start(server: &Server, settings: &str) -> Option<PgBouncer> {
+        let mut watcher = Watcher::new(Ending::Tree);
+        let folder = watcher.folder().to_owned();
+        let port = port::free();
+        let write = |name: &str, text: &str| {
+            fs::write(folder.join(name), text).expect("a file");
+            account::give(&folder.join(name));
+            folder.join(name).display().to_string()
+        };
+        let users = write("users", "\"postgres\" \"\"\n");
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\n\
+             {settings}\n",
+            server.port()
+        );
+        let settings = write("pgbouncer.ini", &settings);
+        watcher.start(&["pgbouncer".to_owned(), settings]);
+        is_up(&watcher, &folder).then_some(PgBouncer { port, _watcher: watcher })
+    }
+}
+
+fn is_up(watcher: &Watcher, folder: &Path) -> bool {
+    let started = Instant::now();
+    loop {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        if log.contains("process up") {
+            return true;
+        }
+        if !watcher.runs() {
+            assert!(log.contains("in use"), "PgBouncer doesn't start:\n{log}");
+            return false;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "PgBouncer doesn't start:\n{log}");
+        std::thread::sleep(super::POLL);
+    }
+}

@@ -1,0 +1,57 @@
+//! Processes, by their ids.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Sends a signal; one that has ended already is left in peace.
+#[allow(unsafe_code, reason = "kill(2) has no safe twin in std")]
+pub fn signal(pid: u32, signal: i32) {
+    let pid = i32::try_from(pid).expect("a process id");
+    assert!(pid > 1, "never a group, nor everything");
+    // SAFETY: kill(2) takes two integers and touches no memory of ours.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether it runs. One that has ended and only waits to be reaped doesn't.
+pub fn runs(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+/// It and all that descend from it, parents first.
+pub fn tree(pid: u32) -> Vec<u32> {
+    let all: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?.1)))
+        .collect();
+    let mut tree = vec![pid];
+    let mut at = 0;
+    while at < tree.len() {
+        let parent = tree[at];
+        tree.extend(all.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
+        at += 1;
+    }
+    tree
+}
+
+/// Kills it and its descendants at one moment, as a power cut does: stopped first, so that no
+/// parent sees its child die. Returns when they have ended.
+pub fn kill_tree(pid: u32) {
+    signal(pid, libc::SIGSTOP);
+    let tree = tree(pid);
+    for number in [libc::SIGSTOP, libc::SIGKILL] {
+        tree.iter().for_each(|pid| signal(*pid, number));
+    }
+    let started = Instant::now();
+    while tree.iter().any(|pid| runs(*pid)) {
+        assert!(started.elapsed() < Duration::from_secs(60), "{tree:?} survive a SIGKILL");
+        std::thread::sleep(super::POLL);
+    }
+}
+
+/// Its state and its parent. The name stands in brackets and may hold anything, brackets too.
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
