@@ -31,7 +31,7 @@ impl Place {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
     /// Where in a migration file.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// Labelled lines below: `kept`, `rolled back`, `next`, `either`, `or`, …
     pub notes: Vec<(&'static str, String)>,
 }
@@ -39,7 +39,7 @@ pub struct Explanation {
 impl Explanation {
     /// An explanation at a place.
     pub fn at(place: Place) -> Self {
-        Explanation { place: Some(place), notes: Vec::new() }
+        Explanation { place: Some(Box::new(place)), notes: Vec::new() }
     }
 
     /// With one more labelled line.

@@ -26,6 +26,7 @@ impl Selection {
 }
 
 /// Validated work. Only [`Plan::new`] makes one, and the runner accepts nothing else.
+#[allow(clippy::manual_non_exhaustive, reason = "the rest of the crate must not make one either")]
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// The version that the schema is to reach: the last one selected.

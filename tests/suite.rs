@@ -7,5 +7,6 @@ mod floors;
 mod support;
 
 mod suite {
+    mod conformance;
     mod support;
 }

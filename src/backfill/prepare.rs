@@ -63,7 +63,7 @@ pub async fn prepare(
     directive: &BatchDirective,
 ) -> Result<Option<Prepared>, PrepareError> {
     let sql = migration.sql(step);
-    let refused = |refusal| refused(migration, step, refusal);
+    let refused = |refusal| refused(migration, step, directive, refusal);
     let shape = parse(sql, dialect).map_err(refused)?;
     let relations = shape.relations();
     let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
@@ -86,13 +86,19 @@ pub async fn prepare(
     }))
 }
 
-fn refused(migration: &Migration, step: &Step, refusal: Refusal) -> PrepareError {
-    let span = match &refusal.span {
-        Some(span) => step.span.start + span.start..step.span.start + span.end,
-        None => step.span.clone(),
-    };
-    let mut explanation = Explanation::at(migration.place(span, refusal.label.clone()));
-    explanation.notes.extend(refusal.ways_out.iter().cloned());
+/// Where the statement's text has nothing to point at, the directive has asked for it.
+fn refused(
+    migration: &Migration,
+    step: &Step,
+    directive: &BatchDirective,
+    refusal: Refusal,
+) -> PrepareError {
+    let start = step.span.start;
+    let mut explanation = refusal
+        .explanation(|span, label| migration.place(start + span.start..start + span.end, label));
+    if explanation.place.is_none() {
+        explanation.place = Some(Box::new(migration.place(directive.span.clone(), "")));
+    }
     PrepareError::Refused { refusal, explanation }
 }
 

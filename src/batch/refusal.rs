@@ -82,7 +82,7 @@ impl Refusal {
     /// its file.
     pub fn explanation(&self, place: impl FnOnce(Range<usize>, &str) -> Place) -> Explanation {
         Explanation {
-            place: self.span.clone().map(|span| place(span, &self.label)),
+            place: self.span.clone().map(|span| Box::new(place(span, &self.label))),
             notes: self.ways_out.clone(),
         }
     }

@@ -85,26 +85,13 @@ fn feed(hasher: &mut SipHasher13, text: &str, form: Form) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migration::{Phase, Step, StepKind};
+    use crate::db::Dialect;
+    use crate::migration::FileName;
 
     fn migration(version: i64, text: &str) -> Migration {
-        let step = Step {
-            kind: StepKind::Script,
-            span: 0..text.len(),
-            statements: Vec::new(),
-            checksum: String::new(),
-            lock_timeout: None,
-            taints_session: false,
-        };
-        Migration {
-            version,
-            name: "add_column".into(),
-            out_of_order: false,
-            path: "V1__add_column.sql".into(),
-            text: text.into(),
-            phase: Phase::Expand,
-            steps: vec![step],
-        }
+        let file = FileName::parse(&format!("V{version}__add_column.sql")).unwrap();
+        let path = "V7__add_column.sql".into();
+        Migration::parse(path, file, text.into(), Dialect::POSTGRES).unwrap()
     }
 
     #[test]

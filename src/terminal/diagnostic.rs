@@ -20,7 +20,7 @@ pub fn render(message: &str, explanation: &Explanation, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let message = format::lines(message);
     let group = Group::with_title(Level::ERROR.primary_title(message));
-    let excerpt = explanation.place.as_ref().map(Excerpt::of);
+    let excerpt = explanation.place.as_deref().map(Excerpt::of);
     let group = match (&explanation.place, excerpt) {
         (Some(place), Some(excerpt)) => excerpt.show(group, place),
         _ => group,

@@ -106,8 +106,8 @@ impl Database for Faults {
         self.inner.description()
     }
 
-    fn lock_name(&self) -> &str {
-        self.inner.lock_name()
+    fn schema(&self) -> &str {
+        self.inner.schema()
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {

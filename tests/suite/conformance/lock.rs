@@ -41,7 +41,7 @@ pub async fn a_lost_lock_is_noticed(subject: &Subject) {
     let mut one = locker(subject).await;
     assert!(one.try_lock().await.unwrap());
     if subject.kind() == Kind::Sqlite {
-        std::fs::remove_file(subject.database.lock_name()).unwrap();
+        std::fs::remove_file(format!("{}.lock", subject.home.path().display())).unwrap();
     }
     subject.end_connections().await;
     wait_until("the loss is noticed", PATIENCE, async || {

@@ -34,8 +34,8 @@ impl Database for Memory {
         "memory"
     }
 
-    fn lock_name(&self) -> &str {
-        "lock"
+    fn schema(&self) -> &str {
+        "main"
     }
 
     async fn session(&self, _: Purpose) -> Result<Box<dyn Session>, DbError> {
@@ -115,7 +115,7 @@ impl Locker for MemoryLocker {
 }
 
 fn work() -> Purpose {
-    Purpose::Work { lock: "lock".to_owned(), run: "run".to_owned() }
+    Purpose::Work { run: "run".to_owned() }
 }
 
 /// Runs two transactions and a bare statement, as a run does, until one fails.
