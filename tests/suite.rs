@@ -8,5 +8,6 @@ mod support;
 
 mod suite {
     mod conformance;
+    mod crash;
     mod support;
 }
