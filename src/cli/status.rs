@@ -7,7 +7,7 @@ use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
-use crate::migration::{Catalog, Phase};
+use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::progress::{Holder, Reporter};
 use crate::runner::{Leader, SurveyError, leader};
 use crate::terminal::format::{seconds, short};
@@ -126,7 +126,7 @@ impl Status {
                 }
                 None => {
                     if let Some(claim) = claim {
-                        entry.state = open_state(claim, &leader);
+                        entry.state = open_state(migration, claim, &leader);
                         entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
                     }
                 }
@@ -151,11 +151,15 @@ impl Status {
     }
 }
 
-/// An open backfill whose run is gone waits for the next one; any other open step is dirty then.
-fn open_state(claim: &StepRecord, leader: &Leader) -> State {
+/// An open backfill whose run is gone waits for the next one, as does what may be repeated; any
+/// other open step is dirty then.
+fn open_state(migration: &Migration, claim: &StepRecord, leader: &Leader) -> State {
+    let step = (claim.step as usize).checked_sub(1).and_then(|at| migration.steps.get(at));
+    let resumable =
+        claim.kind == "backfill" || step.is_some_and(|step| step.repeat != Repeat::AskHuman);
     match leader {
         Leader::Running(_) => State::Running,
-        Leader::Nobody if claim.kind == "backfill" => State::Pending,
+        Leader::Nobody if resumable => State::Pending,
         Leader::Nobody => State::Dirty,
     }
 }
