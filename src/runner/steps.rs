@@ -181,6 +181,9 @@ impl Steps<'_> {
         resumed: bool,
     ) -> Result<(), RunError> {
         let started = Instant::now();
+        // Counting the keys of a large table takes its time, and this is what it is spent on.
+        let version = at.migration.version;
+        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         let dialect = worker.database().dialect();
         let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive).await;
         let prepared = match prepared {
@@ -193,7 +196,6 @@ impl Steps<'_> {
         };
         prepared.settle(worker).await?;
         let result = self.fill(worker, at, &prepared, resumed).await;
-        let version = at.migration.version;
         match result {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
