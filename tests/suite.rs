@@ -10,5 +10,6 @@ mod suite {
     mod conformance;
     mod mariadb;
     mod sqlite;
+    mod crash;
     mod support;
 }

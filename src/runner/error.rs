@@ -114,7 +114,9 @@ impl RunError {
     pub fn is_interruption(&self) -> bool {
         match self {
             RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => true,
-            RunError::Step { source, .. } | RunError::Db(source) => source.is_lost(),
+            RunError::Step { source, .. } | RunError::Preparing(source) | RunError::Db(source) => {
+                source.is_lost()
+            }
             _ => false,
         }
     }
