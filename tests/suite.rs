@@ -8,8 +8,8 @@ mod support;
 
 mod suite {
     mod conformance;
+    mod crash;
     mod mariadb;
     mod sqlite;
-    mod crash;
     mod support;
 }
