@@ -9,5 +9,7 @@ mod support;
 mod suite {
     mod conformance;
     mod crash;
+    mod mariadb;
+    mod sqlite;
     mod support;
 }

@@ -104,9 +104,10 @@ impl DbError {
     pub(super) fn from_driver(error: &sqlx::Error) -> Self {
         use std::io::ErrorKind as Io;
         let kind = match error {
-            // A file that isn't there or may not be read is a certificate's; a socket's as well,
-            // which may appear yet.
+            // A socket file that isn't this user's; one that isn't there may appear yet.
             sqlx::Error::Io(error) if error.kind() == Io::PermissionDenied => ErrorKind::Permission,
+            // How rustls speaks of a certificate that it doesn't trust.
+            sqlx::Error::Io(error) if error.kind() == Io::InvalidData => ErrorKind::Tls,
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => ErrorKind::Connection,
             sqlx::Error::Tls(_) => ErrorKind::Tls,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Type,

@@ -4,6 +4,7 @@ mod error;
 mod locker;
 mod session;
 mod table;
+mod trigger;
 
 use std::path::{Path, PathBuf};
 

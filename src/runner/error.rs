@@ -8,7 +8,7 @@ use crate::history::HistoryError;
 use crate::ledger::LedgerError;
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::progress::Holder;
+use crate::progress::{Event, Holder};
 
 use super::SurveyError;
 
@@ -119,6 +119,20 @@ impl RunError {
             }
             _ => false,
         }
+    }
+
+    /// How the run's end is reported.
+    pub fn event(&self) -> Event {
+        if !self.is_interruption() {
+            return Event::Failed { error: self.to_string() };
+        }
+        let reason = match self {
+            RunError::Stopped { reason } => reason.clone(),
+            RunError::LockLost { .. } => "the loss of the run lock".to_owned(),
+            RunError::Fenced => "another run, which has taken over".to_owned(),
+            _ => "the loss of the connection".to_owned(),
+        };
+        Event::Interrupted { reason }
     }
 
     /// Where, and the way out.

@@ -140,8 +140,10 @@ impl Database {
             let name = self.name();
             let create = format!("create user {user}@'127.0.0.1' identified by '{password}'");
             self.execute(&create).await;
-            self.execute(&format!("grant create temporary tables on {name}.* to {user}@'127.0.0.1'"))
-                .await;
+            self.execute(&format!(
+                "grant create temporary tables on {name}.* to {user}@'127.0.0.1'"
+            ))
+            .await;
         }
         user
     }
@@ -254,7 +256,10 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let (Some(dropped), Some(place)) = (&self.dropped, &self.place) {
-            dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(place.name.clone());
+            dropped
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push(place.name.clone());
         }
     }
 }
