@@ -9,7 +9,9 @@ mod support;
 mod suite {
     mod conformance;
     mod crash;
+    mod kill;
     mod mariadb;
     mod sqlite;
+    mod stop;
     mod support;
 }
