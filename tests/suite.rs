@@ -10,6 +10,7 @@ mod suite {
     mod conformance;
     mod crash;
     mod mariadb;
+    mod session;
     mod sqlite;
     mod support;
 }

@@ -53,6 +53,11 @@ impl Steps<'_> {
     ) -> Result<(), RunError> {
         let migration = pending.migration;
         let started = Instant::now();
+        let done = &migration.steps[..pending.done];
+        if done.iter().any(|step| !step.settings.is_empty()) {
+            worker.remember(done.iter().flat_map(|step| settings(migration, step)));
+            worker.renew().await?;
+        }
         for (index, step) in migration.steps.iter().enumerate().skip(pending.done) {
             if self.stop.is_requested() {
                 return Err(self.stopped());
@@ -69,6 +74,7 @@ impl Steps<'_> {
                 }
             }
             self.unsettle(worker, step).await?;
+            worker.remember(settings(migration, step));
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
@@ -77,7 +83,7 @@ impl Steps<'_> {
         }
         if migration.steps.iter().any(|step| step.taints_session) {
             // The file's steps share what it has set; the next file's don't.
-            worker.renew().await?;
+            worker.start_afresh().await?;
         }
         let (version, took) = (migration.version, started.elapsed());
         self.reporter.emit(Event::MigrationDone { version, took });
@@ -287,6 +293,12 @@ impl Steps<'_> {
             explanation,
         }
     }
+}
+
+/// What a step has set for the rest of its session.
+fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
+    let spans = step.settings.iter().map(|index| step.statements[*index].clone());
+    spans.map(|span| migration.text[span].to_owned())
 }
 
 fn is_backfill(step: &Step) -> bool {
