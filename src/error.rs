@@ -75,6 +75,16 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A file that an option names can't be read.
+    #[error("{what}: {source}")]
+    File {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+        /// What to do.
+        next: &'static str,
+    },
     /// The run ended before its end.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -127,6 +137,7 @@ impl Error {
             | Error::Catalog(_)
             | Error::Name(_)
             | Error::Listen { .. }
+            | Error::File { .. }
             | Error::Io { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) => run(error),
@@ -148,12 +159,16 @@ impl Error {
                  --database-secret-env",
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
+            Error::File { next, .. } => plain().note("next", *next),
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
             Error::Run(error) | Error::Resolve(ResolveError::Run(error)) => error.explain(),
             Error::Resolve(error) => error.explain(),
             // Their messages say the way out.
+            Error::Url(UrlError::NoEngine) => {
+                plain().note("next", "say it with --db-engine, or with `engine` in the secret")
+            }
             Error::Url(_) | Error::Name(_) => plain(),
             Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => plain(),
         }
