@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::runner::{ResolveError, RunError, SurveyError};
+use crate::runner::{ResolveError, RunError, SurveyError, hints, way_out};
 
 /// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,19 +209,17 @@ fn database(error: &DbError) -> Exit {
 }
 
 fn connecting(error: &DbError) -> Explanation {
-    let explanation = crate::runner::hints(Explanation::default(), error);
-    match error.kind {
-        ErrorKind::Authentication => explanation.note("next", "look at user and password"),
-        ErrorKind::NoDatabase => {
-            explanation.note("next", "create the database, or look at its name")
+    let explanation = hints(Explanation::default(), error);
+    let next = match (error.kind, way_out(error)) {
+        (ErrorKind::Connection, _) => {
+            "look at host, port and security groups; --connect-timeout says how long to try"
+                .to_owned()
         }
-        ErrorKind::Tls => {
-            explanation.note("next", "see --tls-mode and --tls-ca, and what the server offers")
-        }
-        ErrorKind::Connection => explanation.note(
-            "next",
-            "look at host, port and security groups; --connect-timeout says how long to try",
-        ),
-        _ => explanation,
-    }
+        (_, Some(way_out)) => way_out,
+        (ErrorKind::Authentication, _) => "look at user and password".to_owned(),
+        (ErrorKind::NoDatabase, _) => "create the database, or look at its name".to_owned(),
+        (ErrorKind::Tls, _) => "see --tls-mode and --tls-ca, and what the server offers".to_owned(),
+        _ => "look at the server's log".to_owned(),
+    };
+    explanation.note("next", next)
 }

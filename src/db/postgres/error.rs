@@ -20,7 +20,18 @@ impl Translator {
 
     /// An error while connecting.
     pub fn connecting(&self, error: sqlx::Error) -> DbError {
-        self.translate(error, ErrorKind::Connection)
+        // How rustls speaks of a certificate that it doesn't trust.
+        if let sqlx::Error::Io(error) = &error
+            && error.kind() == std::io::ErrorKind::InvalidData
+        {
+            return DbError::new(ErrorKind::Tls, format!("TLS: {error}"));
+        }
+        let mut error = self.translate(error, ErrorKind::Connection);
+        // The server's way of saying that it takes nobody without TLS.
+        if error.kind == ErrorKind::Authentication && error.message.ends_with("no encryption") {
+            error.kind = ErrorKind::Tls;
+        }
+        error
     }
 
     /// An error while running a statement.
