@@ -7,6 +7,8 @@ mod floors;
 mod support;
 
 mod suite {
+    mod bad;
+    mod bad_connection;
     mod conformance;
     mod crash;
     mod mariadb;
