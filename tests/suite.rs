@@ -8,5 +8,7 @@ mod support;
 
 mod suite {
     mod conformance;
+    mod faces;
+    mod held;
     mod support;
 }
