@@ -7,8 +7,10 @@ mod floors;
 mod support;
 
 mod suite {
+    mod commands;
     mod conformance;
     mod faces;
     mod held;
     mod support;
+    mod terminal;
 }
