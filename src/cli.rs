@@ -29,7 +29,7 @@ use crate::terminal::{self, stderr_has_color};
 ///
 /// Every option can be given by an environment variable too.
 #[derive(Debug, Parser)]
-#[command(name = "lockkeeper", version, propagate_version = true)]
+#[command(name = "lockkeeper", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
