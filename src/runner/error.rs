@@ -25,7 +25,7 @@ pub enum RunError {
     #[error(transparent)]
     Ledger(LedgerError),
     /// A statement that is to be batched can't be proved safe.
-    #[error("this statement can't be split into batches: {refusal}")]
+    #[error("{refusal}")]
     Refused {
         /// The reason.
         refusal: Refusal,
