@@ -8,13 +8,13 @@ mod status;
 mod up;
 mod wait;
 
-use crate::support::{Database, Kind, Lockkeeper, Output, Project};
+use crate::support::{Database, Lockkeeper, Output, Project};
 
 /// A table, its backfill and a last step: `{text}` and `{big}` are each database's own.
 const FILES: [(&str, &str); 3] = [
     (
         "V1__make_item.sql",
-        "create table item (id bigint primary key, n bigint not null default 0);\n\
+        "create table item (id bigint not null primary key, n bigint not null default 0);\n\
          insert into item (id) values (1), (2), (3), (4), (5);\n",
     ),
     ("V2__fill.sql", "-- lockkeeper: batch rows=2\nupdate item set n = n + 1;\n"),
@@ -62,4 +62,3 @@ fn all(states: &[(i64, &str)]) -> Vec<(i64, String)> {
 async fn every() -> [Database; 4] {
     Database::every().await
 }
-

@@ -53,6 +53,7 @@ impl Held {
 
     /// The rest of the backfill takes no time.
     pub async fn hurry(&self) {
+        self.database.wait_for("select count(*) from pace").await;
         self.database.execute("update pace set milliseconds = 0").await;
     }
 

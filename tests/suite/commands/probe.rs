@@ -29,13 +29,20 @@ async fn server(answer: Option<(&'static str, &'static str)>) -> String {
 
 #[tokio::test]
 async fn two_hundreds_are_well_and_nothing_else() {
-    for (status, code) in [("200 OK", 0), ("204 No Content", 0), ("404 Not Found", 1), ("500 Oh", 1)] {
+    for (status, code) in
+        [("200 OK", 0), ("204 No Content", 0), ("404 Not Found", 1), ("500 Oh", 1)]
+    {
         let url = server(Some((status, ""))).await;
         Lockkeeper::new(["probe", &url]).run().await.expect(code);
     }
-    let unready = server(Some(("503 Service Unavailable", "{\"reason\":\"migrations\"}\nmore"))).await;
+    let unready =
+        server(Some(("503 Service Unavailable", "{\"reason\":\"migrations\"}\nmore"))).await;
     let output = Lockkeeper::new(["probe", &unready]).run().await.expect(1);
-    assert!(output.stderr.contains("503 Service Unavailable: {\"reason\":\"migrations\"}"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("503 Service Unavailable: {\"reason\":\"migrations\"}"),
+        "{}",
+        output.stderr
+    );
     assert!(!output.stderr.contains("more"), "{}", output.stderr);
 }
 
@@ -50,7 +57,8 @@ async fn silence_and_absence_are_failures() {
     let silent = server(None).await;
     let output = Lockkeeper::new(["probe", &silent, "--timeout", "300ms"]).run().await.expect(1);
     assert!(output.took < Duration::from_secs(5), "{:?}", output.took);
-    let by_environment = Lockkeeper::new(["probe", &silent]).env("LOCKKEEPER_PROBE_TIMEOUT", "300ms");
+    let by_environment =
+        Lockkeeper::new(["probe", &silent]).env("LOCKKEEPER_PROBE_TIMEOUT", "300ms");
     assert!(by_environment.run().await.expect(1).took < Duration::from_secs(5));
 
     Lockkeeper::new(["probe", "not a url"]).run().await.expect(1);

@@ -9,7 +9,12 @@ async fn it_goes_as_far_as_it_is_told() {
     let project = project();
     for database in every().await {
         let up = Lockkeeper::up(&project, &database);
-        up.clone().args(["--to", "1"]).run().await.expect(0).expect_text("version 1 · 1 migration in");
+        up.clone()
+            .args(["--to", "1"])
+            .run()
+            .await
+            .expect(0)
+            .expect_text("version 1 · 1 migration in");
         let expected = all(&[(1, "applied"), (2, "pending"), (3, "pending")]);
         assert_eq!(states(&project, &database).await, expected);
         up.clone().env("LOCKKEEPER_TO", "1").run().await.expect(0).expect_text("nothing pending");
@@ -31,7 +36,12 @@ async fn phases_come_one_after_the_other() {
     project.file("V4__next_release.sql", "create table next_release (id bigint primary key);");
     let database = Database::sqlite();
     let up = Lockkeeper::up(&project, &database);
-    up.clone().args(["--phase", "expand"]).run().await.expect(0).expect_text("version 4 · 3 migrations");
+    up.clone()
+        .args(["--phase", "expand"])
+        .run()
+        .await
+        .expect(0)
+        .expect_text("version 4 · 3 migrations");
     let expected = all(&[(1, "applied"), (2, "applied"), (3, "pending"), (4, "applied")]);
     assert_eq!(states(&project, &database).await, expected);
     let expand = command(&["status", "--exit-code", "--phase", "expand"], &project, &database);
