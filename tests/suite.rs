@@ -14,5 +14,10 @@ mod suite {
     mod mariadb;
     mod session;
     mod sqlite;
+    mod commands;
+    mod conformance;
+    mod faces;
+    mod held;
     mod support;
+    mod terminal;
 }

@@ -35,6 +35,10 @@ pub struct Up {
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
+    #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
+          value_parser = humantime::parse_duration, requires = "listen")]
+    linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",
           value_parser = super::duration)]
@@ -85,6 +89,7 @@ impl Up {
         }
         face.finish().await;
         if let Some(server) = server {
+            stop.sleep(self.linger).await;
             server.stop().await;
         }
         match result {
