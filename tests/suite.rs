@@ -8,5 +8,6 @@ mod support;
 
 mod suite {
     mod conformance;
+    mod docs;
     mod support;
 }
