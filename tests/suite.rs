@@ -18,6 +18,7 @@ mod suite {
     mod conformance;
     mod faces;
     mod held;
+    mod docs;
     mod support;
     mod terminal;
 }
