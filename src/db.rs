@@ -296,6 +296,7 @@ pub async fn connect(
 }
 
 async fn open(options: &ConnectOptions) -> Result<Arc<dyn Database>, DbError> {
+    options.check_files()?;
     Ok(match options.engine {
         Engine::Postgres => Arc::new(postgres::Postgres::connect(options).await?),
         Engine::MySql => Arc::new(mysql::MySql::connect(options).await?),

@@ -126,6 +126,9 @@ pub struct Step {
     pub lock_timeout: Option<Duration>,
     /// Whether it may leave the session other than it found it (`SET`, `PREPARE`, …).
     pub taints_session: bool,
+    /// Indices of the statements that set something for the rest of the session, and can be run
+    /// again on another one, where the file's later steps expect it.
+    pub settings: Vec<usize>,
     /// For a bare step: what to do when its reply was lost.
     pub repeat: Repeat,
 }

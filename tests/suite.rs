@@ -7,11 +7,19 @@ mod floors;
 mod support;
 
 mod suite {
+    mod bad;
+    mod bad_connection;
+    mod commands;
     mod conformance;
     mod crash;
+    mod docs;
+    mod faces;
+    mod held;
     mod kill;
     mod mariadb;
+    mod session;
     mod sqlite;
     mod stop;
     mod support;
+    mod terminal;
 }

@@ -25,10 +25,10 @@ pub struct Status {
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
     /// As JSON
-    #[arg(long, env = "LOCKKEEPER_JSON")]
+    #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
     /// Exit 0 only when nothing is pending, 1 otherwise
-    #[arg(long, env = "LOCKKEEPER_EXIT_CODE")]
+    #[arg(long, env = "LOCKKEEPER_EXIT_CODE", value_parser = super::flag())]
     exit_code: bool,
     #[command(flatten)]
     connection: Connection,

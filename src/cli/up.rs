@@ -30,14 +30,18 @@ pub struct Up {
     phase: PhaseChoice,
     /// How long to wait while another run holds the lock
     #[arg(long, env = "LOCKKEEPER_LOCK_WAIT", value_name = "TIME", default_value = "10m",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     lock_wait: Duration,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
+    #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
+          value_parser = humantime::parse_duration, requires = "listen")]
+    linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     stop_timeout: Duration,
     /// Bars on a terminal and lines elsewhere, always lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
@@ -85,6 +89,7 @@ impl Up {
         }
         face.finish().await;
         if let Some(server) = server {
+            stop.sleep(self.linger).await;
             server.stop().await;
         }
         match result {

@@ -92,6 +92,11 @@ impl DbError {
         matches!(self.kind, ErrorKind::Connection | ErrorKind::CommitUnknown)
     }
 
+    /// Whether it is the operating system's about SQLite's files, rather than a server's.
+    pub fn is_of_file(&self) -> bool {
+        self.code.as_deref().is_none_or(|code| code.starts_with("SQLite"))
+    }
+
     /// `must_affect` did not hold.
     pub(super) fn fenced(wanted: u64, found: u64) -> Self {
         DbError::new(
@@ -113,7 +118,13 @@ impl DbError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Type,
             _ => ErrorKind::Sql,
         };
-        DbError::new(kind, error.to_string())
+        // sqlx's own prefix says nothing that the kind doesn't.
+        let message = match error {
+            sqlx::Error::Io(error) => error.to_string(),
+            sqlx::Error::Tls(error) => format!("TLS: {error}"),
+            error => error.to_string(),
+        };
+        DbError::new(kind, message)
     }
 
     pub(super) fn unexpected(wanted: &str, index: usize, found: Option<&Value>) -> Self {

@@ -43,7 +43,6 @@ struct Server {
 impl MySql {
     /// Connects once, to see what there is.
     pub(super) async fn connect(options: &ConnectOptions) -> Result<Self, DbError> {
-        options.check_files()?;
         let mut server = Server {
             options: options.to_mysql().disable_statement_logging(),
             lock_name: String::new(),

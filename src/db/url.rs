@@ -177,8 +177,16 @@ impl ConnectOptions {
     /// From single parts, each taken as it is.
     ///
     /// # Errors
-    /// [`UrlError`] names the part that is missing.
+    /// [`UrlError`] names the part that is missing, or that holds a whole URL: its password would
+    /// be shown with the place.
     pub fn from_parts(parts: Parts) -> Result<Self, UrlError> {
+        for (part, text) in
+            [("host", &parts.host), ("user", &parts.user), ("database", &parts.database)]
+        {
+            if text.as_ref().is_some_and(|text| text.contains("://")) {
+                return Err(UrlError::UrlAsPart { part });
+            }
+        }
         let mut options = ConnectOptions::new(parts.engine.ok_or(UrlError::NoEngine)?);
         if options.engine == Engine::Sqlite {
             options.path = parts.database.map(PathBuf::from);

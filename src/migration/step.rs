@@ -119,6 +119,7 @@ impl<'a> Assembly<'a> {
             None => StepKind::Script,
         };
         let taints_session = statement.taints_session();
+        let is_setting = statement.is_setting();
         let repeat = Repeat::of(&statement, self.engine);
         let script = match self.steps.last_mut() {
             Some(step)
@@ -138,6 +139,7 @@ impl<'a> Assembly<'a> {
                     checksum: String::new(),
                     lock_timeout,
                     taints_session: false,
+                    settings: Vec::new(),
                     repeat,
                 });
                 // Just pushed.
@@ -147,6 +149,9 @@ impl<'a> Assembly<'a> {
         };
         if off {
             script.batch_off.push(script.statements.len());
+        }
+        if is_setting {
+            script.settings.push(script.statements.len());
         }
         script.span.end = span.end;
         script.statements.push(span);

@@ -43,7 +43,13 @@ impl Translator {
         let code = error.code();
         let mut hints: Vec<String> =
             [error.detail(), error.hint()].into_iter().flatten().map(str::to_owned).collect();
-        let kind = kind(code);
+        let kind = match kind(code) {
+            // The server's way of saying that it takes nobody without TLS.
+            ErrorKind::Authentication if error.message().ends_with("no encryption") => {
+                ErrorKind::Tls
+            }
+            kind => kind,
+        };
         if kind == ErrorKind::Permission {
             hints.extend(self.grant(error.message()));
         }

@@ -29,6 +29,12 @@ pub enum UrlError {
         "the host in the database URL is not a host name: it stands between the last `@` and the `/` before the database (an IPv6 address in brackets)"
     )]
     Host,
+    /// A whole URL in place of a part.
+    #[error("the {part} is a whole URL: give that as the database URL (--database-url)")]
+    UrlAsPart {
+        /// Which part.
+        part: &'static str,
+    },
     /// Several hosts.
     #[error(
         "the database URL names several hosts: a migration needs the one primary server, so name only that one"

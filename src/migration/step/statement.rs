@@ -100,6 +100,21 @@ impl<'a> Statement<'a> {
         by_head || (self.engine == Engine::Postgres && names_session_function(self.text))
     }
 
+    /// Whether it sets something for the rest of the session that running it again sets again. A
+    /// role isn't: it is taken back at the end of its step, so that our own tables can be written.
+    pub fn is_setting(&self) -> bool {
+        let sets = match self.engine {
+            Engine::Postgres => {
+                let role = self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]);
+                let calls = self.starts(&["SELECT"]) && names_session_function(self.text);
+                (self.starts(&["SET", "RESET"]) && !role) || calls
+            }
+            Engine::MySql => self.starts(&["SET", "USE"]),
+            Engine::Sqlite => self.starts(&["PRAGMA", "ATTACH"]),
+        };
+        sets && self.taints_session()
+    }
+
     /// Whether the token at `index` is one of these keywords.
     pub(super) fn is(&self, index: usize, any: &[&str]) -> bool {
         let word = self.token(index);
