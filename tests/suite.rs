@@ -10,13 +10,16 @@ mod suite {
     mod bad;
     mod bad_connection;
     mod commands;
+    mod concurrency;
     mod conformance;
     mod crash;
     mod docs;
     mod faces;
+    mod fence;
     mod held;
     mod kill;
     mod mariadb;
+    mod s1;
     mod session;
     mod sqlite;
     mod stop;
