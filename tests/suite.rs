@@ -9,8 +9,10 @@ mod support;
 mod suite {
     mod commands;
     mod conformance;
+    mod example;
     mod faces;
     mod held;
+    mod refinery;
     mod support;
     mod terminal;
 }
