@@ -13,10 +13,12 @@ mod suite {
     mod conformance;
     mod crash;
     mod docs;
+    mod example;
     mod faces;
     mod held;
     mod kill;
     mod mariadb;
+    mod refinery;
     mod session;
     mod sqlite;
     mod stop;
