@@ -9,16 +9,15 @@ mod support;
 mod suite {
     mod bad;
     mod bad_connection;
+    mod commands;
     mod conformance;
     mod crash;
+    mod docs;
+    mod faces;
+    mod held;
     mod mariadb;
     mod session;
     mod sqlite;
-    mod commands;
-    mod conformance;
-    mod faces;
-    mod held;
-    mod docs;
     mod support;
     mod terminal;
 }

@@ -3,12 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
-<<<<<<< HEAD
-use crate::backfill::{PrepareError, Prepared, prepare};
-use crate::batch;
-=======
 use crate::backfill::{Prepared, prepare};
->>>>>>> t-migration
+use crate::batch;
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::migration::{Catalog, Step, StepKind};

@@ -53,17 +53,15 @@ impl Steps<'_> {
     ) -> Result<(), RunError> {
         let migration = pending.migration;
         let started = Instant::now();
-<<<<<<< HEAD
         let done = &migration.steps[..pending.done];
         if done.iter().any(|step| !step.settings.is_empty()) {
             worker.remember(done.iter().flat_map(|step| settings(migration, step)));
             worker.renew().await?;
-=======
+        }
         if pending.done >= migration.steps.len() {
             // Its last step failed, and was then deleted from the file.
             let list = [self.pen.fence(), self.history.record(migration)];
             worker.transact(&list).await?;
->>>>>>> t-migration
         }
         for (index, step) in migration.steps.iter().enumerate().skip(pending.done) {
             if self.stop.is_requested() {

@@ -99,7 +99,8 @@ async fn help() -> Vec<(&'static str, String)> {
     }
     let all = Lockkeeper::new(["--help"]).run().await.expect(0).stdout;
     let listed = all.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next());
-    let listed = listed.expect("commands").lines().filter_map(|line| line.split_whitespace().next());
+    let listed =
+        listed.expect("commands").lines().filter_map(|line| line.split_whitespace().next());
     let listed: Vec<_> = listed.filter(|name| *name != "help").collect();
     assert_eq!(listed, commands, "a command that isn't proved here");
     help
@@ -153,7 +154,8 @@ async fn every_option_on_a_page_exists_and_every_option_is_on_a_page() {
         }
         named.extend(options(&page.text));
     }
-    let unnamed: Vec<_> = known.difference(&named).filter(|option| *option != "--version").collect();
+    let unnamed: Vec<_> =
+        known.difference(&named).filter(|option| *option != "--version").collect();
     assert!(unnamed.is_empty(), "on no page: {unnamed:?}");
 }
 
@@ -181,14 +183,8 @@ fn the_tables_of_exit_codes_agree_with_the_code() {
         | Exit::Interrupted
         | Exit::Human => (exit as u8).to_string(),
     };
-    let all = [
-        Exit::Done,
-        Exit::Failed,
-        Exit::Usage,
-        Exit::LockHeld,
-        Exit::Interrupted,
-        Exit::Human,
-    ];
+    let all =
+        [Exit::Done, Exit::Failed, Exit::Usage, Exit::LockHeld, Exit::Interrupted, Exit::Human];
     for path in [README, "docs/runbook.md"] {
         assert_eq!(Page::read(path).column("code"), all.map(known), "{path}");
     }
@@ -221,7 +217,8 @@ fn every_page_named_in_the_sources_exists() {
             }
             let text = std::fs::read_to_string(&path).expect("a text");
             for (at, _) in text.match_indices("docs/") {
-                let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '#');
+                let part =
+                    |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '#');
                 let name = text[at..].split(|c| !part(c)).next().unwrap_or_default();
                 if let Some((page, anchor)) = name.split_once(".md") {
                     let page = PathBuf::from(format!("{page}.md"));

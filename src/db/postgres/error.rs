@@ -18,7 +18,6 @@ impl Translator {
         Translator { user: user.into() }
     }
 
-<<<<<<< HEAD
     /// An error of a connection or a statement.
     pub fn translate(&self, error: sqlx::Error) -> DbError {
         match &error {
@@ -29,22 +28,6 @@ impl Translator {
             },
             _ => DbError::from_driver(&error),
         }
-=======
-    /// An error while connecting.
-    pub fn connecting(&self, error: sqlx::Error) -> DbError {
-        // How rustls speaks of a certificate that it doesn't trust.
-        if let sqlx::Error::Io(error) = &error
-            && error.kind() == std::io::ErrorKind::InvalidData
-        {
-            return DbError::new(ErrorKind::Tls, format!("TLS: {error}"));
-        }
-        let mut error = self.translate(error, ErrorKind::Connection);
-        // The server's way of saying that it takes nobody without TLS.
-        if error.kind == ErrorKind::Authentication && error.message.ends_with("no encryption") {
-            error.kind = ErrorKind::Tls;
-        }
-        error
->>>>>>> t-migration
     }
 
     /// An error of COMMIT: when the connection is gone, nobody knows whether it was carried out.
@@ -60,7 +43,13 @@ impl Translator {
         let code = error.code();
         let mut hints: Vec<String> =
             [error.detail(), error.hint()].into_iter().flatten().map(str::to_owned).collect();
-        let kind = kind(code);
+        let kind = match kind(code) {
+            // The server's way of saying that it takes nobody without TLS.
+            ErrorKind::Authentication if error.message().ends_with("no encryption") => {
+                ErrorKind::Tls
+            }
+            kind => kind,
+        };
         if kind == ErrorKind::Permission {
             hints.extend(self.grant(error.message()));
         }
