@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use time::OffsetDateTime;
 
@@ -87,7 +88,7 @@ impl Files {
 
 /// Parses the arguments, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -114,6 +115,29 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit)
         }
     }
+}
+
+/// Ends as clap would: with its error, or with the help that was asked for. A URL that stands where
+/// none belongs is quoted by it, and must not bring its password into a log.
+fn refuse(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    let shown = probe::without_passwords(&text);
+    if shown == text {
+        error.exit();
+    }
+    eprint!("{shown}");
+    std::process::exit(error.exit_code());
+}
+
+/// A duration of the command line.
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
+}
+
+/// The environment twin of an option without a value.
+fn flag() -> BoolishValueParser {
+    BoolishValueParser::new()
 }
 
 impl Command {
@@ -156,4 +180,14 @@ fn print(text: &str) -> Result<(), Error> {
 /// Prints a command's answer as JSON.
 fn print_json(value: &serde_json::Value) -> Result<(), Error> {
     print(&format!("{value:#}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

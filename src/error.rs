@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::runner::{ResolveError, RunError, SurveyError};
+use crate::runner::{ResolveError, RunError, SurveyError, hints, way_out};
 
 /// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,16 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A file that an option names can't be read.
+    #[error("{what}: {source}")]
+    File {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+        /// What to do.
+        next: &'static str,
+    },
     /// The run ended before its end.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -127,6 +137,7 @@ impl Error {
             | Error::Catalog(_)
             | Error::Name(_)
             | Error::Listen { .. }
+            | Error::File { .. }
             | Error::Io { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) => run(error),
@@ -148,12 +159,16 @@ impl Error {
                  --database-secret-env",
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
+            Error::File { next, .. } => plain().note("next", *next),
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
             Error::Run(error) | Error::Resolve(ResolveError::Run(error)) => error.explain(),
             Error::Resolve(error) => error.explain(),
             // Their messages say the way out.
+            Error::Url(UrlError::NoEngine) => {
+                plain().note("next", "say it with --db-engine, or with `engine` in the secret")
+            }
             Error::Url(_) | Error::Name(_) => plain(),
             Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => plain(),
         }
@@ -194,19 +209,17 @@ fn database(error: &DbError) -> Exit {
 }
 
 fn connecting(error: &DbError) -> Explanation {
-    let explanation = crate::runner::hints(Explanation::default(), error);
-    match error.kind {
-        ErrorKind::Authentication => explanation.note("next", "look at user and password"),
-        ErrorKind::NoDatabase => {
-            explanation.note("next", "create the database, or look at its name")
+    let explanation = hints(Explanation::default(), error);
+    let next = match (error.kind, way_out(error)) {
+        (ErrorKind::Connection, _) => {
+            "look at host, port and security groups; --connect-timeout says how long to try"
+                .to_owned()
         }
-        ErrorKind::Tls => {
-            explanation.note("next", "see --tls-mode and --tls-ca, and what the server offers")
-        }
-        ErrorKind::Connection => explanation.note(
-            "next",
-            "look at host, port and security groups; --connect-timeout says how long to try",
-        ),
-        _ => explanation,
-    }
+        (_, Some(way_out)) => way_out,
+        (ErrorKind::Authentication, _) => "look at user and password".to_owned(),
+        (ErrorKind::NoDatabase, _) => "create the database, or look at its name".to_owned(),
+        (ErrorKind::Tls, _) => "see --tls-mode and --tls-ca, and what the server offers".to_owned(),
+        _ => "look at the server's log".to_owned(),
+    };
+    explanation.note("next", next)
 }

@@ -9,7 +9,7 @@ mod read;
 mod schema;
 mod write;
 
-use crate::db::{Database, DbError, Dialect};
+use crate::db::{Database, DbError, Dialect, ErrorKind};
 
 pub use cursor::Cursor;
 pub use schema::VERSION;
@@ -34,7 +34,18 @@ pub enum LedgerError {
     },
     /// The database's own error.
     #[error(transparent)]
-    Db(#[from] DbError),
+    Db(DbError),
+}
+
+impl From<DbError> for LedgerError {
+    /// Our own queries have no mistakes that depend on the database, unless a table of ours is gone
+    /// or isn't ours.
+    fn from(error: DbError) -> Self {
+        match error.kind {
+            ErrorKind::Sql | ErrorKind::Type => LedgerError::Damaged { fault: error.to_string() },
+            _ => LedgerError::Db(error),
+        }
+    }
 }
 
 /// A claimed or completed step.

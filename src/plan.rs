@@ -1,10 +1,10 @@
 //! The plan: catalog × history × ledger × selection → the steps to take, or why not. Pure.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::history::{Applied, History};
 use crate::ledger::StepRecord;
-use crate::migration::{Catalog, Migration, Phase};
+use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::place::Explanation;
 use crate::progress::PendingMigration;
 
@@ -92,8 +92,6 @@ pub enum PlanError {
     Late {
         /// The file.
         path: PathBuf,
-        /// The migration's name.
-        name: String,
         /// The highest applied version.
         last: i64,
     },
@@ -154,9 +152,9 @@ impl PlanError {
             PlanError::Missing { version, name, .. } => Explanation::default()
                 .note("either", format!("restore V{version}__{name}.sql"))
                 .note("or", "run the release that has it: this one may be older than the database"),
-            PlanError::Late { path, name, last } => Explanation::default()
+            PlanError::Late { path, last } => Explanation::default()
                 .note("either", format!("give {} a version above {last}", path.display()))
-                .note("or", format!("rename it to U…__{name}.sql, if it may run after later ones")),
+                .note("or", format!("rename it to {}, if it may run after later ones", late(path))),
             PlanError::Dirty { version, explanation, .. } => explanation
                 .clone()
                 .note("next", "look whether its change is in the database, then say so:")
@@ -202,11 +200,7 @@ impl<'a> Plan<'a> {
         for migration in selected().filter(|migration| history.find(migration.version).is_none()) {
             let entry = Pending::new(migration, steps)?;
             if migration.version < last && !may_be_late(migration) && !entry.is_begun() {
-                return Err(PlanError::Late {
-                    path: migration.path.clone(),
-                    name: migration.name.clone(),
-                    last,
-                });
+                return Err(PlanError::Late { path: migration.path.clone(), last });
             }
             pending.push(entry);
         }
@@ -222,6 +216,12 @@ impl<'a> Plan<'a> {
     pub fn summary(&self) -> Vec<PendingMigration> {
         self.pending.iter().map(Pending::summary).collect()
     }
+}
+
+/// The file's name with refinery's letter for what may come late.
+fn late(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("U{}", name.trim_start_matches('V'))
 }
 
 /// A contract migration waits for the old release to be gone, while later expand migrations go
@@ -275,6 +275,8 @@ impl<'a> Pending<'a> {
                     return Err(PlanError::StepChanged { version, step: number, explanation });
                 }
                 done = index + 1;
+            } else if step.is_some_and(|step| fits && step.repeat != Repeat::AskHuman) {
+                claim = Some(record.clone());
             } else if record.kind == "backfill" {
                 if !fits {
                     let explanation = explanation();

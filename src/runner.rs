@@ -10,7 +10,7 @@ mod survey;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backfill::{PrepareError, prepare};
+use crate::backfill::prepare;
 use crate::db::{Database, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
@@ -19,7 +19,8 @@ use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
-pub(crate) use error::hints;
+pub(crate) use error::{hints, way_out};
+pub(crate) use steps::{At, unprepared};
 
 pub use error::RunError;
 pub use lock::{Leader, leader};
@@ -159,16 +160,11 @@ impl Run<'_> {
     async fn prove(&self, session: &mut dyn Session, plan: &Plan<'_>) -> Result<(), RunError> {
         let dialect = self.database.dialect();
         for pending in &plan.pending {
-            for step in pending.migration.steps.iter().skip(pending.done) {
+            let migration = pending.migration;
+            for (number, step) in (1..).zip(&migration.steps).skip(pending.done) {
                 if let StepKind::Backfill(directive) = &step.kind {
-                    prepare(session, dialect, pending.migration, step, directive).await.map_err(
-                        |error| match error {
-                            PrepareError::Refused { refusal, explanation } => {
-                                RunError::Refused { refusal, explanation }
-                            }
-                            PrepareError::Db(error) => error.into(),
-                        },
-                    )?;
+                    let proved = prepare(session, dialect, migration, step, directive).await;
+                    proved.map_err(|error| unprepared(At { migration, step, number }, error))?;
                 }
             }
         }

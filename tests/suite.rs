@@ -7,12 +7,21 @@ mod floors;
 mod support;
 
 mod suite {
+    mod bad;
+    mod bad_connection;
     mod commands;
     mod conformance;
+    mod crash;
+    mod docs;
     mod example;
     mod faces;
     mod held;
+    mod kill;
+    mod mariadb;
     mod refinery;
+    mod session;
+    mod sqlite;
+    mod stop;
     mod support;
     mod terminal;
 }

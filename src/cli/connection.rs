@@ -1,6 +1,7 @@
 //! The options that name the database, and the way to it.
 
-use std::path::PathBuf;
+use std::env::VarError;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +20,18 @@ pub struct Connection {
     database_url: Option<String>,
     /// The environment variable that holds the secret of RDS or Copilot (JSON with host, port,
     /// dbname, username, password, engine)
-    #[arg(long, env = "LOCKKEEPER_DATABASE_SECRET_ENV", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "LOCKKEEPER_DATABASE_SECRET_ENV",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     database_secret_env: Option<String>,
     /// postgres, mysql (also for MariaDB) or sqlite; where no URL says it
     #[arg(long, env = "LOCKKEEPER_DB_ENGINE", value_name = "ENGINE")]
     db_engine: Option<EngineChoice>,
     /// The server
-    #[arg(long, env = "LOCKKEEPER_DB_HOST", value_name = "HOST")]
+    #[arg(long, env = "LOCKKEEPER_DB_HOST", hide_env_values = true, value_name = "HOST")]
     db_host: Option<String>,
     /// Its port
     #[arg(long, env = "LOCKKEEPER_DB_PORT", value_name = "PORT")]
@@ -37,7 +43,7 @@ pub struct Connection {
     #[arg(long, env = "LOCKKEEPER_DB_NAME", value_name = "NAME")]
     db_name: Option<String>,
     /// A file that holds the password
-    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", hide_env_values = true, value_name = "FILE")]
     db_password_file: Option<PathBuf>,
     /// Whether to use TLS, in libpq's words
     #[arg(long, env = "LOCKKEEPER_TLS_MODE", value_name = "MODE")]
@@ -47,7 +53,7 @@ pub struct Connection {
     tls_ca: Option<PathBuf>,
     /// How long to try while the database isn't reachable yet
     #[arg(long, env = "LOCKKEEPER_CONNECT_TIMEOUT", value_name = "TIME", default_value = "30s",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     connect_timeout: Duration,
 }
 
@@ -121,7 +127,15 @@ impl Connection {
             database: self.db_name.clone(),
         };
         let Some(name) = &self.database_secret_env else { return Ok(parts) };
-        let secret = std::env::var(name).map_err(|_| Error::Usage {
+        // Who gives the secret itself must not find it in the log.
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(Error::Usage {
+                message: "--database-secret-env takes the name of an environment variable"
+                    .to_owned(),
+                next: "put the secret into a variable, and name that: DB_SECRET".to_owned(),
+            });
+        }
+        let secret = variable(name)?.ok_or_else(|| Error::Usage {
             message: format!("the environment variable {name} is not set"),
             next: "let the task definition inject the secret under that name".to_owned(),
         })?;
@@ -130,14 +144,38 @@ impl Connection {
 
     fn password(&self) -> Result<Option<Password>, Error> {
         let Some(file) = &self.db_password_file else {
-            return Ok(std::env::var(PASSWORD).ok().map(Password::new));
+            return Ok(variable(PASSWORD)?.map(Password::new));
         };
-        let text = std::fs::read_to_string(file).map_err(|source| Error::Io {
-            what: format!("can't read the password file {}", file.display()),
+        let text = std::fs::read_to_string(file).map_err(|source| Error::File {
+            what: format!("can't read the password file{}", shown(file)),
             source,
+            next: "give --db-password-file the path of a file that holds the password, and let the \
+                   user that runs lockkeeper read it",
         })?;
         // Editors and `echo` end a file with a newline; a password does not.
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(Some(Password::new(text.strip_suffix('\r').unwrap_or(text))))
+    }
+}
+
+/// An environment variable, where it is set.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Error::Usage {
+            message: format!("the environment variable {name} is not UTF-8"),
+            next: "set it in UTF-8".to_owned(),
+        }),
+    }
+}
+
+/// A path in a message, if it surely is one: the password itself may have been given as the file's.
+fn shown(path: &Path) -> String {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && folder.is_dir() => {
+            format!(" {}", path.display())
+        }
+        _ => String::new(),
     }
 }

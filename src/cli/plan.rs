@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::backfill::{PrepareError, Prepared, prepare};
+use crate::backfill::{Prepared, prepare};
 use crate::batch;
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::migration::{Catalog, Step, StepKind};
 use crate::plan::{Pending, Plan};
 use crate::progress::Reporter;
-use crate::runner::{RunError, Survey};
+use crate::runner::{At, Survey, unprepared};
 use crate::terminal::format::{one_line, short};
 use crate::terminal::table::Table;
 
@@ -26,7 +26,7 @@ pub struct PlanCommand {
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
     /// As JSON
-    #[arg(long, env = "LOCKKEEPER_JSON")]
+    #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
     #[command(flatten)]
     connection: Connection,
@@ -81,14 +81,11 @@ impl<'a> PlannedStep<'a> {
         let step = &pending.migration.steps[index];
         let prepared = match &step.kind {
             StepKind::Backfill(directive) => {
-                prepare(session, dialect, pending.migration, step, directive).await.map_err(
-                    |error| match error {
-                        PrepareError::Refused { refusal, explanation } => {
-                            RunError::Refused { refusal, explanation }
-                        }
-                        PrepareError::Db(error) => error.into(),
-                    },
-                )?
+                let migration = pending.migration;
+                let at = At { migration, step, number: index as u32 + 1 };
+                prepare(session, dialect, migration, step, directive)
+                    .await
+                    .map_err(|error| unprepared(at, error))?
             }
             _ => None,
         };

@@ -13,7 +13,7 @@ pub struct Probe {
     url: String,
     /// How long the answer may take
     #[arg(long, env = "LOCKKEEPER_PROBE_TIMEOUT", value_name = "TIME", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     timeout: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Probe {
 /// # Errors
 /// [`Error::Probe`] on anything but 2xx.
 pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
-    let shown = without_password(&url);
+    let shown = without_passwords(&url);
     let ask = move || {
         let config =
             ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
@@ -58,13 +58,16 @@ pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
         .map_err(|reason| Error::Probe { url: shown, reason })
 }
 
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
+/// A text without what stands between `://` and the last `@` of each line: users and passwords,
+/// which may hold any character.
+pub(super) fn without_passwords(text: &str) -> String {
+    let line = |line: &str| match (line.find("://"), line.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &url[..scheme + 3], &url[at + 1..])
+            format!("{}{}", &line[..scheme + 3], &line[at + 1..])
         }
-        _ => url.to_owned(),
-    }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +76,9 @@ mod tests {
 
     #[test]
     fn a_password_in_the_url_is_not_shown() {
-        assert_eq!(without_password("http://a:b@c/d"), "http://c/d");
-        assert_eq!(without_password("http://c/d"), "http://c/d");
+        assert_eq!(without_passwords("http://a:b@c/d"), "http://c/d");
+        assert_eq!(without_passwords("http://c/d"), "http://c/d");
+        let text = "no a://b:c@d@e:1\nnor '@' here\nx://y";
+        assert_eq!(without_passwords(text), "no a://e:1\nnor '@' here\nx://y");
     }
 }

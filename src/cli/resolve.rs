@@ -18,10 +18,11 @@ pub struct Resolve {
     /// The migration's version
     version: i64,
     /// It did not happen: the next run does it again
-    #[arg(long, conflicts_with = "applied", required_unless_present = "applied")]
+    #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag(),
+          conflicts_with = "applied", required_unless_present = "applied")]
     retry: bool,
     /// It happened: the next run goes on after it
-    #[arg(long)]
+    #[arg(long, env = "LOCKKEEPER_APPLIED", value_parser = super::flag())]
     applied: bool,
     #[command(flatten)]
     files: Files,

@@ -7,7 +7,7 @@ use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
-use crate::migration::{Catalog, Phase};
+use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::progress::{Holder, Reporter};
 use crate::runner::{Leader, SurveyError, leader};
 use crate::terminal::format::{one_line, seconds, short};
@@ -25,10 +25,10 @@ pub struct Status {
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
     /// As JSON
-    #[arg(long, env = "LOCKKEEPER_JSON")]
+    #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
     /// Exit 0 only when nothing is pending, 1 otherwise
-    #[arg(long, env = "LOCKKEEPER_EXIT_CODE")]
+    #[arg(long, env = "LOCKKEEPER_EXIT_CODE", value_parser = super::flag())]
     exit_code: bool,
     #[command(flatten)]
     connection: Connection,
@@ -130,7 +130,7 @@ impl Status {
                 }
                 None => {
                     if let Some(claim) = claim {
-                        entry.state = open_state(claim, &leader);
+                        entry.state = open_state(migration, claim, &leader);
                         entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
                     } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
                         entry.state = State::Running;
@@ -157,11 +157,15 @@ impl Status {
     }
 }
 
-/// An open backfill whose run is gone waits for the next one; any other open step is dirty then.
-fn open_state(claim: &StepRecord, leader: &Leader) -> State {
+/// An open backfill whose run is gone waits for the next one, as does what may be repeated; any
+/// other open step is dirty then.
+fn open_state(migration: &Migration, claim: &StepRecord, leader: &Leader) -> State {
+    let step = (claim.step as usize).checked_sub(1).and_then(|at| migration.steps.get(at));
+    let resumable =
+        claim.kind == "backfill" || step.is_some_and(|step| step.repeat != Repeat::AskHuman);
     match leader {
         Leader::Running(_) => State::Running,
-        Leader::Nobody if claim.kind == "backfill" => State::Pending,
+        Leader::Nobody if resumable => State::Pending,
         Leader::Nobody => State::Dirty,
     }
 }

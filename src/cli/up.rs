@@ -30,7 +30,7 @@ pub struct Up {
     phase: PhaseChoice,
     /// How long to wait while another run holds the lock
     #[arg(long, env = "LOCKKEEPER_LOCK_WAIT", value_name = "TIME", default_value = "10m",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     lock_wait: Duration,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
@@ -41,7 +41,7 @@ pub struct Up {
     linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",
-          value_parser = humantime::parse_duration)]
+          value_parser = super::duration)]
     stop_timeout: Duration,
     /// Bars on a terminal and lines elsewhere, always lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]

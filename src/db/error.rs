@@ -92,6 +92,11 @@ impl DbError {
         matches!(self.kind, ErrorKind::Connection | ErrorKind::CommitUnknown)
     }
 
+    /// Whether it is the operating system's about SQLite's files, rather than a server's.
+    pub fn is_of_file(&self) -> bool {
+        self.code.as_deref().is_none_or(|code| code.starts_with("SQLite"))
+    }
+
     /// `must_affect` did not hold.
     pub(super) fn fenced(wanted: u64, found: u64) -> Self {
         DbError::new(
@@ -104,15 +109,22 @@ impl DbError {
     pub(super) fn from_driver(error: &sqlx::Error) -> Self {
         use std::io::ErrorKind as Io;
         let kind = match error {
-            // A file that isn't there or may not be read is a certificate's; a socket's as well,
-            // which may appear yet.
+            // A socket file that isn't this user's; one that isn't there may appear yet.
             sqlx::Error::Io(error) if error.kind() == Io::PermissionDenied => ErrorKind::Permission,
+            // How rustls speaks of a certificate that it doesn't trust.
+            sqlx::Error::Io(error) if error.kind() == Io::InvalidData => ErrorKind::Tls,
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => ErrorKind::Connection,
             sqlx::Error::Tls(_) => ErrorKind::Tls,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Type,
             _ => ErrorKind::Sql,
         };
-        DbError::new(kind, error.to_string())
+        // sqlx's own prefix says nothing that the kind doesn't.
+        let message = match error {
+            sqlx::Error::Io(error) => error.to_string(),
+            sqlx::Error::Tls(error) => format!("TLS: {error}"),
+            error => error.to_string(),
+        };
+        DbError::new(kind, message)
     }
 
     pub(super) fn unexpected(wanted: &str, index: usize, found: Option<&Value>) -> Self {

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{ConnectOptions as _, Executor};
 
 use self::locker::NamedLocker;
 use self::session::MySqlSession;
@@ -86,7 +86,16 @@ fn lock_name(database: &str) -> String {
 
 impl Server {
     async fn connection(&self) -> Result<MySqlConnection, DbError> {
-        self.options.connect().await.map_err(|error| self.error(error, ""))
+        // The driver asks for CLIENT_IGNORE_SPACE, which turns names of functions into reserved
+        // words. A script must mean the same here as in the server's own client.
+        const MODE: &str = "set session sql_mode = \
+            if(find_in_set('IGNORE_SPACE', @@global.sql_mode), @@session.sql_mode, \
+            trim(both ',' from \
+            replace(concat(',', @@session.sql_mode, ','), ',IGNORE_SPACE,', ',')))";
+        let mut connection = self.options.connect().await.map_err(|error| self.error(error, ""))?;
+        let set = connection.execute(sqlx::raw_sql(MODE)).await;
+        set.map_err(|error| self.error(error, MODE))?;
+        Ok(connection)
     }
 
     fn error(&self, error: sqlx::Error, sql: &str) -> DbError {

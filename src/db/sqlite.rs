@@ -4,6 +4,7 @@ mod error;
 mod locker;
 mod session;
 mod table;
+mod trigger;
 
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,11 @@ impl Sqlite {
             let reason = std::fs::File::open(&self.path).err();
             if let Some(reason) = &reason {
                 error.message = format!("{}: {reason}", self.path.display());
+                error.hint = Some(
+                    "look at the path and at who may read it; where no file is to be made beforehand, \
+                     leave out `mode=`"
+                        .to_owned(),
+                );
             }
             if reason.is_some_and(|reason| reason.kind() == std::io::ErrorKind::PermissionDenied) {
                 error.kind = ErrorKind::Permission;

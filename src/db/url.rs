@@ -1,6 +1,7 @@
 //! How to reach a database: from a URL, from its parts, or from the JSON of a secret.
 
 mod convert;
+mod error;
 mod parse;
 mod secret;
 #[cfg(test)]
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Engine;
+pub use self::error::UrlError;
+use super::{DbError, Engine, ErrorKind};
 
 /// A password. It can be used, but neither printed nor serialized by accident.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,7 +84,7 @@ impl TlsMode {
 pub struct Tls {
     /// The mode, where one was given.
     pub mode: Option<TlsMode>,
-    /// A file with the trusted CAs, in place of the system's.
+    /// A file with trusted CAs, besides the system's.
     pub ca: Option<PathBuf>,
     /// A file with the client's certificate.
     pub cert: Option<PathBuf>,
@@ -175,8 +177,16 @@ impl ConnectOptions {
     /// From single parts, each taken as it is.
     ///
     /// # Errors
-    /// [`UrlError`] names the part that is missing.
+    /// [`UrlError`] names the part that is missing, or that holds a whole URL: its password would
+    /// be shown with the place.
     pub fn from_parts(parts: Parts) -> Result<Self, UrlError> {
+        for (part, text) in
+            [("host", &parts.host), ("user", &parts.user), ("database", &parts.database)]
+        {
+            if text.as_ref().is_some_and(|text| text.contains("://")) {
+                return Err(UrlError::UrlAsPart { part });
+            }
+        }
         let mut options = ConnectOptions::new(parts.engine.ok_or(UrlError::NoEngine)?);
         if options.engine == Engine::Sqlite {
             options.path = parts.database.map(PathBuf::from);
@@ -216,6 +226,28 @@ impl ConnectOptions {
         self.tls.mode = mode.or(self.tls.mode);
         self.tls.ca = ca.or(self.tls.ca);
         self
+    }
+
+    /// Looks at the files that TLS needs: the driver would take a missing one for an unreachable
+    /// server, and one without a certificate for an empty list.
+    pub(super) fn check_files(&self) -> Result<(), DbError> {
+        let files = [
+            ("the CA file", &self.tls.ca, "CERTIFICATE-----"),
+            ("the client's certificate", &self.tls.cert, "CERTIFICATE-----"),
+            ("the client's key", &self.tls.key, "PRIVATE KEY-----"),
+        ];
+        for (what, path, mark) in files {
+            let Some(path) = path else { continue };
+            let shown = path.display();
+            let text = std::fs::read(path).map_err(|error| {
+                DbError::new(ErrorKind::Tls, format!("{what} {shown}: {error}"))
+            })?;
+            if !String::from_utf8_lossy(&text).contains(mark) {
+                let message = format!("{what} {shown} holds no `-----BEGIN {mark}` (PEM)");
+                return Err(DbError::new(ErrorKind::Tls, message));
+            }
+        }
+        Ok(())
     }
 
     /// A host that starts with `/` is a socket, as in libpq.
@@ -309,111 +341,4 @@ impl FromStr for Engine {
             _ => return Err(UrlError::Engine),
         })
     }
-}
-
-/// What is wrong with a URL, its parts or a secret. None of it prints more than names.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// There is no `scheme:` at all.
-    #[error(
-        "the database URL has no scheme: it must start with postgres://, mysql://, mariadb:// or sqlite:"
-    )]
-    NoScheme,
-    /// A scheme of another database.
-    #[error(
-        "`{scheme}` is no database that lockkeeper knows: use postgres://, mysql://, mariadb:// or sqlite:"
-    )]
-    Scheme {
-        /// What stood there.
-        scheme: String,
-    },
-    /// No engine among the parts.
-    #[error(
-        "which database it is isn't said: give the engine (postgres, mysql, mariadb or sqlite)"
-    )]
-    NoEngine,
-    /// An unknown engine.
-    #[error("unknown engine: use postgres, mysql, mariadb or sqlite")]
-    Engine,
-    /// The host is none.
-    #[error(
-        "the host in the database URL is not a host name: it stands between the last `@` and the `/` before the database (an IPv6 address in brackets)"
-    )]
-    Host,
-    /// Several hosts.
-    #[error(
-        "the database URL names several hosts: a migration needs the one primary server, so name only that one"
-    )]
-    ManyHosts,
-    /// The port is none.
-    #[error(
-        "the port in the database URL is not a number from 1 to 65535; if it is the password that stands there, the `@host` after it is missing"
-    )]
-    Port,
-    /// MySQL without a user.
-    #[error("the user is missing: mysql://USER:PASSWORD@HOST/DATABASE")]
-    NoUser,
-    /// MySQL without a database.
-    #[error("the database's name is missing: add it after the host (mysql://USER@HOST/DATABASE)")]
-    NoDatabase,
-    /// A database name that is none.
-    #[error(
-        "the database's name in the URL contains a `/`: write it as %2F, or give host, user, password and database apart"
-    )]
-    Database,
-    /// SQLite without a file.
-    #[error("the path of the SQLite file is missing: sqlite:demo.db or sqlite:///var/lib/demo.db")]
-    NoPath,
-    /// SQLite in memory.
-    #[error("nothing would outlive the run in an in-memory database: give a file (sqlite:demo.db)")]
-    InMemory,
-    /// Percent escapes that give no UTF-8.
-    #[error("the percent escapes in the URL's {part} do not give UTF-8: write them as UTF-8 bytes")]
-    NotUtf8 {
-        /// Which part.
-        part: &'static str,
-    },
-    /// A parameter that isn't known.
-    #[error("unknown parameter `{name}` in the database URL: {remedy}")]
-    UnknownParameter {
-        /// Its name.
-        name: String,
-        /// What was meant, perhaps.
-        remedy: String,
-    },
-    /// A parameter's value that isn't understood.
-    #[error("the parameter `{name}` in the database URL must be {wanted}")]
-    Parameter {
-        /// Its name.
-        name: &'static str,
-        /// What it may be.
-        wanted: &'static str,
-    },
-    /// A certificate without its key, or a key without its certificate.
-    #[error("a client certificate needs its key: give `sslcert` and `sslkey` together")]
-    HalfCertificate,
-    /// The secret is no JSON object.
-    #[error(
-        "the database secret is not a JSON object (line {line}, column {column}): it must look like {{\"engine\": …, \"host\": …, \"username\": …, \"password\": …, \"dbname\": …}}"
-    )]
-    Secret {
-        /// Where it stops being one.
-        line: usize,
-        /// The column there.
-        column: usize,
-    },
-    /// A field is missing from the secret.
-    #[error("the database secret has no field `{field}`: add it, or give it apart")]
-    NoSecretField {
-        /// Its name.
-        field: &'static str,
-    },
-    /// A field of the secret is of the wrong kind.
-    #[error("the field `{field}` of the database secret must be {wanted}")]
-    SecretField {
-        /// Its name.
-        field: &'static str,
-        /// What it must be.
-        wanted: &'static str,
-    },
 }

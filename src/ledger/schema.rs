@@ -86,7 +86,11 @@ impl Ledger {
             }
         }
         let sql = match found {
-            None => "insert into [control] (ledger_version, id, epoch) values ({1}, 1, 0)",
+            // Not 0 when the row was lost: an epoch of an earlier run must never come again.
+            None => {
+                "insert into [control] (ledger_version, id, epoch) \
+                 select {1}, 1, coalesce(max(epoch), 0) from [run]"
+            }
             Some(_) => "update [control] set ledger_version = {1} where id = 1",
         };
         let statement = Statement::new(self.sql(sql), vec![VERSION.into()]).must_affect(1);

@@ -114,7 +114,9 @@ impl RunError {
     pub fn is_interruption(&self) -> bool {
         match self {
             RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => true,
-            RunError::Step { source, .. } | RunError::Db(source) => source.is_lost(),
+            RunError::Step { source, .. } | RunError::Preparing(source) | RunError::Db(source) => {
+                source.is_lost()
+            }
             _ => false,
         }
     }
@@ -154,9 +156,10 @@ impl RunError {
             RunError::Ledger(LedgerError::Newer { .. }) => {
                 plain().note("next", "use the newer lockkeeper that last ran here, or a later one")
             }
-            RunError::Ledger(LedgerError::Damaged { .. }) => {
-                plain().note("next", "see docs/runbook.md on the tables lockkeeper_*")
-            }
+            RunError::Ledger(LedgerError::Damaged { .. }) => plain().note(
+                "next",
+                "restore the tables lockkeeper_* from a backup, or see docs/runbook.md",
+            ),
             RunError::LockHeld { .. } => {
                 plain().note("next", "wait for it (`--lock-wait`), or see what it is at: `status`")
             }
@@ -166,29 +169,83 @@ impl RunError {
             RunError::Db(error)
             | RunError::Preparing(error)
             | RunError::History(HistoryError::Db(error))
-            | RunError::Ledger(LedgerError::Db(error)) => hints(plain(), error),
+            | RunError::Ledger(LedgerError::Db(error)) => {
+                let explanation = hints(plain(), error);
+                explanation.note(
+                    "next",
+                    way_out(error).unwrap_or_else(|| {
+                        "see what the server says; `lockkeeper status` tells what is applied"
+                            .to_owned()
+                    }),
+                )
+            }
         }
     }
 }
 
-/// The server's own hints, and ours for what one can do about a kind of error.
+/// What the server adds to its message, but for what is the way out itself.
 pub(crate) fn hints(explanation: Explanation, error: &DbError) -> Explanation {
-    let explanation = match &error.hint {
-        Some(hint) if error.kind == ErrorKind::Permission => {
-            explanation.note("next", format!("as an owner or administrator: `{hint}`"))
+    let hint = match (&error.hint, grant(error)) {
+        (Some(hint), Some(grant)) => {
+            hint.strip_suffix(grant).map(|hint| hint.trim_end_matches("; "))
         }
-        Some(hint) => explanation.note("hint", hint.clone()),
-        None => explanation,
+        (Some(_), None) if hint_is_way_out(error) => None,
+        (hint, _) => hint.as_deref(),
     };
-    match error.kind {
-        ErrorKind::Pooler => explanation
-            .note("next", "give --database-url the server's own address instead of the pooler's"),
-        ErrorKind::DiskFull => {
-            explanation.note("next", "make room, then run the same command again")
-        }
-        ErrorKind::ReadOnly => explanation.note("next", "connect to the primary, not to a replica"),
-        _ => explanation,
+    match hint.filter(|hint| !hint.is_empty()) {
+        Some(hint) => explanation.note("hint", hint),
+        None => explanation,
     }
+}
+
+/// The way out of an error that no change of the statement would mend.
+pub(crate) fn way_out(error: &DbError) -> Option<String> {
+    if let Some(grant) = grant(error) {
+        return Some(format!("as an owner or administrator: `{grant}`"));
+    }
+    if hint_is_way_out(error) {
+        return error.hint.clone();
+    }
+    let next = match error.kind {
+        ErrorKind::Permission => "let an owner or administrator give this user the right",
+        ErrorKind::Pooler => "give --database-url the server's own address instead of the pooler's",
+        ErrorKind::DiskFull => "make room, then run the same command again",
+        ErrorKind::ReadOnly => "connect to the primary, not to a replica",
+        ErrorKind::LockTimeout => {
+            "run the same command again when whoever holds the lock is done; `-- lockkeeper: \
+             lock-timeout=10s` in the file gives a step more time"
+        }
+        ErrorKind::Deadlock | ErrorKind::Serialization => "run the same command again",
+        ErrorKind::Cancelled => {
+            "look who or what cancels it (an administrator, statement_timeout), then run the same \
+             command again"
+        }
+        ErrorKind::Connection | ErrorKind::CommitUnknown => {
+            "run the same command again to go on from there"
+        }
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
+/// The statement that gives a missing right; it stands last in the hint.
+fn grant(error: &DbError) -> Option<&str> {
+    let last = error.hint.as_deref()?.rsplit("; ").next()?;
+    let words = ["grant ", "alter "];
+    let is_statement = last
+        .get(..6)
+        .is_some_and(|start| words.iter().any(|word| start.eq_ignore_ascii_case(word)));
+    (error.kind == ErrorKind::Permission && is_statement).then_some(last)
+}
+
+/// Where the hint is our own, from a back end that knows better than [`way_out`].
+fn hint_is_way_out(error: &DbError) -> bool {
+    error.hint.is_some()
+        && match error.kind {
+            ErrorKind::NoDatabase | ErrorKind::Tls => true,
+            ErrorKind::ReadOnly | ErrorKind::Permission => error.is_of_file(),
+            _ => false,
+        }
 }
 
 impl From<DbError> for RunError {

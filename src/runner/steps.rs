@@ -14,7 +14,7 @@ use crate::stop::Stop;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::error::hints;
+use super::error::{hints, way_out};
 
 /// How often a script that failed for a passing reason is tried, with growing pauses.
 const ATTEMPTS: u32 = 10;
@@ -53,6 +53,16 @@ impl Steps<'_> {
     ) -> Result<(), RunError> {
         let migration = pending.migration;
         let started = Instant::now();
+        let done = &migration.steps[..pending.done];
+        if done.iter().any(|step| !step.settings.is_empty()) {
+            worker.remember(done.iter().flat_map(|step| settings(migration, step)));
+            worker.renew().await?;
+        }
+        if pending.done >= migration.steps.len() {
+            // Its last step failed, and was then deleted from the file.
+            let list = [self.pen.fence(), self.history.record(migration)];
+            worker.transact(&list).await?;
+        }
         for (index, step) in migration.steps.iter().enumerate().skip(pending.done) {
             if self.stop.is_requested() {
                 return Err(self.stopped());
@@ -60,20 +70,25 @@ impl Steps<'_> {
             let at = At { migration, step, number: index as u32 + 1 };
             let began = Instant::now();
             self.settle(worker, step).await?;
+            let resumed = index == pending.done && pending.claim.is_some();
             match &step.kind {
                 StepKind::Script => self.script(worker, at).await?,
-                StepKind::Bare => self.bare(worker, at).await?,
+                StepKind::Bare => self.bare(worker, at, resumed).await?,
                 StepKind::Backfill(directive) => {
-                    let resumed = index == pending.done && pending.claim.is_some();
                     self.backfill(worker, at, directive, resumed).await?;
                 }
             }
             self.unsettle(worker, step).await?;
+            worker.remember(settings(migration, step));
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
                 took: began.elapsed(),
             });
+        }
+        if migration.steps.iter().any(|step| step.taints_session) {
+            // The file's steps share what it has set; the next file's don't.
+            worker.start_afresh().await?;
         }
         let (version, took) = (migration.version, started.elapsed());
         self.reporter.emit(Event::MigrationDone { version, took });
@@ -96,6 +111,7 @@ impl Steps<'_> {
         RunError::Stopped { reason: self.stop.reason().to_owned() }
     }
 
+    /// The file's lock timeout. A backfill sets its own.
     async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
             let sql = worker.database().dialect().set_lock_timeout(timeout);
@@ -104,11 +120,8 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Leaves the session as the next step may expect it.
     async fn unsettle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
-        if step.taints_session || is_backfill(step) {
-            worker.renew().await?;
-        } else if step.lock_timeout.is_some() {
+        if step.lock_timeout.is_some() && !is_backfill(step) {
             let sql = worker.database().dialect().reset_lock_timeout();
             worker.bare(sql).await?;
         }
@@ -144,11 +157,16 @@ impl Steps<'_> {
             if self.stop.is_requested() && error.kind == ErrorKind::Cancelled {
                 return Err(self.stopped());
             }
-            if !error.is_transient() || attempts >= ATTEMPTS || self.stop.is_requested() {
+            if !error.is_transient() || !self.may_retry(attempts) {
                 return Err(self.failed(at, error, Some(1)));
             }
             self.pause(&error, attempts).await;
         }
+    }
+
+    /// Whether a step that failed for a passing reason is worth another try.
+    pub(super) fn may_retry(&self, attempts: u32) -> bool {
+        attempts < ATTEMPTS && !self.stop.is_requested()
     }
 
     pub(super) async fn pause(&self, error: &DbError, attempts: u32) {
@@ -183,14 +201,16 @@ impl Steps<'_> {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Err(no_table(at)),
             Err(PrepareError::Refused { refusal, explanation }) => {
+                let explanation = explanation.note("kept", kept(at));
                 return Err(RunError::Refused { refusal, explanation });
             }
-            Err(PrepareError::Db(error)) => return Err(error.into()),
+            Err(error) => return Err(unprepared(at, error)),
         };
         prepared.settle(worker).await?;
         let result = self.fill(worker, at, &prepared, resumed).await;
         match result {
             Ok(()) => {
+                prepared.unsettle(worker).await?;
                 let mut list = self.pen.complete(version, at.number, started.elapsed());
                 list.push(self.pen.close_ranges(version, at.number));
                 self.enter_history(&mut list, at);
@@ -281,6 +301,12 @@ impl Steps<'_> {
     }
 }
 
+/// What a step has set for the rest of its session.
+fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
+    let spans = step.settings.iter().map(|index| step.statements[*index].clone());
+    spans.map(|span| migration.text[span].to_owned())
+}
+
 fn is_backfill(step: &Step) -> bool {
     matches!(step.kind, StepKind::Backfill(_))
 }
@@ -306,29 +332,54 @@ fn error_span(
 
 /// What stays, what was rolled back, and what to do.
 fn explain(explanation: Explanation, at: At<'_>, error: &DbError) -> Explanation {
-    let version = at.migration.version;
-    let kept = match at.number {
-        1 => format!("everything before migration {version}"),
-        2 => format!("everything before migration {version}, and its step 1"),
-        number => {
-            format!("everything before migration {version}, and its steps 1 to {}", number - 1)
-        }
-    };
     let rolled_back = match at.step.kind {
         StepKind::Script => format!("step {} as a whole", at.number),
         StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
         StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
     };
-    let next = if error.is_lost() {
-        "run the same command again to go on from there".to_owned()
-    } else {
+    let next = way_out(error).unwrap_or_else(|| {
         format!(
             "mend {} (steps after the last completed one may be edited), then `lockkeeper up` again",
             at.migration.path.display()
         )
+    });
+    hints(explanation, error)
+        .note("kept", kept(at))
+        .note("rolled back", rolled_back)
+        .note("next", next)
+}
+
+fn kept(at: At<'_>) -> String {
+    let version = at.migration.version;
+    match at.number {
+        1 => format!("everything before migration {version}"),
+        2 => format!("everything before migration {version}, and its step 1"),
+        number => {
+            format!("everything before migration {version}, and its steps 1 to {}", number - 1)
+        }
+    }
+}
+
+/// The error of a backfill that can't begin.
+pub fn unprepared(at: At<'_>, error: PrepareError) -> RunError {
+    let source = match error {
+        PrepareError::Refused { refusal, explanation } => {
+            return RunError::Refused { refusal, explanation };
+        }
+        PrepareError::Db(error) if error.is_lost() => return error.into(),
+        PrepareError::Db(error) => error,
     };
-    let explanation = hints(explanation, error).note("kept", kept).note("rolled back", rolled_back);
-    explanation.note("next", next)
+    let place = at.migration.place(at.step.span.clone(), "");
+    let next = way_out(&source).unwrap_or_else(|| "mend the statement".to_owned());
+    RunError::Step {
+        version: at.migration.version,
+        step: at.number,
+        steps: at.migration.steps.len() as u32,
+        explanation: hints(Explanation::at(place), &source)
+            .note("kept", kept(at))
+            .note("next", next),
+        source,
+    }
 }
 
 fn no_table(at: At<'_>) -> RunError {

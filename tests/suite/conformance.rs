@@ -47,6 +47,7 @@ for_every_database! {
         a_script_is_all_or_nothing
         values_cross_unchanged
         an_abandoned_transaction_leaves_nothing
+        a_lost_reply_to_commit_is_told
         bare_statements_stand_alone;
     cancel:
         a_query_is_cancelled

@@ -34,17 +34,28 @@ pub fn tree(pid: u32) -> Vec<u32> {
     tree
 }
 
-/// Kills it and its descendants at one moment, as a power cut does: stopped first, so that no
-/// parent sees its child die. Returns when they have ended.
+/// Kills it and its descendants at one moment, as a power cut does. Returns when they have ended.
 pub fn kill_tree(pid: u32) {
-    signal(pid, libc::SIGSTOP);
-    let tree = tree(pid);
-    for number in [libc::SIGSTOP, libc::SIGKILL] {
-        tree.iter().for_each(|pid| signal(*pid, number));
+    // Stopped first, so that no parent sees its child die; and one that is about to fork does it
+    // before it stops.
+    let mut stopped = 0;
+    let mut all = vec![pid];
+    while stopped < all.len() {
+        for pid in &all[stopped..] {
+            signal(*pid, libc::SIGSTOP);
+            wait("they stop", || stat(*pid).is_none_or(|(state, _)| "TtZX".contains(state)));
+        }
+        stopped = all.len();
+        all.extend(tree(pid).into_iter().filter(|pid| !all.contains(pid)).collect::<Vec<_>>());
     }
+    all.iter().for_each(|pid| signal(*pid, libc::SIGKILL));
+    wait("they end", || !all.iter().any(|pid| runs(*pid)));
+}
+
+fn wait(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
-    while tree.iter().any(|pid| runs(*pid)) {
-        assert!(started.elapsed() < Duration::from_secs(60), "{tree:?} survive a SIGKILL");
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
         std::thread::sleep(super::POLL);
     }
 }

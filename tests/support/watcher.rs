@@ -48,6 +48,7 @@ impl Watcher {
             .env_clear()
             .env("PATH", format!("{path}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"))
             .env("HOME", &folder)
+            .env("TMPDIR", &folder)
             .envs([("LC_ALL", "C"), ("TZ", "UTC")])
             .current_dir("/")
             // Ctrl-C at the terminal is for us; the watcher has to outlive it.

@@ -24,8 +24,7 @@ pub(super) fn of(error: &sqlx::Error, sql: &str, account: &str) -> DbError {
         ErrorKind::NoDatabase => {
             quoted(message, '\'').map(|name| format!("create it first: CREATE DATABASE `{name}`"))
         }
-        ErrorKind::DiskFull => Some("make room on the server, then run it again".to_owned()),
-        ErrorKind::Tls => Some("ask for TLS: --tls require, or ?ssl-mode=required".to_owned()),
+        ErrorKind::Tls => Some("ask for TLS: --tls-mode require, or ?ssl-mode=required".to_owned()),
         _ => None,
     };
     found
@@ -77,7 +76,11 @@ fn grant(number: u16, message: &str, account: &str) -> Option<String> {
         // MariaDB writes `shop`.`orders`, MySQL 'orders'.
         1142 => {
             let table = message.rsplit_once("for table ")?.1.trim().replace('\'', "`");
-            format!("{} ON {table}", right()?)
+            // What one of our own tables lacks, the others lack too: one grant for all of them.
+            match table.split_once('.') {
+                Some((database, name)) if is_ours(name) => format!("{OURS} ON {database}.*"),
+                _ => format!("{} ON {table}", right()?),
+            }
         }
         1143 => {
             let rest = message.rsplit_once("for column ")?.1;
@@ -97,7 +100,15 @@ fn grant(number: u16, message: &str, account: &str) -> Option<String> {
         }
         _ => return None,
     };
-    Some(format!("an administrator can allow it: GRANT {on} TO {to}"))
+    Some(format!("GRANT {on} TO {to}"))
+}
+
+/// What the ledger and the history need.
+const OURS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER";
+
+fn is_ours(table: &str) -> bool {
+    let table = table.trim_matches('`');
+    table.starts_with("lockkeeper_") || table == "refinery_schema_history"
 }
 
 /// What stands between the first two of these quotes.
@@ -150,6 +161,11 @@ mod tests {
                 1142,
                 "CREATE command denied to user 'ann'@'db' for table 'orders'",
                 "GRANT CREATE ON `orders` TO 'ann'@'%'",
+            ),
+            (
+                1142,
+                "CREATE command denied to user 'ann'@'db' for table `shop`.`lockkeeper_control`",
+                "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON `shop`.* TO 'ann'@'%'",
             ),
             (
                 1143,

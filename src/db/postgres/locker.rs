@@ -70,6 +70,10 @@ impl PostgresLocker {
 #[async_trait]
 impl Locker for PostgresLocker {
     async fn try_lock(&mut self) -> Result<bool, DbError> {
+        // An advisory lock counts: taken twice, it would have to be given back twice.
+        if self.still_held().await? {
+            return Ok(true);
+        }
         let question = format!("select pg_try_advisory_lock({})::text", self.key);
         self.ask(&question).await
     }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
+use sqlx::encode::IsNull;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgRow, PgTypeInfo,
+};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
 
@@ -17,6 +21,8 @@ pub struct PostgresSession {
     connection: PgConnection,
     translate: Translator,
     canceller: Arc<PostgresCanceller>,
+    /// A transaction was begun, and its end not seen: the caller dropped the future.
+    open: bool,
 }
 
 impl PostgresSession {
@@ -31,11 +37,20 @@ impl PostgresSession {
             options,
             translate: translate.clone(),
         };
-        Ok(PostgresSession { connection, translate, canceller: canceller.into() })
+        Ok(PostgresSession { connection, translate, canceller: canceller.into(), open: false })
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(sql).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    /// Ends what a dropped future left open; the next commit would commit it too.
+    async fn close_abandoned(&mut self) -> Result<(), DbError> {
+        if self.open {
+            self.control("rollback").await.map_err(|error| self.translate.translate(error))?;
+            self.open = false;
+        }
+        Ok(())
     }
 
     async fn run(&mut self, statement: &Statement) -> Result<u64, DbError> {
@@ -47,7 +62,7 @@ impl PostgresSession {
                     .await
             }
         };
-        done.map(|done| done.rows_affected()).map_err(|error| self.translate.running(error))
+        done.map(|done| done.rows_affected()).map_err(|error| self.translate.translate(error))
     }
 
     async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
@@ -67,16 +82,20 @@ impl PostgresSession {
 #[async_trait]
 impl Session for PostgresSession {
     async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        self.close_abandoned().await?;
         let rows = prepare(statement)
             .fetch_all(&mut self.connection)
             .await
-            .map_err(|error| self.translate.running(error))?;
+            .map_err(|error| self.translate.translate(error))?;
         rows.iter().map(|row| decode(row, &self.translate)).collect()
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
-        self.control("begin").await.map_err(|error| self.translate.running(error))?;
-        match self.run_all(statements).await {
+        self.close_abandoned().await?;
+        self.open = true;
+        self.control("begin").await.map_err(|error| self.translate.translate(error))?;
+        let outcome = self.run_all(statements).await;
+        let outcome = match outcome {
             Ok(counts) => {
                 self.control("commit").await.map_err(|error| self.translate.committing(error))?;
                 Ok(counts)
@@ -86,10 +105,13 @@ impl Session for PostgresSession {
                 self.control("rollback").await.ok();
                 Err(error)
             }
-        }
+        };
+        self.open = false;
+        outcome
     }
 
     async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
+        self.close_abandoned().await?;
         self.run(&Statement::script(sql)).await
     }
 
@@ -103,15 +125,32 @@ impl Session for PostgresSession {
 }
 
 fn prepare(statement: &Statement) -> Query<'static, Postgres, PgArguments> {
-    let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone()));
+    let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone()))
+        // What was prepared with an untyped NULL may be of a type that no integer of ours fits.
+        .persistent(!statement.params.contains(&Value::Null));
     for value in &statement.params {
         query = match value {
-            Value::Null => query.bind(None::<String>),
+            Value::Null => query.bind(Untyped),
             Value::Int(value) => query.bind(*value),
             Value::Text(value) => query.bind(value.clone()),
         };
     }
     query
+}
+
+/// NULL of whatever type the server makes of its place.
+struct Untyped;
+
+impl sqlx::Type<Postgres> for Untyped {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(0))
+    }
+}
+
+impl sqlx::Encode<'_, Postgres> for Untyped {
+    fn encode_by_ref(&self, _: &mut PgArgumentBuffer) -> Result<IsNull, sqlx::error::BoxDynError> {
+        Ok(IsNull::Yes)
+    }
 }
 
 fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
@@ -133,7 +172,7 @@ fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
                 ));
             }
         };
-        value.map_err(|error| translate.running(error))
+        value.map_err(|error| translate.translate(error))
     };
     row.columns().iter().enumerate().map(value).collect::<Result<_, _>>().map(Row)
 }
@@ -152,7 +191,7 @@ impl Canceller for PostgresCanceller {
             .bind(self.pid)
             .execute(&mut connection)
             .await
-            .map_err(|error| self.translate.running(error))?;
+            .map_err(|error| self.translate.translate(error))?;
         Ok(())
     }
 }

@@ -12,7 +12,11 @@ impl DbError {
         let mut found = DbError::new(kind(code), inner.message());
         found.code = Some(format!("SQLite {code}"));
         found.hint = match found.kind {
-            ErrorKind::DiskFull => Some("make room on the disk, then run it again".to_owned()),
+            ErrorKind::ReadOnly => Some(
+                "let the user that runs lockkeeper write to the file and to its folder, where \
+                 SQLite keeps its journal; in the URL, leave out `mode=ro`"
+                    .to_owned(),
+            ),
             ErrorKind::NoDatabase if code & 0xff == 26 => {
                 Some("the file exists and is something else: look at the path".to_owned())
             }

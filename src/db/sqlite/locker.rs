@@ -24,7 +24,10 @@ impl FileLocker {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
         match writable {
             // Another user's file: the right to read it is enough to lock it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&self.path),
+            // That there is none to read is no news.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                File::open(&self.path).map_err(|_| error)
+            }
             other => other,
         }
     }
@@ -36,7 +39,12 @@ impl FileLocker {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
             _ => ErrorKind::Sql,
         };
-        DbError::new(kind, format!("the lock file {}: {error}", self.path.display()))
+        let mut found =
+            DbError::new(kind, format!("the lock file {}: {error}", self.path.display()));
+        found.hint = (kind != ErrorKind::Sql).then(|| {
+            "let the user that runs lockkeeper write to the folder of the database".to_owned()
+        });
+        found
     }
 
     /// Whether the path still leads to this very file. A lock on a file that somebody deleted

@@ -111,8 +111,10 @@ pub async fn every_key_type_survives_as_text_in_order(subject: &Subject) {
         let out = dialect.key_out("k", type_name).unwrap_or_else(|| panic!("{type_name}"));
         let back = dialect.key_in(&dialect.placeholder(1), type_name).unwrap();
 
-        let start = Statement::new(format!("select {out} from {name} order by k limit 1"), vec![]);
-        let next = format!("select {out} from {name} where k > {back} order by k limit 1");
+        // `order by k` alone would mean the text: PostgreSQL calls `k::text` `k` as well.
+        let walk = format!("order by {name}.k limit 1");
+        let start = Statement::new(format!("select {out} from {name} {walk}"), vec![]);
+        let next = format!("select {out} from {name} where k > {back} {walk}");
         let mut at = first(session.as_mut(), &start).await;
         let mut seen = Vec::new();
         while let Some(key) = at {
@@ -168,19 +170,24 @@ pub async fn composite_keys_survive_in_order(subject: &Subject) {
     );
     let input =
         |number: usize, at: usize| dialect.key_in(&dialect.placeholder(number), types[at]).unwrap();
-    let (after, params): (String, fn(&[String]) -> Vec<Value>) = if dialect.row_comparison {
-        let after = format!("(b, a) > ({}, {})", input(1, 0), input(2, 1));
-        (after, |key| vec![key[0].as_str().into(), key[1].as_str().into()])
+    let after = if dialect.row_comparison {
+        format!("(b, a) > ({}, {})", input(1, 0), input(2, 1))
     } else {
-        let after =
-            format!("b >= {} and (b > {} or a > {})", input(1, 0), input(2, 0), input(3, 1));
-        (after, |key| vec![key[0].as_str().into(), key[0].as_str().into(), key[1].as_str().into()])
+        format!("b >= {} and (b > {} or a > {})", input(1, 0), input(2, 0), input(3, 1))
     };
-    let start = Statement::new(format!("select {out} from c order by b, a limit 1"), vec![]);
+    let params = |key: &[String]| -> Vec<Value> {
+        let (b, a) = (key[0].as_str(), key[1].as_str());
+        if dialect.row_comparison {
+            vec![b.into(), a.into()]
+        } else {
+            vec![b.into(), b.into(), a.into()]
+        }
+    };
+    let start = Statement::new(format!("select {out} from c order by c.b, c.a limit 1"), vec![]);
     let mut at = first(session.as_mut(), &start).await;
     let mut seen = Vec::new();
     while let Some(key) = at {
-        let sql = format!("select {out} from c where {after} order by b, a limit 1");
+        let sql = format!("select {out} from c where {after} order by c.b, c.a limit 1");
         let next = Statement::new(sql, params(&key));
         seen.push(format!("{}/{}", key[0], key[1]));
         assert!(seen.len() <= 5, "{seen:?}");

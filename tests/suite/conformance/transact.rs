@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use lockkeeper::db::{ErrorKind, Row, Statement, Value};
+use lockkeeper::db::{ErrorKind, Purpose, Row, Statement, Value};
 
 use super::Subject;
+use crate::support::{Kind, Moment, Proxy};
 
 const TABLE: &str = "create table t (id bigint primary key, n bigint not null)";
 
@@ -140,33 +141,53 @@ pub async fn values_cross_unchanged(subject: &Subject) {
     assert!(session.query(&none).await.unwrap().is_empty());
 }
 
-/// The caller drops the future in the middle, as `select!` does.
+/// The caller drops the future in the middle, as `select!` does: what was begun is never committed,
+/// least of all by the next list.
 pub async fn an_abandoned_transaction_leaves_nothing(subject: &Subject) {
     subject.home.execute(TABLE).await;
+    // Half a second, or far more where nothing sleeps; the canceller ends it then.
+    let slow = match subject.kind() {
+        Kind::Sqlite => subject.endless(),
+        _ => Statement::new(
+            subject.pick("select count(pg_sleep(0.5))", "select sleep(0.5)", ""),
+            vec![],
+        ),
+    };
     let mut session = subject.session().await;
-    let endless = subject.endless().sql;
-    let list = [
-        Statement::new("insert into t values (1, 1)", vec![]),
-        Statement::new(format!("insert into t select 2, ({endless})"), vec![]),
-    ];
-    let timeout = Duration::from_millis(300);
+    let insert = |id: i64| Statement::new(format!("insert into t values ({id}, 1)"), vec![]);
+    let timeout = Duration::from_millis(200);
+    let list = [insert(1), Statement::script(slow.sql)];
     assert!(tokio::time::timeout(timeout, session.transact(&list)).await.is_err());
-    let canceller = session.canceller();
-    let count = Statement::new("select count(*) from t", vec![]);
-    let next = tokio::spawn(async move {
-        let answer = session.query(&count).await;
-        (session, answer)
-    });
-    tokio::time::sleep(timeout).await;
-    // Where the session is still of use, it is after what was left has ended.
-    canceller.cancel().await.unwrap();
-    match next.await.unwrap().1 {
-        Ok(rows) => assert_eq!(rows, [Row(vec![Value::Int(0)])]),
-        Err(error) => assert!(matches!(error.kind, ErrorKind::Connection | ErrorKind::Cancelled)),
+    // The session is of use again, or says that it isn't.
+    let mut left = vec![];
+    match session.transact(&[insert(2)]).await {
+        Ok(_) => left.push(row(2, 1)),
+        Err(error) => assert_eq!(error.kind, ErrorKind::Connection, "{error}"),
     }
-    // From a session in the middle of something, nothing is committed later either.
-    subject.end_connections().await;
-    assert!(contents(subject).await.is_empty());
+    assert_eq!(contents(subject).await, left);
+    drop(session);
+    assert_eq!(contents(subject).await, left);
+}
+
+/// The server has committed, and the network ate its answer; or it never heard of it.
+pub async fn a_lost_reply_to_commit_is_told(subject: &Subject) {
+    if subject.kind() == Kind::Sqlite {
+        return;
+    }
+    subject.home.execute(TABLE).await;
+    let proxy = Proxy::before(subject.home.port());
+    let through = super::open(&proxy.url(&subject.home)).await.unwrap();
+    let insert = |id: i64| [Statement::new(format!("insert into t values ({id}, 1)"), vec![])];
+    for (id, moment) in [(1, Moment::Before), (2, Moment::After)] {
+        let mut session = through.session(Purpose::Watch).await.unwrap();
+        proxy.cut_at("commit", moment);
+        let error = session.transact(&insert(id)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::CommitUnknown, "{error}");
+        assert!(error.is_lost());
+        let again = session.transact(&insert(3)).await.unwrap_err();
+        assert_eq!(again.kind, ErrorKind::Connection, "{again}");
+    }
+    assert_eq!(contents(subject).await, [row(2, 1)]);
 }
 
 pub async fn bare_statements_stand_alone(subject: &Subject) {

@@ -138,7 +138,7 @@ impl Events {
     }
 
     /// Reads to the stream's end.
-    pub async fn rest(mut self) -> (Vec<Event>, String) {
+    pub async fn until_the_end(mut self) -> (Vec<Event>, String) {
         while self.read().await {}
         (self.so_far(), self.text)
     }

@@ -33,7 +33,7 @@ async fn a_stream_begins_with_a_snapshot_and_ends_with_the_run() {
 }
 
 async fn ended(stream: Events) {
-    let (events, text) = stream.rest().await;
+    let (events, text) = stream.until_the_end().await;
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
     assert!(text.contains("content-type: text/event-stream"), "{text}");
     assert!(text.contains("retry: "), "{text}");
@@ -52,6 +52,6 @@ async fn a_stream_ends_with_the_process() {
     let mut stream = served.events().await;
     stream.until("a snapshot", |events| !events.is_empty()).await;
     served.running.kill();
-    let (events, _) = stream.rest().await;
+    let (events, _) = stream.until_the_end().await;
     assert_ne!(events.last().unwrap().data["state"], "ready");
 }

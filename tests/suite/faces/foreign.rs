@@ -44,7 +44,7 @@ async fn foreign_text_stays_text() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page-failed.png");
     browser.screenshot(&file).await;
 
-    let (events, _) = stream.rest().await;
+    let (events, _) = stream.until_the_end().await;
     let last = &events.last().unwrap().data;
     assert_eq!((&last["state"], &last["current"]["name"]), (&"failed".into(), &NAME.into()));
     let output = served.running.wait().await.expect(1);
