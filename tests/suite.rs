@@ -16,6 +16,7 @@ mod suite {
     mod example;
     mod faces;
     mod held;
+    mod history;
     mod kill;
     mod mariadb;
     mod refinery;
