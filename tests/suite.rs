@@ -14,11 +14,14 @@ mod suite {
     mod conformance;
     mod crash;
     mod docs;
+    mod example;
     mod faces;
     mod fence;
     mod held;
+    mod history;
     mod kill;
     mod mariadb;
+    mod refinery;
     mod s1;
     mod session;
     mod sqlite;
