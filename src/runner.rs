@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backfill::prepare;
-use crate::db::{Database, Purpose, Session};
+use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Selection};
@@ -82,7 +82,12 @@ impl Run<'_> {
             Waited::NothingLeft => return Ok(0),
         };
         drop(watch);
-        let result = self.locked(&held).await;
+        let result = tokio::select! {
+            result = self.locked(&held) => result,
+            () = held.abandoned() => {
+                Err(DbError::new(ErrorKind::Connection, "the server gives no answer").into())
+            }
+        };
         let lost = held.release().await;
         match result {
             // Whatever failed, failed because of it, or may have.

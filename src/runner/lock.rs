@@ -1,7 +1,5 @@
 //! Waiting for the run lock, and watching that it stays ours.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -20,6 +18,8 @@ const POLL: Duration = Duration::from_millis(500);
 /// Between two questions whether the lock is still held; also the keep-alive that a NAT gateway or
 /// load balancer on the way needs (the shortest idle timeout of AWS's is 60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long after the loss of the lock the open statement may take to be cancelled.
+const LOST_PATIENCE: Duration = Duration::from_secs(5);
 
 pub enum Waited {
     /// The lock is ours.
@@ -39,20 +39,27 @@ enum Left<'a> {
 /// The run lock while it is held.
 pub struct Held {
     release: CancellationToken,
-    lost: Arc<AtomicBool>,
+    lost: CancellationToken,
     watch: JoinHandle<()>,
 }
 
 impl Held {
     fn keep(locker: Box<dyn Locker>, stop: Stop) -> Self {
         let release = CancellationToken::new();
-        let lost = Arc::new(AtomicBool::new(false));
+        let lost = CancellationToken::new();
         let watch = tokio::spawn(keep(locker, release.clone(), lost.clone(), stop));
         Held { release, lost, watch }
     }
 
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
+        self.lost.is_cancelled()
+    }
+
+    /// Ends when the lock has been lost for so long that what is open should have ended: a server
+    /// that gives no answer about the lock may give none to anything.
+    pub async fn abandoned(&self) {
+        self.lost.cancelled().await;
+        tokio::time::sleep(LOST_PATIENCE).await;
     }
 
     /// Gives the lock back. `true` when it had been lost before.
@@ -60,27 +67,28 @@ impl Held {
         self.release.cancel();
         // The task ends by itself in any case; a panic of it would have lost the lock.
         let panicked = self.watch.await.is_err();
-        panicked || self.lost.load(Ordering::SeqCst)
+        panicked || self.lost.is_cancelled()
     }
 }
 
 async fn keep(
     mut locker: Box<dyn Locker>,
     release: CancellationToken,
-    lost: Arc<AtomicBool>,
+    lost: CancellationToken,
     stop: Stop,
 ) {
     loop {
         tokio::select! {
             () = release.cancelled() => {
-                let unlocked = locker.unlock().await;
-                lost.store(!matches!(unlocked, Ok(true)), Ordering::SeqCst);
+                if !matches!(locker.unlock().await, Ok(true)) {
+                    lost.cancel();
+                }
                 return;
             }
             () = tokio::time::sleep(KEEP_ALIVE) => {}
         }
         if !matches!(locker.still_held().await, Ok(true)) {
-            lost.store(true, Ordering::SeqCst);
+            lost.cancel();
             stop.request("the loss of the run lock");
             stop.force();
             return;

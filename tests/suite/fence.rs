@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::counters::{self, COUNT};
-use crate::support::{Connection, Database, Kind, Lockkeeper, Project, Running};
+use crate::support::{self, Connection, Database, Kind, Lockkeeper, Project, Running, Server};
 
 const ROWS: u64 = 150_000;
 
@@ -147,4 +147,29 @@ async fn a_paused_run_wakes_up_late_on_postgres() {
 #[tokio::test]
 async fn a_paused_run_wakes_up_late_on_mariadb() {
     a_paused_run_wakes_up_late(Kind::MariaDb).await;
+}
+
+/// A server that falls silent, its connections still open: the run gives up by itself, and what it
+/// had not committed is done by the next one.
+#[tokio::test]
+async fn a_silent_server_is_given_up() {
+    // Nobody calls a server silent before ten seconds are over.
+    if !support::long() {
+        return;
+    }
+    let server = Server::own(Kind::Postgres15);
+    let database = server.database().await;
+    counters::fill(&database, 5 * ROWS).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    let running = Lockkeeper::up(&project, &database).start();
+    counters::passed(&database, 1_000).await;
+    server.freeze();
+    let silent = Instant::now();
+    let output = running.wait().await;
+    println!("given up {:?} after the last answer", silent.elapsed());
+    server.thaw();
+    output.expect(4).expect_text("lock was lost");
+    assert!(silent.elapsed() < Duration::from_secs(25), "{:?}", silent.elapsed());
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, 5 * ROWS).await;
 }
