@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Exit};
@@ -51,7 +51,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Files {
     /// The folder of migrations
-    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations")]
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = path())]
     dir: PathBuf,
     /// Only migrations up to this version, inclusive
     #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION")]
@@ -124,6 +124,14 @@ fn refuse(error: &clap::Error) -> ! {
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
+}
+
+/// A path of the command line. A URL in its place would be shown with its password.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path| match path.to_string_lossy().contains("://") {
+        true => Err("a URL is no path"),
+        false => Ok(PathBuf::from(path)),
+    })
 }
 
 /// The environment twin of an option without a value.

@@ -20,7 +20,7 @@ pub struct New {
     /// What it does, in a few words: add_price
     name: String,
     /// The folder of migrations
-    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations")]
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = super::path())]
     dir: PathBuf,
 }
 
