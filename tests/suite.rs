@@ -9,6 +9,9 @@ mod support;
 mod suite {
     mod bad;
     mod bad_connection;
+    mod bad_files;
+    mod bad_history;
+    mod bad_sql;
     mod conformance;
     mod mariadb;
     mod sqlite;
