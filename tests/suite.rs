@@ -9,9 +9,12 @@ mod support;
 mod suite {
     mod bad;
     mod bad_connection;
+    mod bad_disk;
     mod bad_files;
     mod bad_history;
+    mod bad_rights;
     mod bad_sql;
+    mod bad_state;
     mod conformance;
     mod mariadb;
     mod sqlite;
