@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use time::OffsetDateTime;
 
 use crate::error::{Error, Exit};
 use crate::ledger::Identity;
 use crate::migration::Phase;
 use crate::plan::Selection;
 use crate::terminal::diagnostic::render;
-use crate::terminal::stderr_has_color;
+use crate::terminal::{self, stderr_has_color};
 
 /// A database migration runner with deployment awareness.
 ///
@@ -93,6 +94,7 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|source| Error::Io { what: "can't start threads".to_owned(), source });
+    let json = matches!(&cli.command, Command::Up(up) if up.logs_json());
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
         // Threads that still wait for a server's answer mustn't hold up the exit.
@@ -102,8 +104,15 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprint!("{}", render(&error.to_string(), &error.explain(), stderr_has_color()));
-            ExitCode::from(error.exit() as u8)
+            let (message, explanation, exit) =
+                (error.to_string(), error.explain(), error.exit() as u8);
+            if json {
+                let now = OffsetDateTime::now_utc();
+                eprintln!("{}", terminal::json::error(&message, &explanation, exit, now));
+            } else {
+                eprint!("{}", render(&message, &explanation, stderr_has_color()));
+            }
+            ExitCode::from(exit)
         }
     }
 }

@@ -279,9 +279,12 @@ pub async fn connect(
     let started = std::time::Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
-        let error = match open(options).await {
-            Ok(database) => return Ok(database),
-            Err(error) => error,
+        // A host that swallows packets would else hold up one attempt for minutes.
+        let left = timeout.saturating_sub(started.elapsed()).max(Duration::from_secs(1));
+        let error = match tokio::time::timeout(left, open(options)).await {
+            Ok(Ok(database)) => return Ok(database),
+            Ok(Err(error)) => error,
+            Err(_) => DbError::new(ErrorKind::Connection, "no answer"),
         };
         if !error.is_unreachable() || started.elapsed() + pause > timeout {
             return Err(error);

@@ -37,6 +37,7 @@ use crate::place::Place;
 pub use catalog::{Catalog, CatalogError};
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
+pub use step::Repeat;
 
 /// One versioned file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,11 @@ pub struct Step {
     pub lock_timeout: Option<Duration>,
     /// Whether it may leave the session other than it found it (`SET`, `PREPARE`, …).
     pub taints_session: bool,
+    /// Indices of the statements that set something for the rest of the session, and can be run
+    /// again on another one, where the file's later steps expect it.
+    pub settings: Vec<usize>,
+    /// For a bare step: what to do when its reply was lost.
+    pub repeat: Repeat,
 }
 
 /// How a step is run.

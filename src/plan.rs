@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::history::{Applied, History};
 use crate::ledger::StepRecord;
-use crate::migration::{Catalog, Migration, Phase};
+use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::place::Explanation;
 use crate::progress::PendingMigration;
 
@@ -275,6 +275,8 @@ impl<'a> Pending<'a> {
                     return Err(PlanError::StepChanged { version, step: number, explanation });
                 }
                 done = index + 1;
+            } else if step.is_some_and(|step| fits && step.repeat != Repeat::AskHuman) {
+                claim = Some(record.clone());
             } else if record.kind == "backfill" {
                 if !fits {
                     let explanation = explanation();

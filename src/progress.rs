@@ -34,6 +34,9 @@ pub struct Progress {
     pub target: Option<i64>,
     /// The run's id.
     pub run: String,
+    /// Where the run is served over HTTP, if anywhere; who reads it there knows.
+    #[serde(skip)]
+    pub listening: Option<String>,
     /// Product, version, database and place.
     pub database: Option<String>,
     /// Migrations in the history, those of this run included.
@@ -97,6 +100,7 @@ impl Default for Progress {
             ready: false,
             target: None,
             run: String::new(),
+            listening: None,
             database: None,
             applied: 0,
             migrations: Vec::new(),
@@ -135,6 +139,7 @@ impl Progress {
                 self.run = run;
                 self.state = State::Connecting;
             }
+            Event::Listening { address } => self.listening = Some(address),
             Event::Unreachable { reason } => self.reason = Some(reason),
             Event::Connected { database } => {
                 self.database = Some(database);

@@ -66,10 +66,7 @@ impl Run<'_> {
         let result = self.attempt().await;
         self.reporter.emit(match &result {
             Ok(_) => Event::Finished,
-            Err(error) if error.is_interruption() => {
-                Event::Interrupted { reason: error.to_string() }
-            }
-            Err(error) => Event::Failed { error: error.to_string() },
+            Err(error) => error.event(),
         });
         result
     }
@@ -149,12 +146,16 @@ impl Run<'_> {
     fn plan<'s>(&'s self, survey: &Survey) -> Result<Plan<'s>, RunError> {
         let plan =
             Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection)?;
+        self.report(&plan);
+        Ok(plan)
+    }
+
+    fn report(&self, plan: &Plan<'_>) {
         self.reporter.emit(Event::Planned {
             target: plan.target,
             applied: plan.applied,
             pending: plan.summary(),
         });
-        Ok(plan)
     }
 
     /// Proves every pending backfill whose tables exist, before anything is written.

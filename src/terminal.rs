@@ -6,7 +6,7 @@ mod bars;
 pub mod diagnostic;
 pub mod format;
 mod journal;
-mod json;
+pub mod json;
 mod lines;
 mod rows;
 pub mod table;

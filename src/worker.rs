@@ -17,6 +17,7 @@ pub struct Worker {
     session: Box<dyn Session>,
     run: String,
     stop: Stop,
+    settings: Vec<String>,
 }
 
 impl Worker {
@@ -26,7 +27,7 @@ impl Worker {
     /// The database's.
     pub async fn open(database: Arc<dyn Database>, run: &str, stop: Stop) -> Result<Self, DbError> {
         let session = database.session(Purpose::Work { run: run.to_owned() }).await?;
-        Ok(Worker { database, session, run: run.to_owned(), stop })
+        Ok(Worker { database, session, run: run.to_owned(), stop, settings: Vec::new() })
     }
 
     /// The database that it works on.
@@ -74,7 +75,23 @@ impl Worker {
         self.session.table(name).await
     }
 
-    /// Replaces the session by a fresh one, with back-off while the server isn't there.
+    /// Keeps in mind what a file has set for its session, so that a new one can be given the same:
+    /// without its `search_path`, a statement may well find another table of the same name.
+    pub fn remember(&mut self, settings: impl IntoIterator<Item = String>) {
+        self.settings.extend(settings);
+    }
+
+    /// A fresh session, without anything that a file has set.
+    ///
+    /// # Errors
+    /// As [`Worker::renew`].
+    pub async fn start_afresh(&mut self) -> Result<(), DbError> {
+        self.settings.clear();
+        self.renew().await
+    }
+
+    /// Replaces the session by a new one with the same settings, with back-off while the server
+    /// isn't there.
     ///
     /// # Errors
     /// The last error when patience ran out or a stop was asked for.
@@ -86,7 +103,7 @@ impl Worker {
             match self.database.session(purpose).await {
                 Ok(session) => {
                     self.session = session;
-                    return Ok(());
+                    return self.set_again().await;
                 }
                 Err(error)
                     if !error.is_unreachable()
@@ -99,6 +116,15 @@ impl Worker {
             }
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+    }
+}
+
+impl Worker {
+    async fn set_again(&mut self) -> Result<(), DbError> {
+        for sql in &self.settings {
+            self.session.bare(sql).await?;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Every module at the top of `src/`, with its floor.
-const FLOORS: [(&str, u8); 22] = [
+const FLOORS: [(&str, u8); 23] = [
     ("main", 7),
     ("cli", 6),
     ("error", 5),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 22] = [
     ("estimate", 4),
     ("runner", 4),
     ("backfill", 3),
+    ("worker", 3),
     ("plan", 3),
     ("ledger", 2),
     ("history", 2),

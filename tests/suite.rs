@@ -15,8 +15,15 @@ mod suite {
     mod bad_rights;
     mod bad_sql;
     mod bad_state;
+    mod commands;
     mod conformance;
+    mod crash;
+    mod docs;
+    mod faces;
+    mod held;
     mod mariadb;
+    mod session;
     mod sqlite;
     mod support;
+    mod terminal;
 }

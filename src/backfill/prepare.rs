@@ -139,7 +139,7 @@ impl Prepared {
         Ok((counted <= COUNT_LIMIT).then_some(counted))
     }
 
-    /// Sets the session up for batches. It serves for nothing else then.
+    /// Sets the session up for batches.
     ///
     /// # Errors
     /// The database's.
@@ -148,6 +148,18 @@ impl Prepared {
             worker.bare(sql).await?;
         }
         worker.bare(&self.dialect.set_lock_timeout(self.lock_timeout)).await?;
+        Ok(())
+    }
+
+    /// Leaves the session as the file's next step expects it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unsettle(&self, worker: &mut Worker) -> Result<(), DbError> {
+        for sql in self.dialect.reset_batch_settings() {
+            worker.bare(sql).await?;
+        }
+        worker.bare(self.dialect.reset_lock_timeout()).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::backfill::{Prepared, prepare};
+use crate::batch;
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::migration::{Catalog, Step, StepKind};
@@ -66,6 +67,8 @@ struct PlannedStep<'a> {
     step: &'a Step,
     number: usize,
     prepared: Option<Prepared>,
+    /// A backfill's table; known by its name alone until an earlier step has made it.
+    table: Option<String>,
 }
 
 impl<'a> PlannedStep<'a> {
@@ -86,7 +89,14 @@ impl<'a> PlannedStep<'a> {
             }
             _ => None,
         };
-        Ok(PlannedStep { pending, step, number: index + 1, prepared })
+        let table = match (&step.kind, &prepared) {
+            (_, Some(prepared)) => Some(prepared.table.name.to_string()),
+            (StepKind::Backfill(_), None) => batch::parse(pending.migration.sql(step), dialect)
+                .ok()
+                .map(|shape| shape.relations().target.to_string()),
+            _ => None,
+        };
+        Ok(PlannedStep { pending, step, number: index + 1, prepared, table })
     }
 
     /// The statements' first lines; of several, how many there are.
@@ -120,7 +130,7 @@ fn as_json(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> serde_json::Value {
                 "steps": migration.steps.len(),
                 "kind": row.step.kind.as_str(),
                 "sql": migration.sql(row.step),
-                "table": prepared.map(|prepared| prepared.table.name.to_string()),
+                "table": row.table,
                 "estimated_rows": prepared.and_then(|prepared| prepared.table.estimated_rows),
                 "key": prepared.map(Prepared::key),
                 "batch_rows": prepared.map(|prepared| prepared.rows),
@@ -155,7 +165,7 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
             migration.phase.as_str().to_owned(),
             format!("{} of {}", row.number, migration.steps.len()),
             row.step.kind.as_str().to_owned(),
-            known(prepared.map(|prepared| prepared.table.name.to_string())),
+            known(row.table.clone()),
             known(
                 prepared
                     .and_then(|p| p.table.estimated_rows)

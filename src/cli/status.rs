@@ -7,10 +7,10 @@ use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
-use crate::migration::{Catalog, Phase};
+use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::progress::{Holder, Reporter};
 use crate::runner::{Leader, SurveyError, leader};
-use crate::terminal::format::{seconds, short};
+use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
 
 use super::connection::Connection;
@@ -104,8 +104,12 @@ impl Status {
         let ledger = Ledger::of(database);
         let steps = ledger.steps(session.as_mut()).await.map_err(SurveyError::from)?;
         let open = steps.iter().any(|step| !step.done && history.find(step.version).is_none());
-        // Only an open step raises the question whether somebody is at it.
-        let leader = if open { leader(database, session.as_mut()).await? } else { Leader::Nobody };
+        // Only an open step or a run without an end raises the question whether somebody is at it.
+        let unended = ledger.leader(session.as_mut()).await.map_err(SurveyError::from)?.is_some();
+        let leader = match open || unended {
+            true => leader(database, session.as_mut()).await?,
+            false => Leader::Nobody,
+        };
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
@@ -126,8 +130,10 @@ impl Status {
                 }
                 None => {
                     if let Some(claim) = claim {
-                        entry.state = open_state(claim, &leader);
+                        entry.state = open_state(migration, claim, &leader);
                         entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
+                    } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
+                        entry.state = State::Running;
                     }
                 }
             }
@@ -151,13 +157,23 @@ impl Status {
     }
 }
 
-/// An open backfill whose run is gone waits for the next one; any other open step is dirty then.
-fn open_state(claim: &StepRecord, leader: &Leader) -> State {
+/// An open backfill whose run is gone waits for the next one, as does what may be repeated; any
+/// other open step is dirty then.
+fn open_state(migration: &Migration, claim: &StepRecord, leader: &Leader) -> State {
+    let step = (claim.step as usize).checked_sub(1).and_then(|at| migration.steps.get(at));
+    let resumable =
+        claim.kind == "backfill" || step.is_some_and(|step| step.repeat != Repeat::AskHuman);
     match leader {
         Leader::Running(_) => State::Running,
-        Leader::Nobody if claim.kind == "backfill" => State::Pending,
+        Leader::Nobody if resumable => State::Pending,
         Leader::Nobody => State::Dirty,
     }
+}
+
+/// Whether the run that is at work has done this step of the migration, and so is at the next.
+fn is_at(leader: &Leader, step: &StepRecord, version: i64) -> bool {
+    let Leader::Running(Some(holder)) = leader else { return false };
+    step.version == version && step.run == holder.run
 }
 
 fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
@@ -211,7 +227,13 @@ fn as_text(report: &Report) -> String {
         ];
         table.row(cells.each_ref().map(String::as_str));
     }
-    table.render()
+    let mut text = table.render();
+    if let Some(holder) = &report.lock {
+        let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
+        let since = minutes(&holder.since);
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
+    }
+    text
 }
 
 fn state(entry: &Entry) -> String {
@@ -237,9 +259,7 @@ fn state(entry: &Entry) -> String {
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {
     match (entry.state, holder, &entry.checkpoint) {
-        (State::Running, Some(holder), _) => {
-            format!("by {} on {} since {}", holder.run, holder.host, minutes(&holder.since))
-        }
+        (State::Running, Some(holder), _) => format!("by run {}", holder.run),
         (_, _, Some(checkpoint)) => format!("begun {}", minutes(&checkpoint.began_at)),
         _ => entry.applied_on.as_deref().map(minutes).unwrap_or_default(),
     }

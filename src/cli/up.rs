@@ -13,7 +13,7 @@ use crate::error::{Error, Exit};
 use crate::http;
 use crate::migration::Catalog;
 use crate::progress::{Event, Progress, Reporter};
-use crate::runner::{Run, Settings};
+use crate::runner::{Run, RunError, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
@@ -35,6 +35,10 @@ pub struct Up {
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
+    #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
+          value_parser = humantime::parse_duration, requires = "listen")]
+    linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",
           value_parser = super::duration)]
@@ -47,6 +51,11 @@ pub struct Up {
 }
 
 impl Up {
+    /// Whether standard error is to carry JSON lines and nothing else.
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
     /// Runs it.
     ///
     /// # Errors
@@ -56,8 +65,8 @@ impl Up {
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
-        let server = self.listen(progress.clone()).await?;
-        let face = terminal::start(progress, Face::stderr(self.log_format));
+        let server = self.listen(&reporter, progress.clone()).await?;
+        let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         let settings = Settings {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
@@ -69,14 +78,26 @@ impl Up {
             Ok(catalog) => self.migrate(&catalog, &settings, &reporter, &stop).await,
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = &result {
-            reporter.emit(Event::Failed { error: error.to_string() });
+        // The run reports its own end; what fails before there is one, has to be reported here.
+        if let Err(error) = &result
+            && !progress.borrow().state.is_final()
+        {
+            reporter.emit(match error {
+                Error::Run(error) => error.event(),
+                error => Event::Failed { error: error.to_string() },
+            });
         }
         face.finish().await;
         if let Some(server) = server {
+            stop.sleep(self.linger).await;
             server.stop().await;
         }
-        result.map(|_| Exit::Done)
+        match result {
+            Ok(_) => Ok(Exit::Done),
+            // The face has said by what, how far it is, and what to do; more would be less.
+            Err(Error::Run(RunError::Stopped { .. })) => Ok(Exit::Interrupted),
+            Err(error) => Err(error),
+        }
     }
 
     async fn migrate(
@@ -90,17 +111,23 @@ impl Up {
             database = self.connection.connect(reporter) => database?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
-                return Err(crate::runner::RunError::Stopped { reason }.into());
+                return Err(RunError::Stopped { reason }.into());
             }
         };
         Ok(Run { database, catalog, settings, reporter, stop }.up().await?)
     }
 
-    async fn listen(&self, progress: Receiver<Progress>) -> Result<Option<Server>, Error> {
+    async fn listen(
+        &self,
+        reporter: &Reporter,
+        progress: Receiver<Progress>,
+    ) -> Result<Option<Server>, Error> {
         let Some(address) = self.listen else { return Ok(None) };
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| Error::Listen { address: address.to_string(), source })?;
+        let failed = |source| Error::Listen { address: address.to_string(), source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        // Of port 0 the system makes one that is free, and nobody else could know which.
+        let address = listener.local_addr().map_err(failed)?.to_string();
+        reporter.emit(Event::Listening { address });
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(http::serve(listener, progress, shutdown.clone()));
         Ok(Some(Server { shutdown, task }))

@@ -157,6 +157,16 @@ impl Dialect {
         }
     }
 
+    /// Statements that undo [`Dialect::batch_settings`].
+    pub fn reset_batch_settings(&self) -> &'static [&'static str] {
+        match self.engine {
+            Engine::Postgres => {
+                &["reset enable_seqscan", "reset enable_sort", "reset jit", "reset plan_cache_mode"]
+            }
+            Engine::MySql | Engine::Sqlite => &[],
+        }
+    }
+
     /// The statement that takes back a user's `SET ROLE`, so that our own tables can be written to
     /// in the same transaction.
     pub fn reset_role(&self) -> Option<&'static str> {

@@ -34,6 +34,7 @@ pub struct Postgres {
 impl Postgres {
     /// Connects once, to learn the version and the schema that unqualified names are created in.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, DbError> {
+        options.check_files()?;
         let place = options.place();
         // Floats never cross the seam, and PgBouncer refuses this start-up parameter.
         let options = options.to_postgres().extra_float_digits(None);
@@ -159,7 +160,7 @@ async fn open(
     translate: &Translator,
 ) -> Result<PgConnection, DbError> {
     let options = options.clone().application_name(name);
-    PgConnection::connect_with(&options).await.map_err(|error| translate.connecting(error))
+    PgConnection::connect_with(&options).await.map_err(|error| translate.translate(error))
 }
 
 /// Runs a query of our own by the simple protocol, which leaves no prepared statement behind and so
@@ -172,13 +173,13 @@ async fn raw(
     let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .fetch_all(connection)
         .await
-        .map_err(|error| translate.running(error))?;
+        .map_err(|error| translate.translate(error))?;
     rows.iter()
         .map(|row| {
             (0..row.len())
                 .map(|index| {
                     let text: Option<String> =
-                        row.try_get(index).map_err(|error| translate.running(error))?;
+                        row.try_get(index).map_err(|error| translate.translate(error))?;
                     Ok(text.unwrap_or_default())
                 })
                 .collect()

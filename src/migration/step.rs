@@ -1,5 +1,6 @@
 //! Statements and directives to steps.
 
+mod repeat;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use super::lexer::{Item, Splitter};
 use super::{BatchDirective, Phase, Step, StepKind};
 use crate::db::Engine;
 use statement::Statement;
+
+pub use repeat::Repeat;
 
 /// What a file's text says.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,6 +119,8 @@ impl<'a> Assembly<'a> {
             None => StepKind::Script,
         };
         let taints_session = statement.taints_session();
+        let is_setting = statement.is_setting();
+        let repeat = Repeat::of(&statement, self.engine);
         let script = match self.steps.last_mut() {
             Some(step)
                 if joins
@@ -134,6 +139,8 @@ impl<'a> Assembly<'a> {
                     checksum: String::new(),
                     lock_timeout,
                     taints_session: false,
+                    settings: Vec::new(),
+                    repeat,
                 });
                 // Just pushed.
                 let last = self.steps.len() - 1;
@@ -142,6 +149,9 @@ impl<'a> Assembly<'a> {
         };
         if off {
             script.batch_off.push(script.statements.len());
+        }
+        if is_setting {
+            script.settings.push(script.statements.len());
         }
         script.span.end = span.end;
         script.statements.push(span);

@@ -131,9 +131,10 @@ impl Current {
 
     pub(super) fn complete(&mut self) {
         self.throttle = None;
+        // Also of a script: until the next step begins, this one mustn't look as if it went on.
+        self.fraction = Some(1.0);
         if self.rows_done.is_some() {
             self.rows_total = self.rows_done;
-            self.fraction = Some(1.0);
             self.eta = Eta::Due;
         }
     }

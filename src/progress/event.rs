@@ -12,6 +12,11 @@ pub enum Event {
         /// Its id.
         run: String,
     },
+    /// The run is served over HTTP.
+    Listening {
+        /// Where: `127.0.0.1:9002`.
+        address: String,
+    },
     /// The database isn't reachable yet, or no longer.
     Unreachable {
         /// Why, in the server's or the network's words.

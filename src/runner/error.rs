@@ -8,7 +8,7 @@ use crate::history::HistoryError;
 use crate::ledger::LedgerError;
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::progress::Holder;
+use crate::progress::{Event, Holder};
 
 use super::SurveyError;
 
@@ -114,9 +114,25 @@ impl RunError {
     pub fn is_interruption(&self) -> bool {
         match self {
             RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => true,
-            RunError::Step { source, .. } | RunError::Db(source) => source.is_lost(),
+            RunError::Step { source, .. } | RunError::Preparing(source) | RunError::Db(source) => {
+                source.is_lost()
+            }
             _ => false,
         }
+    }
+
+    /// How the run's end is reported.
+    pub fn event(&self) -> Event {
+        if !self.is_interruption() {
+            return Event::Failed { error: self.to_string() };
+        }
+        let reason = match self {
+            RunError::Stopped { reason } => reason.clone(),
+            RunError::LockLost { .. } => "the loss of the run lock".to_owned(),
+            RunError::Fenced => "another run, which has taken over".to_owned(),
+            _ => "the loss of the connection".to_owned(),
+        };
+        Event::Interrupted { reason }
     }
 
     /// Where, and the way out.

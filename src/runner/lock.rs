@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Database, Locker, Session};
 use crate::ledger::{Ledger, RunRecord};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanError};
 use crate::progress::{Event, Holder, LeaderStep};
 use crate::stop::Stop;
 
@@ -26,6 +26,14 @@ pub enum Waited {
     Held(Held),
     /// Another run did all there was to do.
     NothingLeft,
+}
+
+/// What is left to do while another run is at it.
+enum Left<'a> {
+    /// Its next migration is the first of these.
+    Plan(Plan<'a>),
+    /// It is at a statement outside a transaction, and no plan goes past that.
+    Claimed { version: i64, step: u32 },
 }
 
 /// The run lock while it is held.
@@ -89,6 +97,7 @@ impl Run<'_> {
     ) -> Result<Waited, RunError> {
         let started = Instant::now();
         let mut locker = self.database.locker().await?;
+        let mut told = None;
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
@@ -97,11 +106,19 @@ impl Run<'_> {
                 return Ok(Waited::Held(Held::keep(locker, self.stop.clone())));
             }
             let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
-            let plan = self.plan_of_leader(&survey)?;
-            if plan.as_ref().is_some_and(|plan| plan.pending.is_empty()) {
-                return Ok(Waited::NothingLeft);
+            let left = self.plan_of_leader(&survey)?;
+            if let Left::Plan(plan) = &left {
+                // What the leader has applied since is no longer pending here either.
+                let summary = plan.summary();
+                if told.as_ref() != Some(&summary) {
+                    self.report(plan);
+                    told = Some(summary);
+                }
+                if plan.pending.is_empty() {
+                    return Ok(Waited::NothingLeft);
+                }
             }
-            let (holder, leader) = self.look_at_leader(session, plan.as_ref()).await?;
+            let (holder, leader) = self.look_at_leader(session, &left).await?;
             if started.elapsed() >= patience {
                 return Err(RunError::LockHeld { holder, waited: started.elapsed() });
             }
@@ -111,10 +128,10 @@ impl Run<'_> {
     }
 
     /// What is left, seen while another run is at it: its open claims aren't dirt.
-    fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Option<Plan<'s>>, RunError> {
+    fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Left<'s>, RunError> {
         match Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection) {
-            Ok(plan) => Ok(Some(plan)),
-            Err(crate::plan::PlanError::Dirty { .. }) => Ok(None),
+            Ok(plan) => Ok(Left::Plan(plan)),
+            Err(PlanError::Dirty { version, step, .. }) => Ok(Left::Claimed { version, step }),
             Err(error) => Err(error.into()),
         }
     }
@@ -122,28 +139,34 @@ impl Run<'_> {
     async fn look_at_leader(
         &self,
         session: &mut dyn Session,
-        plan: Option<&Plan<'_>>,
+        left: &Left<'_>,
     ) -> Result<(Option<Holder>, Option<LeaderStep>), RunError> {
         let ledger = Ledger::of(self.database.as_ref());
         let holder = ledger.leader(session).await?.map(holder);
-        let Some(pending) = plan.and_then(|plan| plan.pending.first()) else {
-            return Ok((holder, None));
+        let (migration, step, open) = match left {
+            Left::Plan(plan) => match plan.pending.first() {
+                Some(first) => (first.migration, first.done as u32 + 1, first.claim.is_some()),
+                None => return Ok((holder, None)),
+            },
+            Left::Claimed { version, step } => match self.catalog.find(*version) {
+                Some(migration) => (migration, *step, false),
+                None => return Ok((holder, None)),
+            },
         };
-        let step = pending.done as u32 + 1;
         let mut keys = None;
-        if pending.claim.is_some() {
-            let ranges = ledger.ranges(session, pending.migration.version, step).await?;
+        if open {
+            let ranges = ledger.ranges(session, migration.version, step).await?;
             let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
                 ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
             };
             keys = sum(|range| Some(range.keys_done)).map(|done| (done, sum(|r| r.keys_total)));
         }
-        let kind = pending.migration.steps.get(pending.done).map_or("script", |s| s.kind.as_str());
+        let kind = migration.steps.get(step as usize - 1).map_or("script", |s| s.kind.as_str());
         let leader = LeaderStep {
-            version: pending.migration.version,
-            name: pending.migration.name.clone(),
+            version: migration.version,
+            name: migration.name.clone(),
             step,
-            steps: pending.migration.steps.len() as u32,
+            steps: migration.steps.len() as u32,
             kind: kind.to_owned(),
             keys,
         };

@@ -52,6 +52,11 @@ impl Steps<'_> {
     ) -> Result<(), RunError> {
         let migration = pending.migration;
         let started = Instant::now();
+        let done = &migration.steps[..pending.done];
+        if done.iter().any(|step| !step.settings.is_empty()) {
+            worker.remember(done.iter().flat_map(|step| settings(migration, step)));
+            worker.renew().await?;
+        }
         if pending.done >= migration.steps.len() {
             // Its last step failed, and was then deleted from the file.
             let list = [self.pen.fence(), self.history.record(migration)];
@@ -64,20 +69,25 @@ impl Steps<'_> {
             let at = At { migration, step, number: index as u32 + 1 };
             let began = Instant::now();
             self.settle(worker, step).await?;
+            let resumed = index == pending.done && pending.claim.is_some();
             match &step.kind {
                 StepKind::Script => self.script(worker, at).await?,
-                StepKind::Bare => self.bare(worker, at).await?,
+                StepKind::Bare => self.bare(worker, at, resumed).await?,
                 StepKind::Backfill(directive) => {
-                    let resumed = index == pending.done && pending.claim.is_some();
                     self.backfill(worker, at, directive, resumed).await?;
                 }
             }
             self.unsettle(worker, step).await?;
+            worker.remember(settings(migration, step));
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
                 took: began.elapsed(),
             });
+        }
+        if migration.steps.iter().any(|step| step.taints_session) {
+            // The file's steps share what it has set; the next file's don't.
+            worker.start_afresh().await?;
         }
         let (version, took) = (migration.version, started.elapsed());
         self.reporter.emit(Event::MigrationDone { version, took });
@@ -100,6 +110,7 @@ impl Steps<'_> {
         RunError::Stopped { reason: self.stop.reason().to_owned() }
     }
 
+    /// The file's lock timeout. A backfill sets its own.
     async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
             let sql = worker.database().dialect().set_lock_timeout(timeout);
@@ -108,11 +119,8 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Leaves the session as the next step may expect it.
     async fn unsettle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
-        if step.taints_session || is_backfill(step) {
-            worker.renew().await?;
-        } else if step.lock_timeout.is_some() {
+        if step.lock_timeout.is_some() && !is_backfill(step) {
             let sql = worker.database().dialect().reset_lock_timeout();
             worker.bare(sql).await?;
         }
@@ -148,11 +156,16 @@ impl Steps<'_> {
             if self.stop.is_requested() && error.kind == ErrorKind::Cancelled {
                 return Err(self.stopped());
             }
-            if !error.is_transient() || attempts >= ATTEMPTS || self.stop.is_requested() {
+            if !error.is_transient() || !self.may_retry(attempts) {
                 return Err(self.failed(at, error, Some(1)));
             }
             self.pause(&error, attempts).await;
         }
+    }
+
+    /// Whether a step that failed for a passing reason is worth another try.
+    pub(super) fn may_retry(&self, attempts: u32) -> bool {
+        attempts < ATTEMPTS && !self.stop.is_requested()
     }
 
     pub(super) async fn pause(&self, error: &DbError, attempts: u32) {
@@ -178,6 +191,9 @@ impl Steps<'_> {
         resumed: bool,
     ) -> Result<(), RunError> {
         let started = Instant::now();
+        // Counting the keys of a large table takes its time, and this is what it is spent on.
+        let version = at.migration.version;
+        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         let dialect = worker.database().dialect();
         let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive).await;
         let prepared = match prepared {
@@ -191,9 +207,9 @@ impl Steps<'_> {
         };
         prepared.settle(worker).await?;
         let result = self.fill(worker, at, &prepared, resumed).await;
-        let version = at.migration.version;
         match result {
             Ok(()) => {
+                prepared.unsettle(worker).await?;
                 let mut list = self.pen.complete(version, at.number, started.elapsed());
                 list.push(self.pen.close_ranges(version, at.number));
                 self.enter_history(&mut list, at);
@@ -260,6 +276,12 @@ impl Steps<'_> {
         }
         Ok(())
     }
+}
+
+/// What a step has set for the rest of its session.
+fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
+    let spans = step.settings.iter().map(|index| step.statements[*index].clone());
+    spans.map(|span| migration.text[span].to_owned())
 }
 
 fn is_backfill(step: &Step) -> bool {

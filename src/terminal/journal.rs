@@ -15,6 +15,8 @@ const BRIEF: Duration = Duration::from_millis(500);
 pub(super) enum Entry {
     /// Who runs against what.
     Opening,
+    /// Where the run is served over HTTP.
+    Listening,
     /// The database doesn't answer.
     Unreachable,
     /// Another run holds the lock.
@@ -49,6 +51,7 @@ pub(super) struct Journal {
     /// How often to tell the position when nothing changes; never on a terminal with bars.
     every: Option<Duration>,
     opened: bool,
+    listening: bool,
     unreachable: bool,
     holder: Option<Option<Holder>>,
     lock_taken: bool,
@@ -72,6 +75,10 @@ impl Journal {
         let mut entries = Vec::new();
         if self.ended {
             return entries;
+        }
+        if progress.listening.is_some() && !self.listening {
+            self.listening = true;
+            entries.push(Entry::Listening);
         }
         self.reach(progress, &mut entries);
         self.lock(progress, &mut entries);
@@ -174,6 +181,10 @@ impl Journal {
         let Some(every) = self.every else { return };
         let now = progress.elapsed();
         let quiet = entries.is_empty();
+        // In the first moments there is no position yet, and none to tell.
+        if progress.current.is_none() && progress.reason.is_none() && self.holder.is_none() {
+            return;
+        }
         if quiet && now >= self.position_due {
             entries.push(Entry::Position);
         }
@@ -185,7 +196,14 @@ impl Journal {
     /// The opening comes before all else, but a run that finds nothing to do has only its end.
     fn open(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let needs = entries.iter().any(|entry| {
-            !matches!(entry, Entry::Ready | Entry::Failed | Entry::Unreachable | Entry::Position)
+            !matches!(
+                entry,
+                Entry::Ready
+                    | Entry::Failed
+                    | Entry::Listening
+                    | Entry::Unreachable
+                    | Entry::Position
+            )
         });
         if needs && !self.opened && progress.database.is_some() {
             self.opened = true;

@@ -1,23 +1,22 @@
-//! JSON lines: an object for each entry.
+//! JSON lines: an object for each entry, and one for the error that ended the command.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::journal::Entry;
+use crate::place::Explanation;
 use crate::progress::{Current, Eta, Progress};
 
 /// One entry on one line.
 pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> String {
-    let format =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     let mut line = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {
             line.insert(name.to_owned(), value);
         }
     };
-    put("time", json!(now.to_utc().format(format).unwrap_or_default()));
+    put("time", json!(stamp(now)));
     put("event", json!(event(entry)));
     put("run", json!(progress.run));
     put("state", json!(progress.state));
@@ -26,9 +25,34 @@ pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) ->
     Value::Object(line).to_string()
 }
 
+/// What ended the command, on one line: the log's last, for those who read nothing but JSON.
+pub fn error(message: &str, explanation: &Explanation, exit: u8, now: OffsetDateTime) -> String {
+    let note = |(label, text): &(&str, String)| json!({ "label": label, "text": text });
+    let mut line = Map::new();
+    line.insert("time".to_owned(), json!(stamp(now)));
+    line.insert("event".to_owned(), json!("error"));
+    line.insert("exit".to_owned(), json!(exit));
+    line.insert("message".to_owned(), json!(message));
+    if let Some(place) = &explanation.place {
+        let (number, column) = place.line_column();
+        line.insert("file".to_owned(), json!(place.path.to_string_lossy()));
+        line.insert("line".to_owned(), json!(number));
+        line.insert("column".to_owned(), json!(column));
+    }
+    line.insert("notes".to_owned(), explanation.notes.iter().map(note).collect());
+    Value::Object(line).to_string()
+}
+
+fn stamp(now: OffsetDateTime) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    now.to_utc().format(format).unwrap_or_default()
+}
+
 fn event(entry: &Entry) -> &'static str {
     match entry {
         Entry::Opening => "opening",
+        Entry::Listening => "listening",
         Entry::Unreachable => "unreachable",
         Entry::Waiting => "waiting",
         Entry::LockTaken => "lock_taken",
@@ -51,6 +75,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("version", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
         }
+        Entry::Listening => put("address", json!(progress.listening)),
         Entry::LockTaken => {
             put("target", json!(progress.target));
             put("pending", json!(progress.migrations.len()));

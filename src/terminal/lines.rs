@@ -19,6 +19,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
     let throttle = current.and_then(|current| current.throttle.as_deref());
     match entry {
         Entry::Opening => vec![words::opening(progress)],
+        Entry::Listening => vec![words::listening(progress)],
         Entry::Unreachable => vec![words::unreachable(progress)],
         Entry::Waiting => vec![words::waiting(progress.lock.holder.as_ref())],
         Entry::LockTaken => vec![words::lock_taken(progress)],
@@ -42,10 +43,11 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         Entry::Stopping => vec![words::stopping(progress)],
         Entry::Ready => vec![words::ready(progress)],
         Entry::Interrupted => vec![words::interrupted(progress), words::GO_ON.to_owned()],
-        Entry::Failed => vec![match current {
-            Some(current) => format!("{} {}", head(current), words::failed(progress, current)),
-            None => "failed".to_owned(),
-        }],
+        // Of what failed outside of a step, the error itself says all there is to say.
+        Entry::Failed => current
+            .map(|current| format!("{} {}", head(current), words::failed(progress, current)))
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -51,6 +51,7 @@ impl Paper {
 pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<String> {
     let lines = match entry {
         Entry::Opening => vec![words::opening(progress)],
+        Entry::Listening => vec![words::listening(progress)],
         Entry::LockTaken => vec![words::lock_taken(progress), String::new()],
         Entry::StepDone { migration, finished } => {
             step_done(progress, *migration, *finished, paper).into_iter().collect()
@@ -110,8 +111,14 @@ fn step_done(
     let changed = step.rows_changed.map(|rows| format!("  {} rows", format::whole(rows)));
     let done = paper.paint(Style::new().green(), "done");
     let took = format::seconds(step.took_seconds);
-    let head = Columns::of(progress).head(migration.version, &name, &what);
-    Some(format!("{head}  {done}  {took}{}", changed.unwrap_or_default()))
+    let columns = Columns::of(progress);
+    let long = columns.head(migration.version, &name, &what);
+    let short = columns.head(migration.version, &name, "").trim_end().to_owned();
+    let all = format!("{long}  {done}  {took}{}", changed.unwrap_or_default());
+    // On a narrow terminal, that it is done says more than what it was.
+    let fits = |line: &String| measure_text_width(line) <= paper.width;
+    let lines = [all, format!("{long}  {done}  {took}"), format!("{short}  {done}  {took}")];
+    lines.clone().into_iter().find(fits).or(lines.into_iter().next_back())
 }
 
 /// A migration all of whose steps an earlier run had done, or that has none.

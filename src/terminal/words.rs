@@ -15,6 +15,11 @@ pub(super) fn opening(progress: &Progress) -> String {
     format!("lockkeeper {} · {database} · run {}", env!("CARGO_PKG_VERSION"), progress.run)
 }
 
+/// `listening on http://127.0.0.1:9002`.
+pub(super) fn listening(progress: &Progress) -> String {
+    format!("listening on http://{}", progress.listening.as_deref().unwrap_or_default())
+}
+
 /// `lock taken · 3 of 43 migrations pending`.
 pub(super) fn lock_taken(progress: &Progress) -> String {
     let done = |one: &&MigrationProgress| one.state == MigrationState::Applied;

@@ -140,8 +140,10 @@ impl Database {
             let name = self.name();
             let create = format!("create user {user}@'127.0.0.1' identified by '{password}'");
             self.execute(&create).await;
-            self.execute(&format!("grant create temporary tables on {name}.* to {user}@'127.0.0.1'"))
-                .await;
+            self.execute(&format!(
+                "grant create temporary tables on {name}.* to {user}@'127.0.0.1'"
+            ))
+            .await;
         }
         user
     }
@@ -215,10 +217,8 @@ impl Database {
         tables
     }
 
-    /// Everything in it as text, columns, indexes and rows, to see that nothing has changed.
-    pub async fn contents(&self) -> String {
-        let mut connection = self.connect().await;
-        let mut contents = String::new();
+    /// Its columns and indexes as text, those of lockkeeper's own tables included.
+    pub async fn schema(&self) -> String {
         let schema = match self.kind {
             Kind::Sqlite => "select type, name, sql from sqlite_master order by 1, 2",
             Kind::MariaDb => {
@@ -237,9 +237,13 @@ impl Database {
                   where schemaname not like 'pg\\_%') order by 1, 2, 3"
             }
         };
-        for row in connection.query_rows(schema).await {
-            let _ = writeln!(contents, "{row:?}");
-        }
+        self.query_rows(schema).await.iter().map(|row| format!("{row:?}\n")).collect()
+    }
+
+    /// Everything in it as text, columns, indexes and rows, to see that nothing has changed.
+    pub async fn contents(&self) -> String {
+        let mut contents = self.schema().await;
+        let mut connection = self.connect().await;
         for table in self.tables().await {
             let mut rows = connection.query_rows(&format!("select * from {table}")).await;
             rows.sort();
@@ -252,7 +256,10 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let (Some(dropped), Some(place)) = (&self.dropped, &self.place) {
-            dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(place.name.clone());
+            dropped
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push(place.name.clone());
         }
     }
 }

@@ -168,7 +168,10 @@ impl Running {
         let line = || {
             [self.stdout(), self.stderr()].iter().find_map(|printed| {
                 let whole = printed.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-                whole.into_iter().find(|line| line.contains(text)).map(|line| line.trim_end().into())
+                whole
+                    .into_iter()
+                    .find(|line| line.contains(text))
+                    .map(|line| line.trim_end().into())
             })
         };
         let started = Instant::now();

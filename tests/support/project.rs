@@ -26,9 +26,7 @@ impl Project {
     }
 
     /// One with these migrations.
-    pub fn with<N: AsRef<str>, T: AsRef<[u8]>>(
-        files: impl IntoIterator<Item = (N, T)>,
-    ) -> Project {
+    pub fn with<N: AsRef<str>, T: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, T)>) -> Project {
         let project = Project::new();
         for (name, text) in files {
             project.file(name.as_ref(), text);

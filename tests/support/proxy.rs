@@ -77,7 +77,9 @@ impl Proxy {
         let thread = thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build().expect("a runtime");
-            runtime.block_on(async { tokio::select! { () = accept => {}, () = ended => {} } });
+            runtime.block_on(async {
+                tokio::select! { () = accept => {}, () = ended => {} }
+            });
         });
         Proxy { port, shared, end, thread: Some(thread) }
     }

@@ -61,9 +61,14 @@ impl Terminal {
         Terminal { child, master: pair.master, keyboard, seen, reader }
     }
 
-    /// What the screen shows, line by line, without trailing spaces.
+    /// What the screen shows, row by row, without trailing spaces. Rows, since bars are drawn up to
+    /// the right edge, where a terminal takes the next row for the same line.
     pub fn screen(&self) -> String {
-        locked(&self.seen).parser.screen().contents()
+        let seen = locked(&self.seen);
+        let screen = seen.parser.screen();
+        let rows: Vec<_> = screen.rows(0, screen.size().1).collect();
+        let rows: Vec<_> = rows.iter().map(|row| row.trim_end()).collect();
+        rows.join("\n").trim_end().to_owned()
     }
 
     /// Every byte that was printed, escape sequences included.

@@ -18,59 +18,38 @@ impl Translator {
         Translator { user: user.into() }
     }
 
-    /// An error while connecting.
-    pub fn connecting(&self, error: sqlx::Error) -> DbError {
-        // How rustls speaks of a certificate that it doesn't trust.
-        if let sqlx::Error::Io(error) = &error
-            && error.kind() == std::io::ErrorKind::InvalidData
-        {
-            return DbError::new(ErrorKind::Tls, format!("TLS: {error}"));
+    /// An error of a connection or a statement.
+    pub fn translate(&self, error: sqlx::Error) -> DbError {
+        match &error {
+            sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>()
+            {
+                Some(error) => self.server(error),
+                None => DbError::from_driver(&error),
+            },
+            _ => DbError::from_driver(&error),
         }
-        let mut error = self.translate(error, ErrorKind::Connection);
-        // The server's way of saying that it takes nobody without TLS.
-        if error.kind == ErrorKind::Authentication && error.message.ends_with("no encryption") {
-            error.kind = ErrorKind::Tls;
-        }
-        error
     }
 
-    /// An error while running a statement.
-    pub fn running(&self, error: sqlx::Error) -> DbError {
-        self.translate(error, ErrorKind::Connection)
-    }
-
-    /// An error of COMMIT: when it isn't the server's, nobody knows whether it was carried out.
+    /// An error of COMMIT: when the connection is gone, nobody knows whether it was carried out.
     pub fn committing(&self, error: sqlx::Error) -> DbError {
-        let mut error = self.translate(error, ErrorKind::CommitUnknown);
+        let mut error = self.translate(error);
         if error.kind == ErrorKind::Connection {
             error.kind = ErrorKind::CommitUnknown;
         }
         error
     }
 
-    fn translate(&self, error: sqlx::Error, lost: ErrorKind) -> DbError {
-        match error {
-            sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
-                Some(error) => self.server(error),
-                None => DbError::new(ErrorKind::Sql, error.to_string()),
-            },
-            sqlx::Error::Tls(error) => DbError::new(ErrorKind::Tls, format!("TLS: {error}")),
-            sqlx::Error::Configuration(error) => {
-                DbError::new(ErrorKind::Tls, format!("connection settings: {error}"))
-            }
-            sqlx::Error::Io(error) => DbError::new(lost, error.to_string()),
-            sqlx::Error::ColumnDecode { index, source } => {
-                DbError::new(ErrorKind::Type, format!("column {index}: {source}"))
-            }
-            other => DbError::new(lost, other.to_string()),
-        }
-    }
-
     fn server(&self, error: &PgDatabaseError) -> DbError {
         let code = error.code();
         let mut hints: Vec<String> =
             [error.detail(), error.hint()].into_iter().flatten().map(str::to_owned).collect();
-        let kind = kind(code);
+        let kind = match kind(code) {
+            // The server's way of saying that it takes nobody without TLS.
+            ErrorKind::Authentication if error.message().ends_with("no encryption") => {
+                ErrorKind::Tls
+            }
+            kind => kind,
+        };
         if kind == ErrorKind::Permission {
             hints.extend(self.grant(error.message()));
         }

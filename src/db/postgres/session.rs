@@ -47,7 +47,7 @@ impl PostgresSession {
     /// Ends what a dropped future left open; the next commit would commit it too.
     async fn close_abandoned(&mut self) -> Result<(), DbError> {
         if self.open {
-            self.control("rollback").await.map_err(|error| self.translate.running(error))?;
+            self.control("rollback").await.map_err(|error| self.translate.translate(error))?;
             self.open = false;
         }
         Ok(())
@@ -62,7 +62,7 @@ impl PostgresSession {
                     .await
             }
         };
-        done.map(|done| done.rows_affected()).map_err(|error| self.translate.running(error))
+        done.map(|done| done.rows_affected()).map_err(|error| self.translate.translate(error))
     }
 
     async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
@@ -86,14 +86,14 @@ impl Session for PostgresSession {
         let rows = prepare(statement)
             .fetch_all(&mut self.connection)
             .await
-            .map_err(|error| self.translate.running(error))?;
+            .map_err(|error| self.translate.translate(error))?;
         rows.iter().map(|row| decode(row, &self.translate)).collect()
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         self.close_abandoned().await?;
         self.open = true;
-        self.control("begin").await.map_err(|error| self.translate.running(error))?;
+        self.control("begin").await.map_err(|error| self.translate.translate(error))?;
         let outcome = self.run_all(statements).await;
         let outcome = match outcome {
             Ok(counts) => {
@@ -172,7 +172,7 @@ fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
                 ));
             }
         };
-        value.map_err(|error| translate.running(error))
+        value.map_err(|error| translate.translate(error))
     };
     row.columns().iter().enumerate().map(value).collect::<Result<_, _>>().map(Row)
 }
@@ -191,7 +191,7 @@ impl Canceller for PostgresCanceller {
             .bind(self.pid)
             .execute(&mut connection)
             .await
-            .map_err(|error| self.translate.running(error))?;
+            .map_err(|error| self.translate.translate(error))?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::db::Engine;
 use crate::migration::lexer::{Scanner, TokenKind};
 
 /// How many tokens of a statement are looked at.
-const HEAD: usize = 10;
+const HEAD: usize = 12;
 
 /// One statement, by its first tokens.
 pub(super) struct Statement<'a> {
@@ -100,11 +100,33 @@ impl<'a> Statement<'a> {
         by_head || (self.engine == Engine::Postgres && names_session_function(self.text))
     }
 
-    fn is(&self, index: usize, any: &[&str]) -> bool {
-        any.iter().any(|keyword| self.head[index].eq_ignore_ascii_case(keyword))
+    /// Whether it sets something for the rest of the session that running it again sets again. A
+    /// role isn't: it is taken back at the end of its step, so that our own tables can be written.
+    pub fn is_setting(&self) -> bool {
+        let sets = match self.engine {
+            Engine::Postgres => {
+                let role = self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]);
+                let calls = self.starts(&["SELECT"]) && names_session_function(self.text);
+                (self.starts(&["SET", "RESET"]) && !role) || calls
+            }
+            Engine::MySql => self.starts(&["SET", "USE"]),
+            Engine::Sqlite => self.starts(&["PRAGMA", "ATTACH"]),
+        };
+        sets && self.taints_session()
     }
 
-    fn starts(&self, any: &[&str]) -> bool {
+    /// Whether the token at `index` is one of these keywords.
+    pub(super) fn is(&self, index: usize, any: &[&str]) -> bool {
+        let word = self.token(index);
+        any.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
+    }
+
+    /// The token at `index`, or nothing beyond those that are looked at.
+    pub(super) fn token(&self, index: usize) -> &'a str {
+        self.head.get(index).copied().unwrap_or("")
+    }
+
+    pub(super) fn starts(&self, any: &[&str]) -> bool {
         self.is(0, any)
     }
 
@@ -114,7 +136,7 @@ impl<'a> Statement<'a> {
     }
 
     /// Whether any token is this keyword.
-    fn contains(&self, keyword: &str) -> bool {
+    pub(super) fn contains(&self, keyword: &str) -> bool {
         tokens(self.text, self.engine).any(|word| word.eq_ignore_ascii_case(keyword))
     }
 

@@ -1,0 +1,116 @@
+//! The batched fill against the same statement run whole, in pairs, on PostgreSQL 15.
+//!
+//! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size. The whole
+//! statement is timed alone; the batched one as a whole process, its start and its connections
+//! included. Every run has a database of its own, a copy of one template, after a checkpoint.
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
+
+mod measure;
+#[allow(dead_code, unused_imports, reason = "the harness offers more than this uses")]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::Instant;
+
+use measure::{Cost, cost, median, mib, setting};
+use support::{Database, Kind, Lockkeeper, Options, Project, Server};
+
+/// S1's fill from another table, and a plain one.
+const STATEMENTS: [(&str, &str); 2] = [
+    (
+        "correlated",
+        "UPDATE some_table SET new_column =\n  (SELECT refered_column FROM refered_table \
+         WHERE some_table.id = refered_table.some_id)",
+    ),
+    ("plain", "UPDATE some_table SET new_column = 7 * id"),
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let rows = setting("LOCKKEEPER_BENCH_ROWS", 2_000_000);
+    let pairs = setting("LOCKKEEPER_BENCH_PAIRS", 3);
+    let settings = ["shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=1h"];
+    let server = Server::with(Options {
+        settings: settings.map(str::to_owned).to_vec(),
+        ..Options::new(Kind::Postgres15)
+    });
+    let template = server.database().await;
+    fill(&template, rows).await;
+    println!("{rows} rows, {pairs} pairs, {}", settings.join(" "));
+    for (name, statement) in STATEMENTS {
+        let mut ratios = Vec::new();
+        let mut peaks = Vec::new();
+        for pair in 0..pairs {
+            let (whole, batched) = if pair % 2 == 0 {
+                let whole = run_whole(&server, &template, statement).await;
+                (whole, run_batched(&server, &template, statement).await)
+            } else {
+                let batched = run_batched(&server, &template, statement).await;
+                (run_whole(&server, &template, statement).await, batched)
+            };
+            let ratio = batched.wall.as_secs_f64() / whole;
+            println!(
+                "{name}: whole {whole:.2} s, batched {:.2} s, ratio {ratio:.3}, peak {:.1} MiB",
+                batched.wall.as_secs_f64(),
+                mib(batched.peak)
+            );
+            ratios.push(ratio);
+            peaks.push(mib(batched.peak));
+        }
+        println!(
+            "{name}: median ratio batched/whole {:.3}, median peak {:.1} MiB",
+            median(ratios),
+            median(peaks)
+        );
+    }
+}
+
+async fn fill(database: &Database, rows: u64) {
+    for sql in [
+        "create table some_table (id bigint primary key, name text not null, new_column bigint)",
+        "create table refered_table (id bigint primary key, some_id bigint not null unique, \
+         refered_column bigint not null)",
+        &format!(
+            "insert into some_table select i, 'an item of the shop' from generate_series(1, {rows}) i"
+        ),
+        &format!("insert into refered_table select i, i, 7 * i from generate_series(1, {rows}) i"),
+        "vacuum analyze",
+    ] {
+        database.execute(sql).await;
+    }
+}
+
+/// A fresh copy, written to disk, with nothing else under way.
+async fn copy(server: &Server, template: &Database) -> Database {
+    let admin = server.admin();
+    let database = server.database().await;
+    admin.execute(&format!("drop database \"{}\"", database.name())).await;
+    let (name, from) = (database.name(), template.name());
+    admin.execute(&format!("create database \"{name}\" template \"{from}\"")).await;
+    admin.execute("checkpoint").await;
+    database
+}
+
+async fn run_whole(server: &Server, template: &Database, statement: &str) -> f64 {
+    let database = copy(server, template).await;
+    let mut connection = database.connect().await;
+    let started = Instant::now();
+    connection.execute(statement).await;
+    let wall = started.elapsed().as_secs_f64();
+    verify(&database).await;
+    wall
+}
+
+async fn run_batched(server: &Server, template: &Database, statement: &str) -> Cost {
+    let database = copy(server, template).await;
+    let project = Project::new();
+    project.file("V1__fill.sql", format!("-- lockkeeper: batch\n{statement};\n"));
+    let cost = cost(&Lockkeeper::up(&project, &database)).await;
+    verify(&database).await;
+    cost
+}
+
+async fn verify(database: &Database) {
+    let wrong = "select count(*) from some_table where new_column is distinct from 7 * id";
+    assert_eq!(database.query_i64(wrong).await, 0, "every row is filled");
+}

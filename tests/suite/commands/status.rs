@@ -1,0 +1,117 @@
+//! `status`, in every state that a migration can be in.
+
+use super::{all, command, every, json, project, states};
+use crate::suite::held::Held;
+use crate::support::{Database, Lockkeeper};
+
+/// On every database: what is pending and what is applied; nothing is written.
+#[tokio::test]
+async fn it_tells_what_is_applied_and_writes_nothing() {
+    let project = project();
+    for database in every().await {
+        let before = database.contents().await;
+        let expected = all(&[(1, "pending"), (2, "pending"), (3, "pending")]);
+        assert_eq!(states(&project, &database).await, expected);
+        let status = |more: &[&str]| command(&["status"], &project, &database).args(more);
+        status(&["--exit-code"]).run().await.expect(1);
+        assert_eq!(database.contents().await, before, "{:?}", database.kind());
+
+        Lockkeeper::up(&project, &database).args(["--to", "2"]).run().await.expect(0);
+        let before = database.contents().await;
+        let report = json(&status(&["--json"]).run().await.expect(0));
+        assert_eq!((&report["ready"], &report["target"]), (&false.into(), &3.into()));
+        assert_eq!(report["lock"], serde_json::Value::Null);
+        let first = &report["migrations"][0];
+        assert_eq!((&first["name"], &first["state"]), (&"make_item".into(), &"applied".into()));
+        assert!(first["applied_on"].as_str().unwrap().contains('T'), "{first}");
+        assert!(first["took_seconds"].as_f64().unwrap() >= 0.0, "{first}");
+        status(&["--exit-code"]).run().await.expect(1);
+        status(&["--exit-code", "--to", "2"]).run().await.expect(0);
+        let text = status(&[]).run().await.expect(0).stdout;
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("version  name"), "{text}");
+        assert!(lines[2].starts_with("2        fill") && lines[2].contains("applied"), "{text}");
+        assert!(lines[3].contains("contract  pending"), "{text}");
+        assert_eq!(database.contents().await, before, "{:?}", database.kind());
+    }
+}
+
+/// While a run is at it, and after it was interrupted: how far.
+#[tokio::test]
+async fn it_tells_what_is_running_and_how_far_it_got() {
+    let mut held = Held::new().await;
+    let running = held.up().start();
+    held.database.wait_for("select count(*) from item where n = 1").await;
+    let report = json(&command(&["status", "--json"], &held.project, &held.database).run().await);
+    let second = &report["migrations"][1];
+    assert_eq!(
+        (&second["state"], &report["lock"]["pid"]),
+        (&"running".into(), &running.pid().into())
+    );
+    assert!(second["checkpoint"]["rows_done"].as_u64().unwrap() > 0, "{second}");
+    let text = command(&["status"], &held.project, &held.database).run().await.expect(0).stdout;
+    let at_work = format!("(process {}) is at work since ", running.pid());
+    assert!(text.contains(&at_work), "{text}");
+    assert!(text.contains("running  ") && text.contains(" %, up to "), "{text}");
+
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4);
+    let report = json(&command(&["status", "--json"], &held.project, &held.database).run().await);
+    let second = &report["migrations"][1];
+    assert_eq!((&second["state"], &report["lock"]), (&"pending".into(), &().into()));
+    let done = held.database.query_i64("select count(*) from item where n = 1").await;
+    let checkpoint = &second["checkpoint"];
+    assert_eq!(
+        (&checkpoint["rows_done"], &checkpoint["key"][0]),
+        (&done.into(), &done.to_string().into())
+    );
+
+    // A script leaves no claim, but the steps before it tell whose it is.
+    held.hurry().await;
+    held.project
+        .file("V3__gate.sql", "select 1;\nvacuum pace;\nselect pg_advisory_xact_lock(4242);");
+    let running = held.up().start();
+    let past =
+        "select count(*) from lockkeeper_step where version = 3 and step = 2 and state = 'done'";
+    held.database.wait_for(past).await;
+    let expected = all(&[(1, "applied"), (2, "applied"), (3, "running")]);
+    assert_eq!(states(&held.project, &held.database).await, expected);
+    held.open().await;
+    running.wait().await.expect(0);
+    assert!(
+        states(&held.project, &held.database).await.iter().all(|(_, state)| state == "applied")
+    );
+}
+
+/// Drift, a missing file, and a step of which nobody knows what became.
+#[tokio::test]
+async fn it_tells_what_needs_a_human() {
+    for database in every().await {
+        let project = project();
+        Lockkeeper::up(&project, &database).args(["--to", "2"]).run().await.expect(0);
+        let claim = "insert into lockkeeper_step \
+                     (version, step, kind, checksum, state, run, began_at) values \
+                     (3, 1, 'bare', 'x', 'running', 'dead', '2026-11-20T09:14:02Z')";
+        database.execute(claim).await;
+        project.file("V1__make_item.sql", "create table other (id bigint primary key);");
+        project.remove("V2__fill.sql");
+        let expected = all(&[(1, "drift"), (2, "missing"), (3, "dirty")]);
+        assert_eq!(states(&project, &database).await, expected, "{:?}", database.kind());
+        let status = command(&["status", "--exit-code"], &project, &database);
+        let text = status.run().await.expect(1).stdout;
+        for part in ["drift: the file has changed since", "missing: applied, but without a file"] {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+    }
+}
+
+/// What can't be read is an error, not an empty list.
+#[tokio::test]
+async fn it_fails_where_there_is_nothing_to_tell() {
+    let project = project();
+    let database = Database::sqlite();
+    let status = command(&["status"], &project, &database);
+    status.clone().args(["--dir", "nowhere"]).run().await.expect(2).expect_text("nowhere");
+    database.execute("create table refinery_schema_history (oops int)").await;
+    status.run().await.expect(5).expect_text("refinery_schema_history");
+}

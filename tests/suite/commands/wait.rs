@@ -1,0 +1,116 @@
+//! `wait`: for the database, or for another instance.
+
+use std::time::Duration;
+
+use super::{command, every, project};
+use crate::suite::held::Held;
+use crate::support::{Database, Lockkeeper, Project, wait_until};
+
+/// On every database: what isn't there is waited for in vain, what is there is not waited for, and
+/// nothing is written.
+#[tokio::test]
+async fn it_waits_for_what_the_release_needs() {
+    let project = project();
+    for database in every().await {
+        let wait = |more: &[&str]| {
+            command(&["wait", "--timeout", "200ms"], &project, &database).args(more)
+        };
+        let before = database.contents().await;
+        let in_vain = wait(&[]).run().await.expect(1);
+        assert!(
+            in_vain.stderr.contains("2 migrations are not applied yet, 1 the first of them"),
+            "{}",
+            in_vain.stderr
+        );
+        assert_eq!(database.contents().await, before, "{:?}", database.kind());
+
+        Lockkeeper::up(&project, &database).args(["--phase", "expand"]).run().await.expect(0);
+        // The new release starts before the contract phase.
+        wait(&[]).run().await.expect(0);
+        wait(&["--version", "2"]).run().await.expect(0);
+        wait(&["--version", "3"])
+            .run()
+            .await
+            .expect(1)
+            .expect_text("migration 3 is not applied yet");
+        wait(&["--phase", "all"]).run().await.expect(1);
+        wait(&["--to", "2", "--phase", "all"]).run().await.expect(0);
+        wait(&["--to", "8"]).run().await.expect(2).expect_text("no migration 8");
+
+        // An older release runs on a newer one's schema.
+        let older = Project::with([("V1__make_item.sql", super::FILES[0].1)]);
+        command(&["wait", "--timeout", "200ms"], &older, &database).run().await.expect(0);
+    }
+}
+
+/// It ends when another process has done the work, and says once for what it waits.
+#[tokio::test]
+async fn it_ends_when_the_work_is_done() {
+    let project = project();
+    let database = Database::sqlite();
+    let waiting = command(&["wait"], &project, &database).start();
+    waiting.line_with("waiting: 2 migrations are not applied yet").await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(waiting.runs());
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let output = waiting.wait().await.expect(0);
+    assert_eq!(output.stderr.matches("2 migrations are not").count(), 1, "{}", output.stderr);
+}
+
+/// It becomes the program: the same process, so that signals reach it.
+#[tokio::test]
+async fn it_becomes_the_program() {
+    let project = project();
+    let database = Database::sqlite();
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let script = ["wait", "--", "sh", "-c", "echo \"pid $$ $GREETING\"; exec sleep 1000"];
+    let running = command(&script, &project, &database).env("GREETING", "hi").start();
+    let pid = running.pid();
+    assert_eq!(running.line_with("pid ").await, format!("pid {pid} hi"));
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.wait().await.killed_by(), Some(libc::SIGTERM));
+    let missing = command(&["wait", "--", "/no/such/program"], &project, &database).run().await;
+    missing.expect(2).expect_text("can't start /no/such/program");
+    let code = command(&["wait", "--", "sh", "-c", "exit 7"], &project, &database);
+    code.run().await.expect(7);
+    // And doesn't become it before.
+    let other = Database::sqlite();
+    let early = ["wait", "--timeout", "100ms", "--", "echo", "too early"];
+    let early = command(&early, &project, &other).run().await.expect(1);
+    assert_eq!(early.stdout, "");
+}
+
+/// Another instance's `/ready`, with what it says meanwhile.
+#[tokio::test]
+async fn it_asks_another_instance() {
+    let mut held = Held::new().await;
+    let up = held.up().args(["--listen", "127.0.0.1:0", "--linger", "60s"]).start();
+    let line = up.line_with("listening on ").await;
+    let url = format!("{}/ready", line.split_once("listening on ").unwrap().1);
+    let ask = |more: &[&str]| Lockkeeper::new(["wait", "--url", &url]).args(more);
+    let in_vain = ask(&["--timeout", "100ms"]).run().await.expect(1);
+    assert!(in_vain.stderr.contains("503"), "{}", in_vain.stderr);
+    let waiting = ask(&["--", "echo", "at last"]).start();
+    waiting.line_with("migrations are pending").await;
+    assert!(waiting.runs());
+    held.hurry().await;
+    held.open().await;
+    assert_eq!(waiting.wait().await.expect(0).stdout, "at last\n");
+    up.signal(libc::SIGTERM);
+    up.wait().await.expect(0);
+    ask(&["--timeout", "100ms"]).run().await.expect(1);
+}
+
+/// A server that isn't there yet is waited for.
+#[tokio::test]
+async fn it_survives_a_server_that_goes_and_comes() {
+    let server = crate::support::Server::own(crate::support::Kind::Postgres15);
+    let database = server.database().await;
+    let project = project();
+    let waiting = command(&["wait"], &project, &database).start();
+    waiting.line_with("waiting: ").await;
+    server.restart();
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    wait_until("it has seen it", Duration::from_secs(30), async || !waiting.runs()).await;
+    waiting.wait().await.expect(0);
+}

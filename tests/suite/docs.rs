@@ -1,0 +1,256 @@
+//! README and docs say nothing that isn't so. Each example is run; each option, variable, exit code
+//! and link is looked up.
+//!
+//! A fence says by its first words what it is, and one that doesn't fails: [`scene::Mark`].
+
+mod markdown;
+mod scene;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use lockkeeper::error::Exit;
+
+use crate::support::Lockkeeper;
+use markdown::{Page, options, variables};
+use scene::Scenes;
+
+const README: &str = "README.md";
+const PAGES: [&str; 7] = [
+    "docs/architecture.md",
+    "docs/batching.md",
+    "docs/benchmarks.md",
+    "docs/deployment.md",
+    "docs/design-notes.md",
+    "docs/migration-files.md",
+    "docs/runbook.md",
+];
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Vec<Page> {
+    [README].iter().chain(&PAGES).map(|path| Page::read(path)).collect()
+}
+
+async fn run(path: &str) {
+    let page = Page::read(path);
+    let mut scenes = Scenes::of(&page);
+    for fence in page.fences() {
+        scenes.run(&fence).await;
+    }
+}
+
+#[tokio::test]
+async fn the_examples_of_readme_run() {
+    run(README).await;
+}
+
+#[tokio::test]
+async fn the_examples_of_migration_files_run() {
+    run("docs/migration-files.md").await;
+}
+
+#[tokio::test]
+async fn the_examples_of_batching_run() {
+    run("docs/batching.md").await;
+}
+
+#[tokio::test]
+async fn the_examples_of_deployment_run() {
+    run("docs/deployment.md").await;
+}
+
+#[tokio::test]
+async fn the_examples_of_the_runbook_run() {
+    run("docs/runbook.md").await;
+}
+
+#[tokio::test]
+async fn the_examples_of_all_other_pages_run() {
+    for page in ["docs/architecture.md", "docs/benchmarks.md", "docs/design-notes.md"] {
+        run(page).await;
+    }
+}
+
+#[test]
+fn every_page_is_known_and_linked_from_readme() {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join("docs")).expect("a folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name");
+        found.push(format!("docs/{name}"));
+    }
+    found.sort();
+    assert_eq!(found, PAGES);
+    let links = Page::read(README).links();
+    for page in PAGES {
+        assert!(links.iter().any(|link| link == page), "README doesn't link {page}");
+    }
+}
+
+/// What `--help` says of each command.
+async fn help() -> Vec<(&'static str, String)> {
+    let commands = ["up", "plan", "status", "wait", "probe", "new", "resolve", "completions"];
+    let mut help = Vec::new();
+    for command in commands {
+        help.push((command, Lockkeeper::new([command, "--help"]).run().await.expect(0).stdout));
+    }
+    let all = Lockkeeper::new(["--help"]).run().await.expect(0).stdout;
+    let listed = all.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let listed =
+        listed.expect("commands").lines().filter_map(|line| line.split_whitespace().next());
+    let listed: Vec<_> = listed.filter(|name| *name != "help").collect();
+    assert_eq!(listed, commands, "a command that isn't proved here");
+    help
+}
+
+/// The command lines on a page: what stands behind `lockkeeper`, up to the program it becomes.
+fn command_lines(page: &Page) -> Vec<String> {
+    let fences = page.fences();
+    let lines = fences.iter().flat_map(|fence| fence.body.lines()).map(str::to_owned);
+    let mut found = Vec::new();
+    for text in lines.chain(page.spans()) {
+        // `-- lockkeeper: batch` is a directive.
+        let text = text.replace("cargo run --release -- ", "lockkeeper ");
+        let Some((_, line)) = text.split_once("lockkeeper ") else { continue };
+        found.push(line.split(" -- ").next().unwrap_or_default().to_owned());
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_option_on_a_page_exists_and_every_option_is_on_a_page() {
+    let help = help().await;
+    let known: BTreeSet<String> = help.iter().flat_map(|(_, text)| options(text)).collect();
+    let mut named = BTreeSet::new();
+    for page in pages() {
+        let path = page.path.display().to_string();
+        for line in command_lines(&page) {
+            let command = line.split_whitespace().next().unwrap_or_default();
+            let of_command = help.iter().find(|(name, _)| *name == command);
+            let of_command = of_command.map(|(_, text)| options(text));
+            for option in options(&line) {
+                let exists = match &of_command {
+                    Some(of_command) => of_command.contains(&option),
+                    None => known.contains(&option),
+                };
+                assert!(exists, "{path}: `lockkeeper {line}`: there is no {option}");
+            }
+        }
+        for span in page.spans().iter().filter(|span| span.starts_with("--")) {
+            for option in options(span) {
+                assert!(known.contains(&option), "{path}: there is no {option}");
+            }
+        }
+        // In a list, as a container's command is written.
+        for fence in page.fences().iter().filter(|fence| fence.info[0] != "sh") {
+            for quoted in fence.body.split('"').skip(1).step_by(2) {
+                for option in options(quoted).iter().filter(|_| quoted.starts_with("--")) {
+                    assert!(known.contains(option), "{path}: there is no {option}");
+                }
+            }
+        }
+        named.extend(options(&page.text));
+    }
+    let unnamed: Vec<_> =
+        known.difference(&named).filter(|option| *option != "--version").collect();
+    assert!(unnamed.is_empty(), "on no page: {unnamed:?}");
+}
+
+#[tokio::test]
+async fn every_variable_on_a_page_exists_and_every_variable_is_in_the_table() {
+    let known = help().await.iter().flat_map(|(_, text)| variables(text)).collect::<BTreeSet<_>>();
+    for page in pages() {
+        let strangers: Vec<_> = variables(&page.text).difference(&known).cloned().collect();
+        assert!(strangers.is_empty(), "{}: unknown: {strangers:?}", page.path.display());
+    }
+    let image = std::fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile");
+    assert!(variables(&image).is_subset(&known), "{:?}", variables(&image));
+    let table = Page::read("docs/deployment.md").column("variable").join(" ");
+    assert_eq!(variables(&table), known);
+}
+
+#[test]
+fn the_tables_of_exit_codes_agree_with_the_code() {
+    // A new code fails to compile here, and belongs into the tables.
+    let known = |exit: Exit| match exit {
+        Exit::Done
+        | Exit::Failed
+        | Exit::Usage
+        | Exit::LockHeld
+        | Exit::Interrupted
+        | Exit::Human => (exit as u8).to_string(),
+    };
+    let all =
+        [Exit::Done, Exit::Failed, Exit::Usage, Exit::LockHeld, Exit::Interrupted, Exit::Human];
+    for path in [README, "docs/runbook.md"] {
+        assert_eq!(Page::read(path).column("code"), all.map(known), "{path}");
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in pages().iter().chain(&[Page::read("CHANGELOG.md")]) {
+        for link in page.links().iter().filter(|link| !link.starts_with("https://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let path = match path {
+                "" => page.path.clone(),
+                path => page.folder().join(path),
+            };
+            leads_somewhere(&page.path.display().to_string(), &path, anchor);
+        }
+    }
+}
+
+/// Error messages and comments in the sources name pages, too.
+#[test]
+fn every_page_named_in_the_sources_exists() {
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a text");
+            for (at, _) in text.match_indices("docs/") {
+                let part =
+                    |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '#');
+                let name = text[at..].split(|c| !part(c)).next().unwrap_or_default();
+                if let Some((page, anchor)) = name.split_once(".md") {
+                    let page = PathBuf::from(format!("{page}.md"));
+                    let anchor = anchor.trim_end_matches('.').trim_start_matches('#');
+                    leads_somewhere(&path.display().to_string(), &page, anchor);
+                }
+            }
+        }
+    }
+}
+
+fn leads_somewhere(from: &str, path: &Path, anchor: &str) {
+    assert!(root().join(path).exists(), "{from}: there is no {}", path.display());
+    if !anchor.is_empty() {
+        // Links have no `..` in their paths but to the root.
+        let path = path.to_string_lossy().replace("docs/../", "");
+        let anchors = Page::read(&path).anchors();
+        assert!(anchors.contains(anchor), "{from}: {path} has no #{anchor}, but {anchors:?}");
+    }
+}
+
+#[test]
+fn the_house_is_described_as_it_is() {
+    let page = Page::read("docs/architecture.md");
+    let rooms = page.fences().into_iter().next().expect("the rooms").body;
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
+    for room in lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        let listed = |line: &str| line.trim_start().starts_with(&format!("{room}.rs"));
+        assert!(rooms.lines().any(listed), "the room `{room}` is not on the plan");
+    }
+    let named = rooms.lines().filter_map(|line| line.split_whitespace().next());
+    for file in named.filter(|word| word.ends_with(".rs")) {
+        assert!(root().join("src").join(file).exists(), "there is no room {file}");
+    }
+}

@@ -1,0 +1,8 @@
+//! A run over HTTP, seen from outside while the real binary is at work.
+
+mod answers;
+mod client;
+mod events;
+mod foreign;
+mod page;
+mod waiting;

@@ -1,0 +1,73 @@
+//! Names and errors that would like to be more than text.
+
+use std::path::PathBuf;
+
+use super::client::Served;
+use crate::support::{Browser, Database, Kind, Lockkeeper, Project, Terminal};
+
+const NAME: &str = "größe_ñ_表_и_ก";
+const BAD: &str = "-- What a table's comment may hold.
+select '<script>document.title = ''owned''</script><img src=x onerror=\"document.title=1\">'::int;\n";
+
+fn project() -> Project {
+    let name = format!("V2__{NAME}.sql");
+    Project::with([("V1__a.sql".to_owned(), "create table a (id int);"), (name, BAD)])
+}
+
+/// The error is on the page as it is, and nothing of it has become an element or a script.
+#[tokio::test]
+async fn foreign_text_stays_text() {
+    let project = project();
+    let database = Database::of(Kind::Postgres18).await;
+    // Held up, so that the page is there when it fails.
+    let mut holder = database.connect().await;
+    holder.execute("create table held (id int)").await;
+    holder.execute("begin; lock table held").await;
+    project.file("V1__a.sql", "insert into held values (1);");
+    let served = Served::start(Lockkeeper::up(&project, &database)).await;
+    served.progress_that("it waits", |now| now["current"]["version"] == 1).await;
+    let browser = Browser::start().await;
+    browser.open(&served.url("/")).await;
+    browser.shows(NAME).await;
+    let mut stream = served.events().await;
+    stream.until("a snapshot", |events| !events.is_empty()).await;
+    let metrics = served.get("/metrics").await.expect(200).body;
+    assert!(metrics.contains("lockkeeper_info{"), "{metrics}");
+    holder.execute("rollback").await;
+
+    let text = browser.shows("<script>document.title = 'owned'</script>").await;
+    assert!(text.contains("Failed"), "{text}");
+    let title = browser.script("return document.title").await;
+    assert_eq!(title, "Failed · lockkeeper");
+    let alien = "return document.querySelectorAll('script').length + document.images.length";
+    assert_eq!(browser.script(alien).await, 1, "the page's own script");
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page-failed.png");
+    browser.screenshot(&file).await;
+
+    let (events, _) = stream.until_the_end().await;
+    let last = &events.last().unwrap().data;
+    assert_eq!((&last["state"], &last["current"]["name"]), (&"failed".into(), &NAME.into()));
+    let output = served.running.wait().await.expect(1);
+    assert!(output.stderr.contains("<script>"), "{}", output.stderr);
+}
+
+/// A server's words can't steer the terminal, in bars or in lines.
+#[tokio::test]
+async fn foreign_text_does_not_steer_the_terminal() {
+    let project = project();
+    let steer = "do $$ begin raise exception '%', E'\\x1b[2J\\x1b]0;owned\\x07 gone'; end $$;";
+    project.file(&format!("V2__{NAME}.sql"), steer);
+    let database = Database::of(Kind::Postgres18).await;
+    let up = Lockkeeper::up(&project, &database);
+    for format in ["text", "json"] {
+        let output = up.clone().args(["--log-format", format]).run().await.expect(1);
+        assert!(!output.stderr.contains('\x1b'), "{:?}", output.stderr);
+        assert!(output.stderr.contains("gone"), "{}", output.stderr);
+    }
+    let mut terminal = Terminal::start(&up, 30, 100);
+    assert_eq!(terminal.wait().await, 1);
+    let screen = terminal.screen();
+    assert!(screen.contains(NAME) && screen.contains("gone"), "{screen}");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    assert!(!raw.contains("\x1b[2J") && !raw.contains("\x1b]0;"), "{raw:?}");
+}
