@@ -143,6 +143,11 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
+/// Any other text, with the same caution.
+fn text(text: &str) -> Result<String, &'static str> {
+    if text.contains("://") { Err("a URL has no place here") } else { Ok(text.to_owned()) }
+}
+
 /// The environment twin of an option without a value.
 fn flag() -> BoolishValueParser {
     BoolishValueParser::new()
