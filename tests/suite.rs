@@ -12,6 +12,7 @@ mod suite {
     mod bad_disk;
     mod bad_files;
     mod bad_history;
+    mod bad_options;
     mod bad_rights;
     mod bad_sql;
     mod bad_state;
@@ -22,6 +23,7 @@ mod suite {
     mod faces;
     mod held;
     mod mariadb;
+    mod secrets;
     mod session;
     mod sqlite;
     mod support;
