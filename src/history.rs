@@ -92,12 +92,14 @@ impl History {
             return Ok(History { dialect, table, exists: false, width, applied: Vec::new() });
         };
         let width = check_columns(dialect, &found)?;
-        let columns = format!(
-            "select {}, name, applied_on, checksum from {table} order by version",
-            text(dialect, "version")
-        );
+        let columns =
+            format!("select {}, name, applied_on, checksum from {table}", text(dialect, "version"));
         let rows = session.query(&Statement::new(columns, Vec::new())).await?;
-        let applied = rows.iter().map(|row| applied(&name, row)).collect::<Result<Vec<_>, _>>()?;
+        let applied = rows.iter().map(|row| applied(&name, row));
+        let mut applied = applied.collect::<Result<Vec<_>, _>>()?;
+        // Not by the server: to PostgreSQL the cast's name is that of its column, and 10 stands
+        // before 2 as text.
+        applied.sort_by_key(|applied| applied.version);
         if let Some(pair) = applied.windows(2).find(|pair| pair[0].version == pair[1].version) {
             return Err(HistoryError::Damaged {
                 table: name.to_string(),

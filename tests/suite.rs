@@ -20,12 +20,17 @@ mod suite {
     mod conformance;
     mod crash;
     mod docs;
+    mod example;
     mod faces;
     mod held;
+    mod history;
+    mod kill;
     mod mariadb;
+    mod refinery;
     mod secrets;
     mod session;
     mod sqlite;
+    mod stop;
     mod support;
     mod terminal;
 }

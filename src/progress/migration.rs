@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// One migration's part of [`Progress`].
+/// One migration's part of [`Progress`](crate::progress::Progress).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MigrationProgress {
     /// Its version.

@@ -113,7 +113,7 @@ fn step_done(
     let took = format::seconds(step.took_seconds);
     let columns = Columns::of(progress);
     let long = columns.head(migration.version, &name, &what);
-    let short = columns.head(migration.version, &name, "").trim_end().to_owned();
+    let short = columns.brief(migration.version, &name);
     let all = format!("{long}  {done}  {took}{}", changed.unwrap_or_default());
     // On a narrow terminal, that it is done says more than what it was.
     let fits = |line: &String| measure_text_width(line) <= paper.width;
@@ -292,6 +292,11 @@ impl Columns {
     fn head(&self, version: i64, name: &str, what: &str) -> String {
         let (name, what) = (padded(name, self.name), padded(what, self.what));
         format!(" {version:>width$} {name}  {what}", width = self.version)
+    }
+
+    /// ` 42 fill_new_column`, for where there is little room.
+    fn brief(&self, version: i64, name: &str) -> String {
+        format!(" {version:>width$} {}", padded(name, self.name), width = self.version)
     }
 
     fn at_work(&self, current: &Current) -> String {

@@ -225,8 +225,7 @@ async fn crash_everywhere(kind: Kind) {
     assert_eq!(right.counts, whole.right());
     assert_eq!((right.history.len(), right.open_steps, right.ranges), (3, 0, 0));
 
-    let seed = fastrand::u64(..);
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = support::random();
     let sides = [Moment::Before, Moment::After];
     let mut points = Vec::new();
     for (nth, moment) in (1..=writes).flat_map(|nth| sides.map(|moment| (nth, moment))) {
@@ -237,7 +236,7 @@ async fn crash_everywhere(kind: Kind) {
         }
     }
     let crashes = points.len();
-    println!("{kind:?}: {writes} writes, {crashes} crashes, seed {seed}");
+    println!("{kind:?}: {writes} writes, {crashes} crashes");
     let looked = crash_at(kind, points, right.into()).await;
     println!("{kind:?}: {looked} human verdicts");
     // Elsewhere DDL is rolled back with its record.

@@ -7,6 +7,7 @@ pub mod account;
 pub mod browser;
 pub mod certificate;
 pub mod connection;
+pub mod counters;
 pub mod database;
 pub mod faults;
 pub mod folder;
@@ -38,6 +39,15 @@ pub use terminal::Terminal;
 /// Whether `tests/run --long` asks for full sweeps.
 pub fn long() -> bool {
     std::env::var_os("LOCKKEEPER_TEST_LONG").is_some_and(|value| value == "1")
+}
+
+/// Random numbers for one test. Their seed is printed, and a failure is repeated with it in
+/// `LOCKKEEPER_TEST_SEED`.
+pub fn random() -> fastrand::Rng {
+    let seed = std::env::var("LOCKKEEPER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("LOCKKEEPER_TEST_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
 }
 
 /// Polls `condition` every few milliseconds until it holds; panics when it doesn't in time.

@@ -1,0 +1,159 @@
+//! The real binary, killed: whatever the moment, the next run goes on, and no row is missed or
+//! counted twice.
+
+use std::time::{Duration, Instant};
+
+use crate::support::counters::{self, COUNT, PASSED};
+use crate::support::{self, Connection, Database, Kind, Lockkeeper, Project, Running, Server};
+
+/// Kills and rows of the short form and of the long one.
+fn extent(kind: Kind) -> (usize, u64) {
+    match (support::long(), kind) {
+        (true, Kind::Postgres15 | Kind::Postgres18) => (50, 1_500_000),
+        (true, Kind::MariaDb) => (20, 800_000),
+        (true, Kind::Sqlite) => (20, 3_000_000),
+        (false, Kind::Postgres15 | Kind::Postgres18) => (8, 100_000),
+        (false, Kind::MariaDb) => (4, 100_000),
+        (false, Kind::Sqlite) => (4, 400_000),
+    }
+}
+
+/// Waits until more than `keys` are passed, or the process has ended.
+async fn passes(running: &Running, outside: &mut Connection, keys: u64) {
+    support::wait_until("the backfill goes on", Duration::from_secs(60), async || {
+        let passed = outside.try_query_rows(PASSED).await.unwrap_or_default();
+        let passed = passed.first().and_then(|row| row[0].as_deref()?.parse().ok());
+        passed.is_some_and(|passed: u64| passed > keys) || !running.runs()
+    })
+    .await;
+}
+
+/// Kills `up` until the last of so many kills has hit, each at a random key of `keys` and a random
+/// moment after it, or at a random moment of the start. Then lets one run to its end.
+async fn kill_at_random(project: &Project, database: &Database, kills: usize, keys: u64) {
+    let mut random = support::random();
+    let mut outside = database.connect().await;
+    // The last one comes early enough for the process to be there still.
+    let mut places: Vec<_> = (0..kills).map(|_| random.u64(0..keys * 8 / 10)).collect();
+    places.sort_unstable();
+    let (mut lives, mut hits) = (0, 0);
+    for place in places {
+        lives += 1;
+        let running = Lockkeeper::up(project, database).start();
+        if random.u8(..4) > 0 {
+            passes(&running, &mut outside, place).await;
+            tokio::time::sleep(Duration::from_micros(random.u64(..30_000))).await;
+        } else {
+            tokio::time::sleep(Duration::from_micros(random.u64(..200_000))).await;
+        }
+        running.kill();
+        let output = running.wait().await;
+        hits += usize::from(output.killed_by() == Some(libc::SIGKILL));
+        // What wasn't killed had nothing left to do.
+        assert!(output.killed_by().is_some() || output.code() == Some(0), "{}", output.text());
+    }
+    println!("{:?}: {hits} of {lives} were killed", database.kind());
+    assert_eq!(hits, kills, "the backfill was too short for so many kills");
+    let last = Lockkeeper::up(project, database).run().await.expect(0);
+    println!("the last run: {:?}", last.took);
+    let status = Lockkeeper::new(["status", "--exit-code", "--json"]);
+    let status = status.project(project).database(database).run().await.expect(0);
+    assert!(status.stdout.contains("\"ready\": true"), "{}", status.stdout);
+}
+
+async fn every_row_is_counted_once(kind: Kind) {
+    let (kills, rows) = extent(kind);
+    let database = Database::of(kind).await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    kill_at_random(&project, &database, kills, rows).await;
+    counters::assert_once(&database, rows).await;
+    let entries = "select count(*) from refinery_schema_history";
+    assert_eq!(database.query_i64(entries).await, 1);
+}
+
+#[tokio::test]
+async fn on_postgres_every_row_is_counted_once() {
+    every_row_is_counted_once(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn on_mariadb_every_row_is_counted_once() {
+    every_row_is_counted_once(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn on_sqlite_every_row_is_counted_once() {
+    every_row_is_counted_once(Kind::Sqlite).await;
+}
+
+/// A trigger logs each row that goes, so that the log shows what was deleted twice or never.
+#[tokio::test]
+async fn every_row_is_deleted_and_logged_once() {
+    let (kills, rows) = extent(Kind::Postgres15);
+    let database = Database::of(Kind::Postgres18).await;
+    counters::fill(&database, rows).await;
+    database
+        .execute(
+            "create table gone (id bigint not null); \
+             create function log() returns trigger language plpgsql as \
+               'begin insert into gone values (old.id); return old; end'; \
+             create trigger log after delete on t for each row execute function log();",
+        )
+        .await;
+    let delete = "-- lockkeeper: batch rows=200 target=50ms\nDELETE FROM t WHERE id % 3 = 0;\n";
+    let project = Project::with([("V1__delete.sql", delete)]);
+    kill_at_random(&project, &database, kills / 2, rows).await;
+    let third = (rows / 3) as i64;
+    assert_eq!(database.query_i64("select count(*) from gone").await, third);
+    assert_eq!(database.query_i64("select count(distinct id) from gone").await, third);
+    assert_eq!(database.query_i64("select count(*) from t where id % 3 = 0").await, 0);
+    assert_eq!(database.query_i64("select count(*) from t").await, rows as i64 - third);
+}
+
+/// The server dies in the middle and comes back: what it said was committed is there.
+async fn the_server_dies(kind: Kind) {
+    let (deaths, rows) = if support::long() { (8, 800_000) } else { (2, 150_000) };
+    let server = Server::own(kind);
+    let database = server.database().await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    let mut random = support::random();
+    let mut places: Vec<_> = (0..deaths).map(|_| random.u64(0..rows * 8 / 10)).collect();
+    places.sort_unstable();
+    let mut interrupted = 0;
+    for place in places {
+        let running = Lockkeeper::up(&project, &database).start();
+        passes(&running, &mut database.connect().await, place).await;
+        tokio::time::sleep(Duration::from_micros(random.u64(..30_000))).await;
+        let died = Instant::now();
+        server.restart();
+        let restarted = died.elapsed();
+        let output = running.wait().await;
+        println!(
+            "{kind:?} after key {place}: {}, {:?} after the server died, whose restart took \
+             {restarted:?}",
+            output.status,
+            died.elapsed()
+        );
+        assert!(matches!(output.code(), Some(0 | 4)), "{}", output.text());
+        interrupted += u32::from(output.code() == Some(4));
+        let passed = database.query_column(PASSED).await;
+        let passed = passed.first().map_or(rows, |passed| passed.parse().unwrap());
+        let counted = database.query_i64("select count(*) from t where n = 1").await as u64;
+        assert_eq!(counted, passed, "rows and checkpoint agree");
+    }
+    assert!(interrupted > 0, "the backfill was too short");
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, rows).await;
+}
+
+#[tokio::test]
+async fn postgres_stops_at_once_in_the_middle() {
+    the_server_dies(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn mariadb_is_killed_in_the_middle() {
+    the_server_dies(Kind::MariaDb).await;
+}

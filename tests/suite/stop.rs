@@ -1,0 +1,149 @@
+//! SIGTERM: the run says where it stands, ends with 4 in time, and the next one goes on from there.
+
+use std::time::{Duration, Instant};
+
+use crate::support::counters::{self, COUNT};
+use crate::support::{Database, Kind, Lockkeeper, Project, Running, port, wait_until};
+
+/// What a busy machine may add to any time here.
+const SLACK: Duration = Duration::from_millis(1500);
+
+/// In a script's only statement, which nothing but a signal ends in time.
+const LONG: &str = "SELECT pg_sleep(60);\n";
+const LONG_RUNS: &str = "select count(*) from pg_stat_activity where state = 'active' \
+                         and query like 'SELECT pg_sleep%' and datname = current_database()";
+
+async fn sleeper() -> (Project, Database) {
+    let database = Database::of(Kind::Postgres15).await;
+    (Project::with([("V1__sleep.sql", LONG)]), database)
+}
+
+/// Waits until it is at the long statement.
+async fn sleeps(database: &Database) {
+    database.wait_for(LONG_RUNS).await;
+}
+
+async fn a_stop_is_resumed(kind: Kind) {
+    let rows = 200_000;
+    let database = Database::of(kind).await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    let up = Lockkeeper::up(&project, &database);
+    let running = up.clone().args(["--stop-timeout", "10s"]).start();
+    counters::passed(&database, 1_000).await;
+    let asked = Instant::now();
+    running.signal(libc::SIGTERM);
+    let output = running.wait().await.expect(4);
+    println!("{kind:?}: stopped in {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+
+    // It says how far it is, the ledger says the same, and so do the rows.
+    let passed = database.query_i64(counters::PASSED).await as u64;
+    let cursor = "select cursor_key from lockkeeper_range";
+    assert_eq!(database.query_text(cursor).await, format!("[\"{passed}\"]"));
+    assert_eq!(database.query_i64("select count(*) from t where n = 1").await as u64, passed);
+    assert!(1_000 <= passed && passed < rows, "{passed}");
+    let output = output.expect_text("stopped by SIGTERM");
+    let output = output.expect_text(&format!("all up to id {passed} is committed"));
+    output.expect_text("run the same command again");
+    let outcome = "select outcome from lockkeeper_run";
+    assert_eq!(database.query_text(outcome).await, "interrupted");
+
+    // The next one does the rest, and no more.
+    let address = format!("127.0.0.1:{}", port::free());
+    let next = up.args(["--log-format", "json", "--listen", &address]).start();
+    wait_until("it says that it resumed", Duration::from_secs(30), async || {
+        resumed(&address) || !next.runs()
+    })
+    .await;
+    assert!(next.runs() || resumed(&address), "{}", next.stderr());
+    let output = next.wait().await.expect(0);
+    output.expect_text(&format!("\"rows_changed\":{}", rows - passed));
+    counters::assert_once(&database, rows).await;
+}
+
+fn resumed(address: &str) -> bool {
+    let answer = ureq::get(&format!("http://{address}/progress")).call();
+    let body = answer.ok().and_then(|mut answer| answer.body_mut().read_to_string().ok());
+    let progress = body.and_then(|body| serde_json::from_str::<serde_json::Value>(&body).ok());
+    progress.is_some_and(|progress| progress["resumed"] == true)
+}
+
+#[tokio::test]
+async fn a_stop_is_resumed_on_postgres() {
+    a_stop_is_resumed(Kind::Postgres18).await;
+}
+
+#[tokio::test]
+async fn a_stop_is_resumed_on_mariadb() {
+    a_stop_is_resumed(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn a_stop_is_resumed_on_sqlite() {
+    a_stop_is_resumed(Kind::Sqlite).await;
+}
+
+/// What doesn't end by itself is cancelled in the server before the time is over.
+#[tokio::test]
+async fn a_long_statement_is_cancelled() {
+    let (project, database) = sleeper().await;
+    let running = Lockkeeper::up(&project, &database).args(["--stop-timeout", "2s"]).start();
+    sleeps(&database).await;
+    let asked = Instant::now();
+    running.signal(libc::SIGTERM);
+    let output = running.wait().await.expect(4).expect_text("stopped by SIGTERM");
+    let took = asked.elapsed();
+    println!("cancelled after {took:?}");
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(2) + SLACK, "{took:?}");
+    output.expect_text("in migration 1, step 1 of 1");
+    assert_eq!(database.query_i64(LONG_RUNS).await, 0);
+    let steps = "select count(*) from lockkeeper_step";
+    assert_eq!(database.query_i64(steps).await, 0, "it was rolled back");
+}
+
+/// A bare statement that was cancelled has not happened, so nobody needs to look.
+#[tokio::test]
+async fn a_cancelled_bare_statement_is_not_dirty() {
+    let database = Database::of(Kind::Postgres15).await;
+    let text = format!("-- lockkeeper: no-transaction\n{LONG}");
+    let project = Project::with([("V1__sleep.sql", text)]);
+    let running = Lockkeeper::up(&project, &database).args(["--stop-timeout", "1s"]).start();
+    sleeps(&database).await;
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4);
+    project.file("V1__sleep.sql", "-- lockkeeper: no-transaction\nSELECT 1;\n");
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+}
+
+/// The second signal doesn't wait for anything.
+#[tokio::test]
+async fn two_signals_end_at_once() {
+    let (project, database) = sleeper().await;
+    let running = Lockkeeper::up(&project, &database).args(["--stop-timeout", "60s"]).start();
+    sleeps(&database).await;
+    running.signal(libc::SIGTERM);
+    running.line_with("stopping (SIGTERM)").await;
+    assert!(running.runs());
+    let asked = Instant::now();
+    running.signal(libc::SIGINT);
+    running.wait().await.expect(4);
+    assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+}
+
+/// One that waits for the lock has nothing to finish.
+#[tokio::test]
+async fn a_waiter_is_stopped_at_once() {
+    let (project, database) = sleeper().await;
+    let up = Lockkeeper::up(&project, &database);
+    let leader = up.start();
+    sleeps(&database).await;
+    let waiter: Running = up.start();
+    waiter.line_with("waiting for the lock").await;
+    let asked = Instant::now();
+    waiter.signal(libc::SIGTERM);
+    waiter.wait().await.expect(4).expect_text("stopped by SIGTERM");
+    assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+    assert!(leader.runs());
+    assert_eq!(database.query_i64(LONG_RUNS).await, 1, "the leader's work goes on");
+}
