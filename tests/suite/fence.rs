@@ -1,0 +1,150 @@
+//! A lock that is lost while its holder works: the run stops, a second one goes on, and even when
+//! both are at it for a while, no row counts twice.
+
+use std::time::{Duration, Instant};
+
+use crate::support::counters::{self, COUNT};
+use crate::support::{Connection, Database, Kind, Lockkeeper, Project, Running};
+
+const ROWS: u64 = 150_000;
+
+async fn begun(kind: Kind) -> (Project, Database, Running) {
+    let database = Database::of(kind).await;
+    let rows = if kind == Kind::Sqlite { 10 * ROWS } else { ROWS };
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    let running = Lockkeeper::up(&project, &database).start();
+    counters::passed(&database, 1_000).await;
+    (project, database, running)
+}
+
+/// Takes the lock away from its holder, as a failover or a gateway does: it is not told.
+async fn take_lock(database: &Database) {
+    match database.kind() {
+        Kind::Sqlite => {
+            std::fs::remove_file(format!("{}.lock", database.path().display())).unwrap();
+        }
+        Kind::MariaDb => {
+            let holder = "select is_used_lock(concat('lockkeeper:', database()))";
+            let holder = database.query_i64(holder).await;
+            database.execute(&format!("kill {holder}")).await;
+        }
+        Kind::Postgres15 | Kind::Postgres18 => {
+            let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where \
+                         application_name = 'lockkeeper lock' and datname = current_database()";
+            assert_eq!(database.query_i64(ended).await, 1);
+        }
+    }
+}
+
+async fn a_lost_lock_stops_the_run(kind: Kind) {
+    let (project, database, running) = begun(kind).await;
+    take_lock(&database).await;
+    let lost = Instant::now();
+    let output = running.wait().await.expect(4);
+    println!("{kind:?}: stopped {:?} after the loss", lost.elapsed());
+    output.expect_text("lock was lost").expect_text("run the same command again");
+    assert!(lost.elapsed() < Duration::from_secs(5), "{:?}", lost.elapsed());
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let rows = database.query_i64("select count(*) from t").await;
+    counters::assert_once(&database, rows as u64).await;
+}
+
+#[tokio::test]
+async fn a_lost_lock_stops_the_run_on_postgres() {
+    a_lost_lock_stops_the_run(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn a_lost_lock_stops_the_run_on_mariadb() {
+    a_lost_lock_stops_the_run(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn a_lost_lock_stops_the_run_on_sqlite() {
+    a_lost_lock_stops_the_run(Kind::Sqlite).await;
+}
+
+/// Holds the next batches up: their rows are somebody else's.
+async fn hold_rows(database: &Database) -> Connection {
+    let mut holder = database.connect().await;
+    holder.execute("begin").await;
+    let lock = format!("select n from t where id = {} for update", ROWS * 9 / 10);
+    holder.execute(&lock).await;
+    holder
+}
+
+/// The second run begins while the first one, whose lock is gone, sits in an open batch.
+async fn two_runs_count_once(kind: Kind) {
+    let database = Database::of(kind).await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V1__count.sql", COUNT)]);
+    let mut holder = hold_rows(&database).await;
+    let first = Lockkeeper::up(&project, &database).start();
+    let waits = match kind {
+        // Not innodb_trx: who asks often is told what it said before.
+        Kind::MariaDb => {
+            "select count(*) from information_schema.processlist where db = database() \
+             and info like 'UPDATE t SET%' and time_ms > 1000"
+        }
+        _ => {
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+             and datname = current_database()"
+        }
+    };
+    database.wait_for(waits).await;
+    take_lock(&database).await;
+    let second = Lockkeeper::up(&project, &database).start();
+    database.wait_for("select count(*) from lockkeeper_run where epoch = 2").await;
+    holder.execute("commit").await;
+    first.wait().await.expect(4);
+    second.wait().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
+}
+
+#[tokio::test]
+async fn two_runs_count_once_on_postgres() {
+    two_runs_count_once(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn two_runs_count_once_on_mariadb() {
+    two_runs_count_once(Kind::MariaDb).await;
+}
+
+/// SQLite knows no sessions to end: both write until the first notices, and only the fence is
+/// between them.
+#[tokio::test]
+async fn two_runs_count_once_on_sqlite() {
+    let (project, database, first) = begun(Kind::Sqlite).await;
+    take_lock(&database).await;
+    let second = Lockkeeper::up(&project, &database).start();
+    first.wait().await.expect(4);
+    second.wait().await.expect(0);
+    counters::assert_once(&database, 10 * ROWS).await;
+}
+
+/// A process that is paused, as a virtual machine is for a live migration, wakes up in a world in
+/// which another run has done its work.
+async fn a_paused_run_wakes_up_late(kind: Kind) {
+    let (project, database, first) = begun(kind).await;
+    first.signal(libc::SIGSTOP);
+    take_lock(&database).await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    first.signal(libc::SIGCONT);
+    first.wait().await.expect(4);
+    let rows = database.query_i64("select count(*) from t").await;
+    counters::assert_once(&database, rows as u64).await;
+    let entries = "select count(*) from refinery_schema_history";
+    assert_eq!(database.query_i64(entries).await, 1);
+}
+
+#[tokio::test]
+async fn a_paused_run_wakes_up_late_on_postgres() {
+    a_paused_run_wakes_up_late(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn a_paused_run_wakes_up_late_on_mariadb() {
+    a_paused_run_wakes_up_late(Kind::MariaDb).await;
+}
