@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use time::OffsetDateTime;
 
@@ -52,7 +52,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Files {
     /// The folder of migrations
-    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations")]
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = path())]
     dir: PathBuf,
     /// Only migrations up to this version, inclusive
     #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION")]
@@ -133,6 +133,19 @@ fn refuse(error: &clap::Error) -> ! {
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
+}
+
+/// A path of the command line. A URL in its place would be shown with its password.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path| match path.to_string_lossy().contains("://") {
+        true => Err("a URL is no path"),
+        false => Ok(PathBuf::from(path)),
+    })
+}
+
+/// Any other text, with the same caution.
+fn text(text: &str) -> Result<String, &'static str> {
+    if text.contains("://") { Err("a URL has no place here") } else { Ok(text.to_owned()) }
 }
 
 /// The environment twin of an option without a value.

@@ -172,7 +172,17 @@ impl History {
                 version: migration.version,
                 remedy: match self.dialect.engine {
                     Engine::MySql => format!("alter table {} modify version bigint", self.table),
-                    _ => format!("alter table {} alter column version type bigint", self.table),
+                    // SQLite can't change a column's type.
+                    Engine::Sqlite => format!(
+                        "alter table {0} rename to narrow_history; create table {0} (version int8 \
+                         primary key, name varchar(255), applied_on varchar(255), checksum \
+                         varchar(255)); insert into {0} select * from narrow_history; drop table \
+                         narrow_history",
+                        self.table
+                    ),
+                    Engine::Postgres => {
+                        format!("alter table {} alter column version type bigint", self.table)
+                    }
                 },
             }),
             _ => Ok(()),

@@ -2,6 +2,7 @@
 
 mod bare;
 mod error;
+mod failure;
 mod lock;
 mod resolve;
 mod steps;
@@ -20,7 +21,8 @@ use crate::stop::Stop;
 use crate::worker::Worker;
 
 pub(crate) use error::{hints, way_out};
-pub(crate) use steps::{At, unprepared};
+pub(crate) use failure::unprepared;
+pub(crate) use steps::At;
 
 pub use error::RunError;
 pub use lock::{Leader, leader};

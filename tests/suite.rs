@@ -9,6 +9,13 @@ mod support;
 mod suite {
     mod bad;
     mod bad_connection;
+    mod bad_disk;
+    mod bad_files;
+    mod bad_history;
+    mod bad_options;
+    mod bad_rights;
+    mod bad_sql;
+    mod bad_state;
     mod commands;
     mod concurrency;
     mod conformance;
@@ -23,6 +30,7 @@ mod suite {
     mod mariadb;
     mod refinery;
     mod s1;
+    mod secrets;
     mod session;
     mod sqlite;
     mod stop;

@@ -43,13 +43,14 @@ pub struct Connection {
     #[arg(long, env = "LOCKKEEPER_DB_NAME", value_name = "NAME")]
     db_name: Option<String>,
     /// A file that holds the password
-    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", hide_env_values = true, value_name = "FILE")]
+    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", hide_env_values = true, value_name = "FILE",
+          value_parser = super::path())]
     db_password_file: Option<PathBuf>,
     /// Whether to use TLS, in libpq's words
     #[arg(long, env = "LOCKKEEPER_TLS_MODE", value_name = "MODE")]
     tls_mode: Option<TlsMode>,
     /// The certificates to trust instead of the system's (PEM)
-    #[arg(long, env = "LOCKKEEPER_TLS_CA", value_name = "FILE")]
+    #[arg(long, env = "LOCKKEEPER_TLS_CA", value_name = "FILE", value_parser = super::path())]
     tls_ca: Option<PathBuf>,
     /// How long to try while the database isn't reachable yet
     #[arg(long, env = "LOCKKEEPER_CONNECT_TIMEOUT", value_name = "TIME", default_value = "30s",

@@ -18,9 +18,10 @@ const TEMPLATE: &str = "-- What this migration is for.\n\
 #[derive(Debug, Args)]
 pub struct New {
     /// What it does, in a few words: add_price
+    #[arg(value_parser = super::text)]
     name: String,
     /// The folder of migrations
-    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations")]
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = super::path())]
     dir: PathBuf,
 }
 

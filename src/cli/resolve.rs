@@ -18,8 +18,7 @@ pub struct Resolve {
     /// The migration's version
     version: i64,
     /// It did not happen: the next run does it again
-    #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag(),
-          conflicts_with = "applied", required_unless_present = "applied")]
+    #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag())]
     retry: bool,
     /// It happened: the next run goes on after it
     #[arg(long, env = "LOCKKEEPER_APPLIED", value_parser = super::flag())]
@@ -36,6 +35,17 @@ impl Resolve {
     /// # Errors
     /// When there is nothing to resolve, or a run holds the lock.
     pub async fn run(self) -> Result<Exit, Error> {
+        // Not clap's to judge: a twin that says `false` is there, and says no.
+        let verdict = match (self.retry, self.applied) {
+            (true, false) => Verdict::Retry,
+            (false, true) => Verdict::Applied,
+            _ => {
+                return Err(Error::Usage {
+                    message: "whether the step happened isn't said".to_owned(),
+                    next: "give either --applied (it did) or --retry (it didn't)".to_owned(),
+                });
+            }
+        };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
         let (reporter, _progress) = Reporter::new();
@@ -45,7 +55,6 @@ impl Resolve {
             lock_wait: Duration::ZERO,
             identity: identity(),
         };
-        let verdict = if self.applied { Verdict::Applied } else { Verdict::Retry };
         let step = resolve(database, &catalog, &settings, self.version, verdict).await?;
         let version = self.version;
         print(&match verdict {

@@ -12,19 +12,46 @@ use crate::stop::Stop;
 /// to roll back, and for us to give the lock back.
 const PATIENT_PART: f64 = 0.8;
 
+/// The signals that ask a process to end. As process 1 in a container it must listen for them:
+/// there the kernel's own answer to them, which is death, isn't given.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the handlers can't be installed.
+    pub fn listen() -> Result<Self, Error> {
+        let install = |kind| {
+            let what = || "can't listen for signals".to_owned();
+            signal(kind).map_err(|source| Error::Io { what: what(), source })
+        };
+        Ok(Signals {
+            terminate: install(SignalKind::terminate())?,
+            interrupt: install(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The name of the next one.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
 /// Turns signals into stops from now on.
 ///
 /// # Errors
-/// When the handlers can't be installed.
+/// As [`Signals::listen`].
 pub fn watch(stop: Stop, reporter: Reporter, stop_timeout: Duration) -> Result<(), Error> {
-    let install = |kind| {
-        signal(kind)
-            .map_err(|source| Error::Io { what: "can't listen for signals".to_owned(), source })
-    };
-    let mut terminate = install(SignalKind::terminate())?;
-    let mut interrupt = install(SignalKind::interrupt())?;
+    let mut signals = Signals::listen()?;
     tokio::spawn(async move {
-        let name = next(&mut terminate, &mut interrupt).await;
+        let name = signals.next().await;
         stop.request(name);
         reporter.emit(Event::Stopping { reason: name.to_owned() });
         let force = async {
@@ -34,17 +61,10 @@ pub fn watch(stop: Stop, reporter: Reporter, stop_timeout: Duration) -> Result<(
         };
         tokio::select! {
             () = force => {}
-            _ = next(&mut terminate, &mut interrupt) => {}
+            _ = signals.next() => {}
         }
         // Whatever is open is rolled back by the server when the connection closes.
         std::process::exit(Exit::Interrupted as i32);
     });
     Ok(())
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    }
 }

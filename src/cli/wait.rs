@@ -10,8 +10,10 @@ use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::migration::{Catalog, Migration};
 use crate::progress::Reporter;
+use crate::runner::RunError;
 
 use super::connection::Connection;
+use super::signals::Signals;
 use super::{Files, PhaseChoice, probe};
 
 /// Between two looks.
@@ -48,18 +50,28 @@ impl Wait {
     /// Runs it.
     ///
     /// # Errors
-    /// [`Error::NotReady`] when the time ran out.
+    /// [`Error::NotReady`] when the time ran out, and [`RunError::Stopped`] by a signal.
     pub async fn run(self) -> Result<Exit, Error> {
-        let started = Instant::now();
-        match &self.url {
-            Some(url) => self.ask_instance(url, started).await?,
-            None => self.ask_database(started).await?,
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            ready = self.until_ready() => ready?,
+            name = signals.next() => {
+                return Err(RunError::Stopped { reason: name.to_owned() }.into());
+            }
         }
         let Some((program, arguments)) = self.command.split_first() else {
             return Ok(Exit::Done);
         };
         let source = std::process::Command::new(program).args(arguments).exec();
         Err(Error::Io { what: format!("can't start {program}"), source })
+    }
+
+    async fn until_ready(&self) -> Result<(), Error> {
+        let started = Instant::now();
+        match &self.url {
+            Some(url) => self.ask_instance(url, started).await,
+            None => self.ask_database(started).await,
+        }
     }
 
     async fn ask_instance(&self, url: &str, started: Instant) -> Result<(), Error> {
@@ -83,7 +95,7 @@ impl Wait {
                 Ok(None) => return Ok(()),
                 Ok(Some(reason)) => self.pause(started, reason, &mut said).await?,
                 // The server may be restarting; nothing was lost.
-                Err(Error::Run(crate::runner::RunError::Db(error))) if error.is_lost() => {
+                Err(Error::Run(RunError::Db(error))) if error.is_lost() => {
                     session = None;
                     self.pause(started, error.to_string(), &mut said).await?;
                 }

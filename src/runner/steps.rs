@@ -7,14 +7,13 @@ use crate::db::{DbError, ErrorKind, Statement};
 use crate::history::History;
 use crate::ledger::Pen;
 use crate::migration::{BatchDirective, Migration, Step, StepKind};
-use crate::place::Explanation;
 use crate::plan::Pending;
 use crate::progress::{BackfillStart, Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::error::{hints, way_out};
+use super::failure::{kept, no_table, unprepared};
 
 /// How often a script that failed for a passing reason is tried, with growing pauses.
 const ATTEMPTS: u32 = 10;
@@ -222,8 +221,13 @@ impl Steps<'_> {
                 Err(match error {
                     BackfillError::Stopped => self.stopped(),
                     BackfillError::Fenced => RunError::Fenced,
-                    BackfillError::Statement(error) => self.failed(at, error, None),
-                    BackfillError::Db(error) => error.into(),
+                    BackfillError::Statement(error) => self.batch_failed(worker, at, error).await,
+                    BackfillError::Db(error) if error.is_lost() => error.into(),
+                    BackfillError::Db(mut error) => {
+                        // It is a place in a query of ours.
+                        error.position = None;
+                        self.batch_failed(worker, at, error).await
+                    }
                     BackfillError::Ledger(error) => error.into(),
                 })
             }
@@ -272,33 +276,6 @@ impl Steps<'_> {
         }
         Ok(())
     }
-
-    /// The error of a step. `first` is the index in the list of the step's first statement, or
-    /// `None` when the step is one statement.
-    pub(super) fn failed(&self, at: At<'_>, error: DbError, first: Option<usize>) -> RunError {
-        if error.kind == ErrorKind::Fenced {
-            return RunError::Fenced;
-        }
-        let span = match first {
-            None => at.step.statements.first(),
-            Some(first) => error
-                .statement
-                .and_then(|index| index.checked_sub(first))
-                .and_then(|index| at.step.statements.get(index)),
-        };
-        let explanation = match span {
-            Some(span) => Explanation::at(at.migration.place(error_span(at, span, &error), "")),
-            None => Explanation::default(),
-        };
-        let explanation = explain(explanation, at, &error);
-        RunError::Step {
-            version: at.migration.version,
-            step: at.number,
-            steps: at.migration.steps.len() as u32,
-            source: error,
-            explanation,
-        }
-    }
 }
 
 /// What a step has set for the rest of its session.
@@ -309,86 +286,4 @@ fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> 
 
 fn is_backfill(step: &Step) -> bool {
     matches!(step.kind, StepKind::Backfill(_))
-}
-
-/// From the server's position in a statement to bytes of the file: the word that stands there.
-fn error_span(
-    at: At<'_>,
-    statement: &std::ops::Range<usize>,
-    error: &DbError,
-) -> std::ops::Range<usize> {
-    let text = &at.migration.text[statement.clone()];
-    let Some((offset, _)) = error.position.and_then(|position| text.char_indices().nth(position))
-    else {
-        let line = text.find('\n').unwrap_or(text.len());
-        return statement.start..statement.start + line;
-    };
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let length = text[offset..].find(|c| !word(c)).unwrap_or(text.len() - offset).max(1);
-    // A character that is no word may be longer than a byte.
-    let length = (length..).find(|end| text.is_char_boundary(offset + end)).unwrap_or(length);
-    statement.start + offset..(statement.start + offset + length).min(statement.end)
-}
-
-/// What stays, what was rolled back, and what to do.
-fn explain(explanation: Explanation, at: At<'_>, error: &DbError) -> Explanation {
-    let rolled_back = match at.step.kind {
-        StepKind::Script => format!("step {} as a whole", at.number),
-        StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
-        StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
-    };
-    let next = way_out(error).unwrap_or_else(|| {
-        format!(
-            "mend {} (steps after the last completed one may be edited), then `lockkeeper up` again",
-            at.migration.path.display()
-        )
-    });
-    hints(explanation, error)
-        .note("kept", kept(at))
-        .note("rolled back", rolled_back)
-        .note("next", next)
-}
-
-fn kept(at: At<'_>) -> String {
-    let version = at.migration.version;
-    match at.number {
-        1 => format!("everything before migration {version}"),
-        2 => format!("everything before migration {version}, and its step 1"),
-        number => {
-            format!("everything before migration {version}, and its steps 1 to {}", number - 1)
-        }
-    }
-}
-
-/// The error of a backfill that can't begin.
-pub fn unprepared(at: At<'_>, error: PrepareError) -> RunError {
-    let source = match error {
-        PrepareError::Refused { refusal, explanation } => {
-            return RunError::Refused { refusal, explanation };
-        }
-        PrepareError::Db(error) if error.is_lost() => return error.into(),
-        PrepareError::Db(error) => error,
-    };
-    let place = at.migration.place(at.step.span.clone(), "");
-    let next = way_out(&source).unwrap_or_else(|| "mend the statement".to_owned());
-    RunError::Step {
-        version: at.migration.version,
-        step: at.number,
-        steps: at.migration.steps.len() as u32,
-        explanation: hints(Explanation::at(place), &source)
-            .note("kept", kept(at))
-            .note("next", next),
-        source,
-    }
-}
-
-fn no_table(at: At<'_>) -> RunError {
-    let place = at.migration.place(at.step.span.clone(), "");
-    RunError::NoTable {
-        version: at.migration.version,
-        step: at.number,
-        steps: at.migration.steps.len() as u32,
-        explanation: Explanation::at(place)
-            .note("next", "mend the name, or create the table in an earlier step or migration"),
-    }
 }

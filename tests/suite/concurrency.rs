@@ -204,7 +204,6 @@ async fn a_pooler_is_refused() {
     for command in [["plan"].as_slice(), &["status"], &["wait", "--timeout", "1s"]] {
         for _ in 0..3 {
             let output = through(command).run().await;
-            println!("{command:?}: {} {}", output.status, output.text());
             let reads = match command[0] {
                 "wait" => output.code() == Some(1) && output.text().contains("not ready"),
                 _ => output.code() == Some(0) && output.text().contains("make"),

@@ -113,7 +113,7 @@ fn command_lines(page: &Page) -> Vec<String> {
     let mut found = Vec::new();
     for text in lines.chain(page.spans()) {
         // `-- lockkeeper: batch` is a directive.
-        let text = text.replace("cargo run --release -- ", "lockkeeper ");
+        let text = text.replace("cargo run -- ", "lockkeeper ");
         let Some((_, line)) = text.split_once("lockkeeper ") else { continue };
         found.push(line.split(" -- ").next().unwrap_or_default().to_owned());
     }

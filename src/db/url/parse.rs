@@ -89,9 +89,14 @@ fn server(engine: Engine, user: Option<&str>, rest: &str) -> Result<ConnectOptio
         return Err(UrlError::Database);
     }
     options.database = Some(decode(database, "database")?).filter(|name| !name.is_empty());
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+    let query = query.unwrap_or_default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parameter(&mut options, name, decode(value, "parameters")?)?;
+        let taken = decode(value, "parameters")
+            .and_then(|value| parameter(&mut options, name, value))
+            // With an `@` behind it, the name may well be a piece of the password.
+            .map_err(|error| if query.contains('@') { UrlError::Host } else { error });
+        taken?;
     }
     Ok(options)
 }

@@ -245,3 +245,13 @@ fn secrets() {
         Parts { engine: Some(Engine::Postgres), host: Some("db".to_owned()), ..Parts::default() };
     assert_eq!(ConnectOptions::from_parts(rds.or(rest)).unwrap().place(), "ann at db:5432");
 }
+
+#[test]
+fn a_piece_of_the_password_is_no_parameter_to_be_named() {
+    for url in
+        ["postgres://u:a@h?Geheimnis=x@host:bad/d", "mysql://u:a@h/d?Geheimnis=x&y@host:bad/d"]
+    {
+        let error = ConnectOptions::from_url(url).unwrap_err();
+        assert!(!error.to_string().contains("Geheimnis"), "{error}");
+    }
+}

@@ -114,3 +114,13 @@ async fn it_survives_a_server_that_goes_and_comes() {
     wait_until("it has seen it", Duration::from_secs(30), async || !waiting.runs()).await;
     waiting.wait().await.expect(0);
 }
+
+#[tokio::test]
+async fn it_ends_by_a_signal() {
+    let database = Database::of(Kind::Postgres15).await;
+    let project = Project::with([("V1__a.sql", "CREATE TABLE a (id int);\n")]);
+    let wait = Lockkeeper::new(["wait"]).project(&project).database(&database).start();
+    wait.line_with("waiting").await;
+    wait.signal(libc::SIGTERM);
+    wait.wait().await.expect(4).expect_text("stopped by SIGTERM");
+}

@@ -165,7 +165,7 @@ impl<'p> Scenes<'p> {
             Mark::Message => self.said(&fence.body, &place),
             Mark::Shell { apart, exit } => {
                 // The debug binary of the tests stands in for a release build.
-                let script = fence.body.replace("cargo run --release -- ", "lockkeeper ");
+                let script = fence.body.replace("cargo run -- ", "lockkeeper ");
                 let output = if apart {
                     Scene::new(Kind::Sqlite).await.shell(&script).await
                 } else {

@@ -1,0 +1,174 @@
+//! What a failed step says: where, what stays, what was rolled back, and what to do.
+
+use std::ops::Range;
+
+use crate::backfill::PrepareError;
+use crate::db::{DbError, ErrorKind};
+use crate::ledger::Cursor;
+use crate::migration::StepKind;
+use crate::place::Explanation;
+use crate::worker::Worker;
+
+use super::RunError;
+use super::error::{hints, way_out};
+use super::steps::{At, Steps};
+
+impl Steps<'_> {
+    /// The error of a step. `first` is the index in the list of the step's first statement, or
+    /// `None` when the step is one statement.
+    pub(super) fn failed(&self, at: At<'_>, error: DbError, first: Option<usize>) -> RunError {
+        let span = match first {
+            None => at.step.statements.first(),
+            Some(first) => error
+                .statement
+                .and_then(|index| index.checked_sub(first))
+                .and_then(|index| at.step.statements.get(index)),
+        };
+        let next = way_out(&error).unwrap_or_else(|| {
+            format!(
+                "mend {} (steps after the last completed one may be edited), then `lockkeeper up` \
+                 again",
+                at.migration.path.display()
+            )
+        });
+        step_failed(at, error, span, &[("next", next)])
+    }
+
+    /// The error of a batch.
+    pub(super) async fn batch_failed(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        error: DbError,
+    ) -> RunError {
+        let statement = at.step.statements.first();
+        if self.give_back(worker, at).await {
+            return self.failed(at, error, None);
+        }
+        let next = match way_out(&error) {
+            Some(next) => vec![("next", next)],
+            None => vec![
+                (
+                    "either",
+                    "mend the rows that it fails on; `lockkeeper up` then goes on behind the last \
+                     batch"
+                        .to_owned(),
+                ),
+                (
+                    "or",
+                    format!(
+                        "mend {}, then `lockkeeper resolve {} --retry`: the statement starts from \
+                         the first row again, also over rows that are done",
+                        at.migration.path.display(),
+                        at.migration.version
+                    ),
+                ),
+            ],
+        };
+        step_failed(at, error, statement, &next)
+    }
+
+    /// Gives the claim on a backfill back when not one batch is done, so that its statement may be
+    /// edited like any other. Whether it did.
+    async fn give_back(&self, worker: &mut Worker, at: At<'_>) -> bool {
+        let (version, step) = (at.migration.version, at.number);
+        let ranges = self.pen.ledger().ranges(worker.session(), version, step).await;
+        let untouched =
+            ranges.is_ok_and(|ranges| ranges.iter().all(|range| range.cursor == Cursor::START));
+        let mut list = self.pen.unclaim(version, step);
+        list.push(self.pen.close_ranges(version, step));
+        untouched && worker.transact(&list).await.is_ok()
+    }
+}
+
+/// The error of a step, at its statement.
+fn step_failed(
+    at: At<'_>,
+    error: DbError,
+    statement: Option<&Range<usize>>,
+    next: &[(&'static str, String)],
+) -> RunError {
+    if error.kind == ErrorKind::Fenced {
+        return RunError::Fenced;
+    }
+    let explanation = match statement {
+        Some(span) => Explanation::at(at.migration.place(error_span(at, span, &error), "")),
+        None => Explanation::default(),
+    };
+    let rolled_back = match at.step.kind {
+        StepKind::Script => format!("step {} as a whole", at.number),
+        StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
+        StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
+    };
+    let explanation =
+        hints(explanation, &error).note("kept", kept(at)).note("rolled back", rolled_back);
+    RunError::Step {
+        version: at.migration.version,
+        step: at.number,
+        steps: at.migration.steps.len() as u32,
+        source: error,
+        explanation: next
+            .iter()
+            .fold(explanation, |explanation, (label, text)| explanation.note(label, text.clone())),
+    }
+}
+
+/// From the server's position in a statement to bytes of the file: the word that stands there.
+fn error_span(at: At<'_>, statement: &Range<usize>, error: &DbError) -> Range<usize> {
+    let text = &at.migration.text[statement.clone()];
+    let Some((offset, _)) = error.position.and_then(|position| text.char_indices().nth(position))
+    else {
+        let line = text.find('\n').unwrap_or(text.len());
+        return statement.start..statement.start + line;
+    };
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let length = text[offset..].find(|c| !word(c)).unwrap_or(text.len() - offset).max(1);
+    // A character that is no word may be longer than a byte.
+    let length = (length..).find(|end| text.is_char_boundary(offset + end)).unwrap_or(length);
+    statement.start + offset..(statement.start + offset + length).min(statement.end)
+}
+
+/// What stays.
+pub(super) fn kept(at: At<'_>) -> String {
+    let version = at.migration.version;
+    match at.number {
+        1 => format!("everything before migration {version}"),
+        2 => format!("everything before migration {version}, and its step 1"),
+        number => {
+            format!("everything before migration {version}, and its steps 1 to {}", number - 1)
+        }
+    }
+}
+
+/// The error of a backfill that can't begin.
+pub fn unprepared(at: At<'_>, error: PrepareError) -> RunError {
+    let source = match error {
+        PrepareError::Refused { refusal, explanation } => {
+            return RunError::Refused { refusal, explanation };
+        }
+        PrepareError::Db(error) if error.is_lost() => return error.into(),
+        PrepareError::Db(error) => error,
+    };
+    let place = at.migration.place(at.step.span.clone(), "");
+    let next = way_out(&source).unwrap_or_else(|| "mend the statement".to_owned());
+    RunError::Step {
+        version: at.migration.version,
+        step: at.number,
+        steps: at.migration.steps.len() as u32,
+        explanation: hints(Explanation::at(place), &source)
+            .note("kept", kept(at))
+            .note("next", next),
+        source,
+    }
+}
+
+pub(super) fn no_table(at: At<'_>) -> RunError {
+    let place = at.migration.place(at.step.span.clone(), "");
+    RunError::NoTable {
+        version: at.migration.version,
+        step: at.number,
+        steps: at.migration.steps.len() as u32,
+        explanation: Explanation::at(place)
+            .note("next", "mend the name, create the table in an earlier step or migration, or give this user a right to it: some databases hide what one has no right to"),
+    }
+}

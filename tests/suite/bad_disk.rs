@@ -1,0 +1,115 @@
+//! A disk that is full in the middle of a backfill: the run fails, the checkpoint holds, and with
+//! room again the next run goes on.
+
+use std::process::Command;
+
+use crate::suite::bad::fails;
+use crate::support::{Database, Kind, Lockkeeper, Project, Server, account};
+
+const FILL: &str = "-- lockkeeper: batch rows=500\nupdate t set n = n + 1;\n";
+
+/// A limit on the size of its files stands in for the server's disk; PostgreSQL tells a write that
+/// came out short as a full disk.
+#[tokio::test]
+async fn on_postgres() {
+    let server = Server::own(Kind::Postgres15);
+    let database = server.database().await;
+    database.execute("create table t (id int primary key, n int not null, s text not null)").await;
+    database
+        .execute("insert into t select i, 0, repeat('x', 1000) from generate_series(1, 14000) i")
+        .await;
+    let project = Project::with([("V1__fill.sql", FILL)]);
+    // More than a WAL segment's 16 MB, less than the table with its new rows; in the middle of a
+    // page, so that a write does come out short.
+    limit(&server, "17502208");
+    let texts = [
+        "could not extend file",
+        "V1__fill.sql:2:1",
+        "rolled back: the open batch of step 1",
+        "make room, then run the same command again",
+    ];
+    let output = fails(&Lockkeeper::up(&project, &database), 1, &texts).await;
+    assert!(output.took.as_secs() < 20, "{:?}", output.took);
+    let done = database.query_i64("select count(*) from t where n = 1").await;
+    let checkpoint = database.query_i64("select keys_done from lockkeeper_range").await;
+    assert!(done > 0 && done < 14_000 && done == checkpoint, "{done} rows, {checkpoint} keys");
+    limit(&server, "unlimited");
+    let output = Lockkeeper::up(&project, &database).run().await.expect(0);
+    assert_eq!(
+        database.query_i64("select count(*) from t where n = 1").await,
+        14_000,
+        "{}",
+        output.text()
+    );
+}
+
+/// For the processes that the server starts from now on.
+fn limit(server: &Server, bytes: &str) {
+    let pid = server.pid().expect("it runs").to_string();
+    let command = ["prlimit", "--pid", &pid, &format!("--fsize={bytes}:")].map(str::to_owned);
+    let command = account::command(&command);
+    let status = Command::new(&command[0]).args(&command[1..]).status().expect("prlimit");
+    assert!(status.success(), "prlimit failed");
+}
+
+/// A file system of a few megabytes, in a namespace of the script's own, which goes with it.
+const SCRIPT: &str = r#"
+set -eu
+mkdir disk
+mount -t tmpfs -o size=6m none disk || exit 77
+cp seed.db disk/test.db
+head -c 3000000 /dev/zero >disk/filler
+code=0
+"$LOCKKEEPER" up || code=$?
+cp disk/test.db failed.db
+[ ! -e disk/test.db-journal ] || cp disk/test.db-journal failed.db-journal
+rm disk/filler
+"$LOCKKEEPER" up
+cp disk/test.db done.db
+exit $code
+"#;
+
+/// Needs the right to mount, which root has and most containers' root hasn't.
+#[tokio::test]
+async fn on_sqlite() {
+    let project = Project::with([(
+        "V1__fill.sql",
+        "-- lockkeeper: batch rows=500\nupdate t set s = s || s, n = n + 1;\n",
+    )]);
+    let seed = Database::sqlite();
+    seed.execute(
+        "create table t (id integer primary key not null, n int not null, s text not null)",
+    )
+    .await;
+    seed.execute(
+        "insert into t with recursive i(i) as (select 1 union all select i + 1 from i where i < 4000) \
+         select i, 0, hex(zeroblob(200)) from i",
+    )
+    .await;
+    std::fs::copy(seed.path(), project.path().join("seed.db")).unwrap();
+    let output = Lockkeeper::program("unshare", ["-m", "sh", "-c", SCRIPT])
+        .project(&project)
+        .env("LOCKKEEPER", env!("CARGO_BIN_EXE_lockkeeper"))
+        .env("DATABASE_URL", "sqlite:disk/test.db")
+        .run()
+        .await;
+    if output.code() == Some(77) || output.stderr.contains("unshare failed") {
+        eprintln!("passed over: there is no right to mount here");
+        return;
+    }
+    let output = output.expect(1).expect_text("database or disk is full");
+    output
+        .expect_text("make room, then run the same command again")
+        .expect_text("V1__fill.sql:2:1");
+    for (name, all) in [("failed.db", false), ("done.db", true)] {
+        std::fs::copy(project.path().join(name), seed.path()).unwrap();
+        let done = seed.query_i64("select count(*) from t where n = 1").await;
+        assert_eq!(done == 4_000, all, "{name}: {done}");
+        let once = seed.query_i64("select count(*) from t where length(s) <> 400 * (n + 1)").await;
+        assert_eq!(once, 0, "{name}");
+        if !all {
+            let checkpoint = seed.query_i64("select keys_done from lockkeeper_range").await;
+            assert!(done > 0 && done == checkpoint, "{done} rows, {checkpoint} keys");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Files and history that contradict each other. A human has to look: exit code 5.
+
+use crate::suite::bad::changes_nothing;
+use crate::support::{Database, Kind, Lockkeeper, Output, Project};
+
+const FIRST: &str = "create table t (id integer primary key not null);\n";
+
+/// A project with versions 1 and 3 applied.
+async fn applied() -> (Project, Database) {
+    let database = Database::sqlite();
+    let project =
+        Project::with([("V1__first.sql", FIRST), ("V3__third.sql", "insert into t values (3);\n")]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    (project, database)
+}
+
+async fn refused(project: &Project, database: &Database, code: i32, texts: &[&str]) -> Output {
+    let plan = Lockkeeper::new(["plan"]).project(project).database(database);
+    changes_nothing(database, &plan, code, texts).await;
+    changes_nothing(database, &Lockkeeper::up(project, database), code, texts).await
+}
+
+async fn status(project: &Project, database: &Database) -> String {
+    let status = Lockkeeper::new(["status"]).project(project).database(database);
+    status.run().await.expect(0).stdout
+}
+
+#[tokio::test]
+async fn drift() {
+    let (project, database) = applied().await;
+    project.file("V1__first.sql", "create table t (id integer primary key not null, n int);\n");
+    let texts = [
+        "migration 1 was applied on 2",
+        "migrations/V1__first.sql has changed since",
+        "either: restore migrations/V1__first.sql",
+        "a new migration (`lockkeeper new NAME`)",
+    ];
+    refused(&project, &database, 5, &texts).await;
+    assert!(status(&project, &database).await.contains("drift: the file has changed since"));
+    // Another name is drift as well, and the applied one is told.
+    project.file("V1__first.sql", FIRST).remove("V3__third.sql");
+    project.file("V3__thrid.sql", "insert into t values (3);\n");
+    let texts = ["as \"third\"", "migrations/V3__thrid.sql has changed since"];
+    refused(&project, &database, 5, &texts).await;
+}
+
+#[tokio::test]
+async fn a_missing_file() {
+    let (project, database) = applied().await;
+    project.remove("V3__third.sql");
+    let texts = [
+        "migration 3 (third) is applied, but migrations has no file for it",
+        "either: restore V3__third.sql",
+        "older than the database",
+    ];
+    refused(&project, &database, 5, &texts).await;
+    assert!(status(&project, &database).await.contains("missing"));
+}
+
+#[tokio::test]
+async fn an_older_version_that_is_late() {
+    let (project, database) = applied().await;
+    project.file("V2__late.sql", "insert into t values (2);\n");
+    let texts = [
+        "migrations/V2__late.sql is new, but the later migration 3 is applied already",
+        "give migrations/V2__late.sql a version above 3",
+        "rename it to U2__late.sql",
+    ];
+    refused(&project, &database, 5, &texts).await;
+    // Done as advised, it works.
+    project.remove("V2__late.sql").file("U2__late.sql", "insert into t values (2);\n");
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    assert_eq!(database.query_i64("select count(*) from t").await, 2);
+}
+
+#[tokio::test]
+async fn an_unknown_target() {
+    let (project, database) = applied().await;
+    project.file("V4__fourth.sql", "insert into t values (4);\n");
+    for command in ["up", "plan"] {
+        let lockkeeper =
+            Lockkeeper::new([command, "--to", "7"]).project(&project).database(&database);
+        let texts = ["there is no migration 7 in migrations", "`lockkeeper status` lists"];
+        changes_nothing(&database, &lockkeeper, 2, &texts).await;
+    }
+    let wait = Lockkeeper::new(["wait", "--to", "7"]).project(&project).database(&database);
+    changes_nothing(&database, &wait, 2, &["there is no migration 7"]).await;
+}
+
+/// The remedy is a statement that works as it stands.
+#[tokio::test]
+async fn a_version_beyond_32_bits_in_a_narrow_history() {
+    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::Sqlite] {
+        let database = Database::of(kind).await;
+        let project = Project::with([("V1__first.sql", "create table t (id bigint primary key);")]);
+        let up = Lockkeeper::up(&project, &database);
+        up.run().await.expect(0);
+        project.file("V20261120094500__wide.sql", "insert into t values (1);");
+        let texts = ["version 20261120094500 does not fit the column version of", "32 bits wide"];
+        let output = refused(&project, &database, 2, &texts).await;
+        let remedy = output.stderr.split("next:").nth(1).unwrap();
+        // MySQL quotes names with the same character.
+        let end = remedy.rfind("`, or give the file a smaller version").unwrap();
+        database.execute(&remedy[remedy.find('`').unwrap() + 1..end]).await;
+        up.run().await.expect(0).expect_text("ready: the schema is at version 20261120094500");
+        up.run().await.expect(0).expect_text("nothing pending");
+        let versions = "select version from refinery_schema_history order by version";
+        assert_eq!(database.query_column(versions).await, ["1", "20261120094500"], "{kind:?}");
+    }
+}
+
+/// A step that is done can't be changed any more; those behind it can.
+#[tokio::test]
+async fn an_edited_step_of_an_unfinished_migration() {
+    let database = Database::sqlite();
+    let text = |first: &str, second: &str| format!("{first}\npragma user_version = 7;\n{second}\n");
+    let create = "create table t (id integer primary key not null);";
+    let project = Project::with([("V1__t.sql", text(create, "insert into u values (1);"))]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(1).expect_text("its steps 1 to 2").expect_text("V1__t.sql:3:13");
+    project.file("V1__t.sql", text("create table t (id integer);", "insert into t values (1);"));
+    let texts = [
+        "step 1 of migration 1 is done already, and was changed since",
+        "V1__t.sql:1:1",
+        "restore the step as it was run",
+    ];
+    refused(&project, &database, 5, &texts).await;
+    project.file("V1__t.sql", text(create, "insert into t values (1);"));
+    up.run().await.expect(0);
+}

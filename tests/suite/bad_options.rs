@@ -1,0 +1,176 @@
+//! Options that can't be meant, and their twins in the environment.
+
+use crate::suite::bad::fails;
+use crate::support::{Database, Kind, Lockkeeper, Project};
+
+const COMMANDS: [&str; 7] = ["up", "plan", "status", "wait", "probe", "new", "resolve"];
+const ONE: (&str, &str) = ("V1__one.sql", "create table one (id integer primary key not null);\n");
+
+/// An option as `--help` shows it: `--lock-wait`, `LOCKKEEPER_LOCK_WAIT`, and whether it has a value.
+struct Shown {
+    option: String,
+    twin: Option<String>,
+    has_value: bool,
+}
+
+async fn options(command: &str) -> Vec<Shown> {
+    let help = Lockkeeper::new([command, "--help"]).run().await.expect(0).stdout;
+    let mut options: Vec<Shown> = Vec::new();
+    for line in help.lines() {
+        let words = line.trim_start();
+        if let Some(at) = line.find("--").filter(|_| words.starts_with('-')) {
+            let mut parts = line[at..].split_whitespace();
+            let option = parts.next().unwrap_or_default().to_owned();
+            let has_value = parts.next().is_some_and(|value| value.starts_with('<'));
+            options.push(Shown { option, twin: None, has_value });
+        }
+        if let (Some((_, twin)), Some(last)) = (line.split_once("[env: "), options.last_mut()) {
+            last.twin = twin.split(['=', ']']).next().map(str::to_owned);
+        }
+    }
+    options.retain(|shown| {
+        !["--help", "--version"].contains(&shown.option.as_str()) || shown.twin.is_some()
+    });
+    options
+}
+
+#[tokio::test]
+async fn every_option_has_a_twin() {
+    for command in COMMANDS {
+        let options = options(command).await;
+        assert!(!options.is_empty() || command == "probe", "{command}");
+        for Shown { option, twin, .. } in options {
+            let twin = twin.unwrap_or_else(|| panic!("{command} {option} has no twin"));
+            let plain = option.trim_start_matches('-').to_uppercase().replace('-', "_");
+            assert!(twin.starts_with("LOCKKEEPER_") && twin.ends_with(&plain), "{option}: {twin}");
+        }
+    }
+}
+
+/// A value that can't be meant is refused alike, whichever way it comes.
+#[tokio::test]
+async fn twins_are_read_as_their_options_are() {
+    // These take any text.
+    let free =
+        ["--dir", "--url", "--database-url", "--db-host", "--db-user", "--db-name", "--tls-ca"];
+    let files = ["--db-password-file", "--database-secret-env"];
+    for command in COMMANDS {
+        for Shown { option, twin, has_value } in options(command).await {
+            if free.contains(&option.as_str()) || files.contains(&option.as_str()) {
+                continue;
+            }
+            let mut lockkeeper = Lockkeeper::new([command]).url("sqlite:x.db");
+            lockkeeper = match command {
+                "resolve" => lockkeeper.arg("1"),
+                "probe" => lockkeeper.arg("http://127.0.0.1:1"),
+                "new" => lockkeeper.arg("name"),
+                _ => lockkeeper,
+            };
+            let twin = twin.unwrap();
+            let output =
+                fails(&lockkeeper.clone().env(&twin, "\u{1f41f}"), 2, &[&option, "try '--help'"])
+                    .await;
+            if has_value {
+                let given = lockkeeper.args([&option, "\u{1f41f}"]);
+                let given = fails(&given, 2, &[&option]).await;
+                assert_eq!(given.stderr, output.stderr);
+            }
+        }
+    }
+}
+
+/// A task is configured by its environment alone.
+#[tokio::test]
+async fn twins_do_what_their_options_do() {
+    let database = Database::of(Kind::Postgres15).await;
+    let user = database.owner("pw").await;
+    let project = Project::with([ONE, ("V2__two.sql", "insert into one values (1);\n")]);
+    std::fs::rename(project.migrations(), project.path().join("elsewhere")).unwrap();
+    let port = database.port().to_string();
+    let parts = |command: &str| {
+        Lockkeeper::new([command])
+            .project(&project)
+            .env("LOCKKEEPER_DIR", "elsewhere")
+            .env("LOCKKEEPER_DB_ENGINE", "postgres")
+            .env("LOCKKEEPER_DB_HOST", "127.0.0.1")
+            .env("LOCKKEEPER_DB_PORT", &port)
+            .env("LOCKKEEPER_DB_USER", &user)
+            .env("LOCKKEEPER_DB_PASSWORD", "pw")
+            .env("LOCKKEEPER_DB_NAME", database.name())
+            .env("LOCKKEEPER_TLS_MODE", "disable")
+    };
+    parts("up").env("LOCKKEEPER_TO", "1").run().await.expect(0).expect_text("at version 1");
+    let status = parts("status").env("LOCKKEEPER_JSON", "1").env("LOCKKEEPER_EXIT_CODE", "yes");
+    status.run().await.expect(1).expect_text("\"ready\": false");
+    parts("plan")
+        .env("LOCKKEEPER_JSON", "true")
+        .run()
+        .await
+        .expect(0)
+        .expect_text("\"pending\": 1");
+    let wait = parts("wait").env("LOCKKEEPER_WAIT_TIMEOUT", "10ms");
+    wait.clone().run().await.expect(1).expect_text("migration 2 is not applied yet");
+    wait.env("LOCKKEEPER_VERSION", "1").run().await.expect(0);
+    let contract = parts("up").env("LOCKKEEPER_PHASE", "contract");
+    contract.run().await.expect(0).expect_text("nothing pending");
+    let json = parts("up").env("LOCKKEEPER_LOG_FORMAT", "json").run().await.expect(0);
+    assert!(json.stderr.lines().all(|line| line.starts_with('{')), "{}", json.stderr);
+
+    let secret = format!(
+        r#"{{"engine":"postgres","host":"127.0.0.1","port":{port},"username":"{user}","password":"pw","dbname":"{}"}}"#,
+        database.name()
+    );
+    let status = Lockkeeper::new(["status"]).project(&project).env("LOCKKEEPER_DIR", "elsewhere");
+    let by_secret = status.clone().env("LOCKKEEPER_DATABASE_SECRET_ENV", "SHOP_SECRET");
+    by_secret.env("SHOP_SECRET", secret).run().await.expect(0).expect_text("applied");
+    let by_url = status.env("LOCKKEEPER_DATABASE_URL", database.url_as(&user, "pw"));
+    by_url.run().await.expect(0).expect_text("applied");
+}
+
+#[tokio::test]
+async fn what_can_not_be_meant_names_an_example() {
+    let up = Lockkeeper::new(["up"]).url("sqlite:x.db");
+    for (words, texts) in [
+        (
+            &["--lock-wait", "soon"][..],
+            ["invalid value 'soon' for '--lock-wait <TIME>'", "90s, 10m"],
+        ),
+        (&["--stop-timeout", "5"], ["'--stop-timeout <TIME>'", "a number with a unit"]),
+        (&["--tls-mode", "maybe"], ["'--tls-mode <MODE>'", "verify-full"]),
+        (&["--db-port", "99999"], ["'--db-port <PORT>'", "0..=65535"]),
+        (&["--phase", "later"], ["'--phase <PHASE>'", "expand, contract, all"]),
+        (&["--lok-wait", "1s"], ["unexpected argument '--lok-wait'", "'--lock-wait'"]),
+        (&["--listen", "9002"], ["'--listen <ADDR>'", "socket address"]),
+    ] {
+        fails(&up.clone().args(words), 2, &texts).await;
+    }
+    fails(&Lockkeeper::new(["upp"]), 2, &["unrecognized subcommand 'upp'", "'up'"]).await;
+    let resolve = Lockkeeper::new(["resolve", "1"]).url("sqlite:x.db");
+    for resolve in [
+        resolve.clone(),
+        resolve.clone().env("LOCKKEEPER_RETRY", "false"),
+        resolve.args(["--retry", "--applied"]),
+    ] {
+        fails(&resolve, 2, &["isn't said", "either --applied (it did) or --retry"]).await;
+    }
+}
+
+/// Captured output has no escape codes, unless somebody insists; NO_COLOR and a dumb terminal are
+/// heard on a terminal, too.
+#[tokio::test]
+async fn colours_are_for_terminals() {
+    use crate::support::Terminal;
+    let project = Project::with([("V1__one.sql", "-- lockkeeper: bach\nselect 1;\n")]);
+    let up = Lockkeeper::new(["up"]).project(&project).url("sqlite:x.db");
+    let plain = up.run().await.expect(2).stderr;
+    assert!(!plain.contains('\x1b'), "{plain}");
+    let colours = async |lockkeeper: &Lockkeeper| {
+        let mut terminal = Terminal::start(lockkeeper, 30, 120);
+        assert_eq!(terminal.wait().await, 2);
+        terminal.raw().windows(3).any(|bytes| bytes == b"\x1b[1" || bytes == b"\x1b[9")
+    };
+    assert!(colours(&up).await, "an error is bold or red on a terminal");
+    assert!(!colours(&up.clone().env("NO_COLOR", "1")).await);
+    assert!(!colours(&up.clone().env("TERM", "dumb")).await);
+    assert!(!colours(&up.env("CLICOLOR", "0")).await);
+}

@@ -1,0 +1,272 @@
+//! Tables of ours, or of our names, that are not as we left them; and a world that has changed.
+
+use std::net::TcpListener;
+
+use lockkeeper::db::Dialect;
+use lockkeeper::migration::{FileName, Migration};
+
+use crate::suite::bad::changes_nothing;
+use crate::support::{Database, Kind, Lockkeeper, Project};
+
+const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres15, Kind::MariaDb];
+const ONE: (&str, &str) = ("V1__one.sql", "create table one (id bigint not null primary key);\n");
+
+fn command(words: &[&str], project: &Project, database: &Database) -> Lockkeeper {
+    Lockkeeper::new(words).project(project).database(database)
+}
+
+#[tokio::test]
+async fn a_history_that_is_somebody_elses() {
+    for kind in KINDS {
+        for (columns, wrong) in [
+            ("id int, what varchar(10)", "no usable column version"),
+            (
+                "version varchar(10), name varchar(10), applied_on varchar(10), checksum varchar(10)",
+                "version",
+            ),
+            ("version int, name varchar(10), applied_on date, checksum varchar(10)", "applied_on"),
+            ("version int, name varchar(10), applied_on varchar(10)", "no usable column checksum"),
+        ] {
+            let database = Database::of(kind).await;
+            database.execute(&format!("create table refinery_schema_history ({columns})")).await;
+            let project = Project::with([ONE]);
+            let texts = [
+                "is not a history of refinery's",
+                wrong,
+                "refinery_schema_history",
+                "rename the other tool's",
+            ];
+            for words in ["up", "plan", "status"] {
+                changes_nothing(&database, &command(&[words], &project, &database), 5, &texts)
+                    .await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_damaged() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        let table = "create table refinery_schema_history (version int, name varchar(255), \
+                     applied_on varchar(255), checksum varchar(255))";
+        database.execute(table).await;
+        let project = Project::with([ONE]);
+        for (rows, wrong) in [
+            (
+                "(1, 'one', '2026-01-01T00:00:00Z', 'abc')",
+                "version 1 has a checksum that is no number",
+            ),
+            (
+                "(1, 'one', '2026-01-01T00:00:00Z', '-5')",
+                "version 1 has a checksum that is no number",
+            ),
+            ("(1, 'one', '2026-01-01T00:00:00Z', null)", "version 1 has no checksum"),
+            ("(1, 'one', null, '12')", "version 1 has no date"),
+            ("(1, null, '2026-01-01T00:00:00Z', '12')", "version 1 has no name"),
+            ("(null, 'one', '2026-01-01T00:00:00Z', '12')", "version NULL is no version"),
+            ("(1, 'one', 'x', '12'), (1, 'one', 'x', '12')", "version 1 stands in it twice"),
+        ] {
+            database.execute("delete from refinery_schema_history").await;
+            database.execute(&format!("insert into refinery_schema_history values {rows}")).await;
+            let texts = ["refinery_schema_history is damaged: ", wrong, "mend or delete that row"];
+            for words in ["up", "plan"] {
+                changes_nothing(&database, &command(&[words], &project, &database), 5, &texts)
+                    .await;
+            }
+        }
+    }
+}
+
+/// What a newer release wrote isn't guessed at: a matter of which program is used.
+#[tokio::test]
+async fn a_ledger_of_a_newer_lockkeeper() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        let project = Project::with([ONE]);
+        command(&["up"], &project, &database).run().await.expect(0);
+        database.execute("update lockkeeper_control set ledger_version = 99").await;
+        project.file("V2__two.sql", "create table two (id bigint not null primary key);\n");
+        let texts =
+            ["written by a newer lockkeeper: its version is 99", "use the newer lockkeeper"];
+        let resolve = ["resolve", "2", "--retry"];
+        for words in [&["up"][..], &["plan"], &["status"], &resolve] {
+            changes_nothing(&database, &command(words, &project, &database), 2, &texts).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_damaged() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        let project = Project::with([ONE]);
+        let up = command(&["up"], &project, &database);
+        up.run().await.expect(0);
+        project.file("V2__two.sql", "create table two (id bigint not null primary key);\n");
+        let epoch = database.query_i64("select epoch from lockkeeper_control").await;
+
+        let odd = "insert into lockkeeper_step (version, step, kind, checksum, state, run, began_at) \
+                   values (2, 1, 'script', 'x', 'odd', 'r', 'x')";
+        database.execute(odd).await;
+        changes_nothing(&database, &up, 5, &["the ledger is damaged: a step is \"odd\"", "backup"])
+            .await;
+        database.execute("delete from lockkeeper_step where state = 'odd'").await;
+
+        // The row with the epoch is gone: no earlier epoch may come again.
+        database.execute("delete from lockkeeper_control").await;
+        up.run().await.expect(0);
+        let later = database.query_i64("select epoch from lockkeeper_control").await;
+        assert!(later > epoch, "{kind:?}: {later} after {epoch}");
+
+        project.file("V3__three.sql", "create table three (id bigint not null primary key);\n");
+        database.execute("drop table lockkeeper_step").await;
+        let texts = ["the ledger is damaged: ", "lockkeeper_step", "backup"];
+        changes_nothing(&database, &up, 5, &texts).await;
+        database.execute("drop table lockkeeper_control").await;
+        database.execute("create table lockkeeper_control (id int, note varchar(10))").await;
+        changes_nothing(&database, &up, 5, &["the ledger is damaged: ", "ledger_version"]).await;
+    }
+}
+
+/// Version 1 of the ledger, in the middle of a backfill: upgraded in place, and gone on from there.
+#[tokio::test]
+async fn a_ledger_of_an_older_lockkeeper() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        let text = "-- lockkeeper: batch rows=10\nupdate t set n = n + 1;\n";
+        let (key, long, dialect) = match kind {
+            Kind::MariaDb => (
+                "varchar(64) character set utf8mb4 collate utf8mb4_bin",
+                "longtext character set utf8mb4 collate utf8mb4_bin",
+                Dialect::MYSQL,
+            ),
+            Kind::Sqlite => ("text", "text", Dialect::SQLITE),
+            _ => ("varchar(64)", "text", Dialect::POSTGRES),
+        };
+        let file = FileName::parse("V1__fill.sql").unwrap();
+        let migration =
+            Migration::parse("V1__fill.sql".into(), file, text.into(), dialect).unwrap();
+        let checksum = &migration.steps[0].checksum;
+        let rows: Vec<_> = (1..=50).map(|id| format!("({id}, {})", i64::from(id <= 20))).collect();
+        for sql in [
+            "create table t (id bigint not null primary key, n int)".to_owned(),
+            format!("insert into t values {}", rows.join(", ")),
+            "create table lockkeeper_control (id int not null primary key, \
+             ledger_version bigint not null, epoch bigint not null)"
+                .to_owned(),
+            format!(
+                "create table lockkeeper_run (run {key} not null primary key, epoch bigint not null, \
+                 host {long} not null, pid bigint not null, started_at {key} not null, \
+                 ended_at {key}, outcome {key})"
+            ),
+            format!(
+                "create table lockkeeper_step (version bigint not null, step int not null, \
+                 kind {key} not null, checksum {key} not null, state {key} not null, \
+                 run {key} not null, began_at {key} not null, primary key (version, step))"
+            ),
+            format!(
+                "create table lockkeeper_range (version bigint not null, step int not null, \
+                 number int not null, cursor_key {long} not null, through_key {long} not null, \
+                 epoch bigint not null, keys_done bigint not null, keys_total bigint, \
+                 primary key (version, step, number))"
+            ),
+            "insert into lockkeeper_control values (1, 1, 7)".to_owned(),
+            "insert into lockkeeper_run values ('old', 7, 'old-host', 99, '2026-01-01T00:00:00Z', null, null)"
+                .to_owned(),
+            format!(
+                "insert into lockkeeper_step values (1, 1, 'backfill', '{checksum}', 'running', \
+                 'old', '2026-01-01T00:00:00Z')"
+            ),
+            "insert into lockkeeper_range values (1, 1, 1, '[\"20\"]', '[\"50\"]', 7, 20, 50)".to_owned(),
+        ] {
+            database.execute(&sql).await;
+        }
+        let project = Project::with([("V1__fill.sql", text)]);
+        // To look at it changes nothing.
+        let before = database.contents().await;
+        let status = command(&["status"], &project, &database).run().await.expect(0);
+        status.expect_text("40 %, up to 20").expect_text("begun 2026-01-01 00:00");
+        command(&["plan"], &project, &database).run().await.expect(0).expect_text("goes on");
+        assert_eq!(database.contents().await, before);
+
+        command(&["up"], &project, &database).run().await.expect(0);
+        assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 50, "{kind:?}");
+        let control =
+            database.query_rows("select ledger_version, epoch from lockkeeper_control").await;
+        assert_eq!(control, [[Some("2".to_owned()), Some("8".to_owned())]], "{kind:?}");
+        let runs = "select host from lockkeeper_run where run = 'old' and epoch = 7";
+        assert_eq!(database.query_text(runs).await, "old-host");
+        let steps = database.query_rows("select state, began_at from lockkeeper_step").await;
+        assert_eq!(steps, [[Some("done".to_owned()), Some("2026-01-01T00:00:00Z".to_owned())]]);
+        assert!(database.query_i64("select took_ms from lockkeeper_step").await >= 0);
+        command(&["up"], &project, &database).run().await.expect(0).expect_text("nothing pending");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_in_use() {
+    let database = Database::sqlite();
+    let project = Project::with([ONE]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (address, words) in [(address.as_str(), "in use"), ("203.0.113.1:9002", "Cannot assign")] {
+        let up = command(&["up", "--listen", address], &project, &database);
+        let message = format!("can't listen on {address}: ");
+        changes_nothing(&database, &up, 2, &[&message, words, "another address or port"]).await;
+    }
+}
+
+/// Dates of another clock, years ahead or behind, are told and mean nothing.
+#[tokio::test]
+async fn a_clock_that_jumped() {
+    let database = Database::sqlite();
+    let project = Project::with([ONE]);
+    let up = command(&["up"], &project, &database);
+    for date in ["2999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "yesterday", ""] {
+        up.run().await.expect(0);
+        database
+            .execute(&format!("update refinery_schema_history set applied_on = '{date}'"))
+            .await;
+        database
+            .execute(&format!("update lockkeeper_run set started_at = '{date}', ended_at = null"))
+            .await;
+        database.execute(&format!("update lockkeeper_step set began_at = '{date}'")).await;
+        let status = command(&["status", "--exit-code"], &project, &database);
+        status.run().await.expect(0).expect_text("applied");
+        let version =
+            2 + database.query_i64("select max(version) from refinery_schema_history").await;
+        project.file(
+            &format!("V{version}__more.sql"),
+            "insert into one select 1 + count(*) from one;\n",
+        );
+    }
+    up.run().await.expect(0);
+    assert_eq!(database.query_i64("select count(*) from one").await, 4);
+}
+
+/// Whatever lasts is measured by the monotonic clock: the wall clock is read for dates that people
+/// and the history get, in these places alone.
+#[test]
+fn the_wall_clock_is_for_dates_only() {
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let reads =
+                ["SystemTime", "now_utc", "now_local"].iter().any(|word| text.contains(word));
+            if reads && !path.ends_with("tests.rs") {
+                found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found.retain(|file| !["cli.rs", "history.rs", "terminal.rs"].contains(&file.as_str()));
+    assert_eq!(found, Vec::<String>::new(), "these read the wall clock: what for?");
+}
