@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{command, every, project};
 use crate::suite::held::Held;
-use crate::support::{Database, Lockkeeper, Project, wait_until};
+use crate::support::{Database, Kind, Lockkeeper, Project, wait_until};
 
 /// On every database: what isn't there is waited for in vain, what is there is not waited for, and
 /// nothing is written.
