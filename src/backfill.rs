@@ -78,9 +78,15 @@ impl Backfill<'_> {
                 return Err(BackfillError::Stopped);
             }
             let started = Instant::now();
-            match self.batch(worker, &range, servo.rows()).await {
-                Ok((batch, changed)) => {
-                    let took = started.elapsed();
+            let done = if servo.doubts() {
+                self.empty_batch(worker, &range).await.map(|()| None)
+            } else {
+                self.batch(worker, &range, servo.rows()).await.map(Some)
+            };
+            let took = started.elapsed();
+            match done {
+                Ok(None) => servo.probed(took),
+                Ok(Some((batch, changed))) => {
                     if !batch.last {
                         servo.worked(batch.keys, took);
                     }
@@ -118,6 +124,18 @@ impl Backfill<'_> {
             Err(error) if error.statement == Some(1) => Err(BackfillError::Statement(error)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
+    /// server, the checkpoint, the commit.
+    async fn empty_batch(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+    ) -> Result<(), BackfillError> {
+        self.boundary(worker, range, 1).await?;
+        worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
+        Ok(())
     }
 
     /// The batch's last key, counted on the unfiltered key: counting matches instead would read on

@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, Refusal, parse, rewrite};
+use crate::batch::{Batch, Refusal, Servo, parse, rewrite};
 use crate::db::{DbError, Dialect, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
 use crate::place::Explanation;
 use crate::worker::Worker;
 
-/// Keys in a first batch. Small, because nothing is known yet; the servo finds the size in a few
-/// batches.
-const FIRST_ROWS: u64 = 2_000;
-/// How long a batch is to take: short enough that a row lock it holds disturbs nobody.
-const TARGET: Duration = Duration::from_millis(200);
 /// How long a batch waits for a row lock of somebody else's before it lets go and tries again.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Above this, a table without statistics isn't counted.
@@ -79,8 +74,8 @@ pub async fn prepare(
     Ok(Some(Prepared {
         batch,
         table,
-        rows: directive.rows.unwrap_or(FIRST_ROWS),
-        target: directive.target.unwrap_or(TARGET),
+        rows: directive.rows.unwrap_or(Servo::FIRST),
+        target: directive.target.unwrap_or(Servo::TARGET),
         lock_timeout: step.lock_timeout.unwrap_or(LOCK_TIMEOUT),
         dialect,
     }))

@@ -160,12 +160,12 @@ fn queries_go_along_a_single_key() {
     let boundary = batch.boundary(Some(&after), &through, 2_000);
     assert_eq!(
         boundary.sql,
-        r#"SELECT "k"."id"::text FROM "public"."t" AS "k" WHERE "k"."id" > $1::text::bigint AND "k"."id" <= $2::text::bigint ORDER BY "k"."id" LIMIT 1 OFFSET 1999"#
+        r#"SELECT "k"."id"::text FROM (SELECT "k"."id" FROM "public"."t" AS "k" WHERE "k"."id" > $1::text::bigint AND "k"."id" <= $2::text::bigint ORDER BY "k"."id" LIMIT 1 OFFSET 1999) AS "k""#
     );
     assert_eq!(boundary.params, [after[0].clone().into(), through[0].clone().into()]);
     let first = batch.boundary(None, &through, 1);
     assert!(first.sql.contains(r#"WHERE "k"."id" <= $1::text::bigint ORDER"#), "{}", first.sql);
-    assert!(first.sql.ends_with("OFFSET 0"));
+    assert!(first.sql.contains("OFFSET 0)"));
     assert_eq!(
         batch.count(None, &through).sql,
         r#"SELECT count(*) FROM "public"."t" AS "k" WHERE "k"."id" <= $1::text::bigint"#

@@ -4,21 +4,35 @@ use std::time::Duration;
 
 /// Finds the size of a batch by the time that the last ones took.
 ///
-/// It tracks the cost of a row, and how far costs lie above that, as TCP tracks round trips: rows
+/// What a batch takes whatever its size (its commit, a replica that is waited for, the way to the
+/// server) is measured apart, by a batch of no rows, as soon as it matters: only the rows' share
+/// follows the target, and where the rest alone is longer than that, smaller batches would only be
+/// more of them. It tracks how far times lie above what it expects, as TCP tracks round trips: rows
 /// of very different widths make smaller batches, so that few exceed the target.
 #[derive(Debug, Clone)]
 pub struct Servo {
     rows: u64,
     target: f64,
-    /// Seconds a row: the mean, and the mean excess over it.
+    /// Seconds a batch of no rows, as far as known.
+    fixed: f64,
+    /// Seconds a row.
     cost: Option<f64>,
+    /// By how much a batch takes longer than expected, as a share of that, on average.
     excess: f64,
+    /// The seconds of the batches of no rows up to now, until they are enough.
+    probes: Vec<f64>,
+    /// Rows and seconds of the last batch.
+    last: (f64, f64),
+    /// Rows of the first of the late batches in a row.
+    before: u64,
     /// Batches that it learnt from.
     seen: u32,
-    /// Size and seconds of the first of the late batches in a row.
-    late: Option<(u64, f64)>,
-    /// No smaller, as that didn't help.
-    least: u64,
+    /// The last batch took far too long: a stall, or the first of many.
+    stalled: bool,
+    /// A batch of no rows would tell something.
+    doubts: bool,
+    /// Batches since the last of these.
+    since_probe: u32,
     /// Batches for which it doesn't grow, after a failure.
     calm: u32,
 }
@@ -36,6 +50,8 @@ impl Servo {
     const MOST: u64 = 200_000;
     /// What it aims at: a little less, as a target that is met on average is missed half of the time.
     const AIM: f64 = 0.9;
+    /// At most so much of a batch's time isn't for its rows, whatever the target.
+    const IDLE: f64 = 0.7;
     /// How much a batch counts against all before it.
     const LEARN: f64 = 0.125;
     /// How many mean excesses it leaves as a reserve.
@@ -43,17 +59,26 @@ impl Servo {
     const GROWTH: f64 = 1.5;
     /// A batch that took so many targets calls for a smaller one at once.
     const PANIC: f64 = 5.0;
+    /// So many batches of no rows are taken in a row: any one may be an accident.
+    const PROBES: usize = 3;
+    /// And so many others come between.
+    const PROBE_EVERY: u32 = 16;
 
     /// A servo whose first batch has `first` rows.
     pub fn new(first: u64, target: Duration) -> Self {
         Servo {
             rows: first.clamp(1, Self::MOST),
             target: target.as_secs_f64().max(0.001),
+            fixed: 0.0,
             cost: None,
             excess: 0.0,
+            probes: Vec::new(),
+            last: (1.0, 0.0),
+            before: 0,
             seen: 0,
-            late: None,
-            least: 1,
+            stalled: false,
+            doubts: false,
+            since_probe: Self::PROBE_EVERY,
             calm: 0,
         }
     }
@@ -63,76 +88,117 @@ impl Servo {
         self.rows
     }
 
+    /// Whether a batch of no rows should be timed now: without it, this can't tell dear rows from a
+    /// slow commit.
+    pub fn doubts(&self) -> bool {
+        self.doubts
+    }
+
+    /// A batch of no rows took so long.
+    pub fn probed(&mut self, took: Duration) {
+        self.probes.push(took.as_secs_f64());
+        if self.probes.len() < Self::PROBES {
+            return;
+        }
+        self.probes.sort_by(f64::total_cmp);
+        let (size, took) = self.last;
+        let fixed = self.probes[Self::PROBES / 2].min(took);
+        self.probes.clear();
+        if fixed < self.fixed / 2.0 || fixed > self.fixed * 2.0 {
+            // What was learnt of rows, was learnt under another assumption.
+            self.fixed = fixed;
+            self.cost = Some((took - fixed).max(0.1 * took) / size);
+            self.excess = 0.0;
+            self.seen = 1;
+            if fixed > took / 2.0 {
+                // It shrank in vain.
+                self.rows = self.rows.max(self.before);
+            }
+        } else {
+            self.fixed += 0.3 * (fixed - self.fixed);
+        }
+        self.doubts = false;
+        self.since_probe = 0;
+    }
+
     /// A batch of so many keys took so long, from its first lock to its commit.
     pub fn worked(&mut self, rows: u64, took: Duration) {
         if rows == 0 {
             return;
         }
-        let took = took.as_secs_f64();
-        let sample = took / rows as f64;
-        if self.shrank_in_vain(rows, took) {
-            return;
-        }
-        if took > Self::PANIC * self.target {
+        let (size, took) = (rows as f64, took.as_secs_f64());
+        self.last = (size, took);
+        self.since_probe = self.since_probe.saturating_add(1);
+        // One may be an accident.
+        let late = took > self.target + self.fixed;
+        let again = late && self.before > 0;
+        self.before = match self.before {
+            _ if !late => 0,
+            0 => rows.min(self.rows),
+            before => before,
+        };
+        if took > Self::PANIC * (self.target + self.fixed) {
             // Whether the rows are so wide or the server stalled isn't known yet. Shrink, and
             // don't learn from it: if it was a stall, the next batch finds the old cost again.
-            let factor = (self.target / took).max(0.1);
-            self.rows = scaled(rows.min(self.rows), factor).max(self.least);
+            let factor = (self.target / (took - self.fixed)).clamp(0.1, 1.0);
+            self.rows = scaled(rows.min(self.rows), factor);
+            self.doubts = self.stalled;
+            self.stalled = true;
             return;
         }
-        self.seen = self.seen.saturating_add(1);
-        let cost = match self.cost {
-            None => sample,
-            Some(cost) => {
-                // Quick at first and when it is late, calm otherwise.
-                let even = 1.0 / f64::from(self.seen);
-                let learn = even.max(Self::LEARN);
-                let learn = if took > self.target { learn.max(0.5) } else { learn };
-                let above = (sample - cost).max(0.0);
-                self.excess += even.max(Self::LEARN / 2.0) * (above - self.excess);
-                cost + learn * (sample - cost)
-            }
-        };
-        self.cost = Some(cost);
-        let wanted = Self::AIM * self.target / (cost + Self::RESERVE * self.excess).max(1e-9);
-        let now = self.rows as f64;
-        if self.calm > 0 {
-            self.calm -= 1;
-        }
+        self.stalled = false;
+        self.learn(size, took, again);
+        self.calm = self.calm.saturating_sub(1);
         let most = if self.calm > 0 { 1.0 } else { Self::GROWTH };
+        // Larger ones cost little more time there, and smaller ones would only be more of them.
+        let least = if self.fixed > Self::IDLE * took { most } else { 0.2 };
+        let change = (self.wanted() / self.rows as f64).clamp(least, most);
+        self.doubts = (change < 1.0 || took < self.fixed) && self.since_probe >= Self::PROBE_EVERY;
+        if self.doubts {
+            return;
+        }
         // Small steps aren't worth a new statement text, which the server would prepare again.
-        if (wanted / now - 1.0).abs() > 0.1 {
-            self.rows = scaled(self.rows, (wanted / now).clamp(0.2, most)).max(self.least);
+        if (change - 1.0).abs() > 0.1 {
+            self.rows = scaled(self.rows, change);
         }
     }
 
-    /// Whether a batch of a quarter takes as long as the whole did: then the time goes elsewhere
-    /// (a slow commit, a replica that is waited for), and smaller batches would only be more of
-    /// them. It goes back to the size that it shrank from.
-    fn shrank_in_vain(&mut self, rows: u64, took: f64) -> bool {
-        if took <= self.target {
-            self.late = None;
-            self.least = 1;
-            return false;
-        }
-        let (first, first_took) = *self.late.get_or_insert((rows, took));
-        if took > 2.0 * first_took {
-            // Another matter than the one that began it.
-            self.late = Some((rows, took));
-            self.least = 1;
-        }
-        let vain = rows < first / 4 && took > 0.8 * first_took;
-        if vain {
-            self.rows = first;
-            self.least = first;
-        }
-        vain
+    /// How many rows fit.
+    fn wanted(&self) -> f64 {
+        let aim = Self::AIM * self.target / (1.0 + Self::RESERVE * self.excess);
+        let budget = (aim - self.fixed).max(self.fixed / Self::IDLE - self.fixed);
+        budget / self.cost.unwrap_or_default().max(1e-9)
+    }
+
+    /// Rows are never free, whatever a batch of none has taken by accident.
+    fn least(&self) -> f64 {
+        let (size, took) = self.last;
+        0.005 * took / size
+    }
+
+    fn learn(&mut self, size: f64, took: f64, late: bool) {
+        self.seen = self.seen.saturating_add(1);
+        let even = 1.0 / f64::from(self.seen);
+        let sample = (took - self.fixed) / size;
+        let least = self.least();
+        let Some(cost) = self.cost else {
+            self.cost = Some(sample.max(least));
+            return;
+        };
+        let expected = (self.fixed + cost * size).max(1e-9);
+        let above = (took / expected - 1.0).clamp(0.0, 1.0);
+        self.excess += even.max(Self::LEARN / 2.0) * (above - self.excess);
+        // Quick at first and when it is late again, for its rows; calm otherwise, and the calmer
+        // the less of the time the rows took.
+        let share = (1.0 - self.fixed / expected).max(0.1);
+        let quick = late && share > 0.5;
+        let learn = even.max(if quick { 0.5 } else { Self::LEARN }) * share;
+        self.cost = Some((cost + learn * (sample - cost)).max(least));
     }
 
     /// A batch failed for a lock, a deadlock or a serialization failure: smaller ones meet fewer.
     pub fn failed(&mut self) {
         self.rows = scaled(self.rows, 0.5);
-        self.least = 1;
         self.calm = 4;
     }
 }

@@ -5,12 +5,13 @@ mod locker;
 mod session;
 mod table;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::{
     ConnectOptions, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Session, Statement,
@@ -19,6 +20,8 @@ use error::Translator;
 use locker::PostgresLocker;
 use session::PostgresSession;
 
+/// What `pg_stat_activity` shows for a session that only reads.
+const WATCH_NAME: &str = "lockkeeper";
 /// How long a terminated backend may take to roll back and go.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,6 +32,9 @@ pub struct Postgres {
     description: String,
     schema: String,
     lock_name: String,
+    /// The connection that asked for the facts, until the first watching session takes it over: a
+    /// new one would be a third of the time of an `up` with nothing to do.
+    first: Mutex<Option<PgConnection>>,
 }
 
 impl Postgres {
@@ -39,7 +45,7 @@ impl Postgres {
         // Floats never cross the seam, and PgBouncer refuses this start-up parameter.
         let options = options.to_postgres().extra_float_digits(None);
         let translate = Translator::new(options.get_username());
-        let mut connection = open(&options, "lockkeeper", &translate).await?;
+        let mut connection = open(&options, WATCH_NAME, &translate).await?;
         let rows = raw(
             &mut connection,
             "select current_setting('server_version'), coalesce(current_schema()::text, ''), \
@@ -56,16 +62,20 @@ impl Postgres {
             ));
         }
         let version = version.split(' ').next().unwrap_or(version);
-        let postgres = Postgres {
+        Ok(Postgres {
             description: format!("PostgreSQL {version} · {place}"),
             lock_name: format!("lockkeeper {} {schema}", row[2]),
             schema: schema.clone(),
             options,
             translate,
-        };
-        // The reply to Terminate isn't waited for, and nothing depends on it.
-        connection.close().await.ok();
-        Ok(postgres)
+            first: Mutex::new(Some(connection)),
+        })
+    }
+
+    /// The connection that is there already, once.
+    fn first(&self) -> Option<PgConnection> {
+        // A panic elsewhere leaves the option whole.
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What `pg_stat_activity` shows for a session that writes for run `run`. The lock's digest
@@ -78,19 +88,13 @@ impl Postgres {
         format!("lockkeeper work {:08x} ", lock_key(&self.lock_name) as u32)
     }
 
-    async fn orphans(
-        &self,
-        session: &mut dyn Session,
-        run: &str,
-        terminate: bool,
-    ) -> Result<u64, DbError> {
-        let action = if terminate { "pg_terminate_backend(pid)" } else { "true" };
+    /// Ends what still works for other runs. Returns how many sessions that were.
+    async fn terminate(&self, session: &mut dyn Session, run: &str) -> Result<u64, DbError> {
         let rows = session
             .query(&Statement::new(
-                format!(
-                    "select {action} from pg_stat_activity where datname = current_database() \
-                     and starts_with(application_name, $1) and application_name <> $2"
-                ),
+                "select pg_terminate_backend(pid) from pg_stat_activity \
+                 where datname = current_database() \
+                 and starts_with(application_name, $1) and application_name <> $2",
                 vec![self.work_prefix().into(), self.work_name(run).into()],
             ))
             .await?;
@@ -113,11 +117,15 @@ impl Database for Postgres {
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
-        let name = match &purpose {
-            Purpose::Watch => "lockkeeper".to_owned(),
-            Purpose::Work { run } => self.work_name(run),
+        let connection = match &purpose {
+            Purpose::Watch => match self.first() {
+                Some(connection) => connection,
+                None => open(&self.options, WATCH_NAME, &self.translate).await?,
+            },
+            Purpose::Work { run } => {
+                open(&self.options, &self.work_name(run), &self.translate).await?
+            }
         };
-        let connection = open(&self.options, &name, &self.translate).await?;
         let session =
             PostgresSession::start(connection, self.options.clone(), self.translate.clone());
         Ok(Box::new(session.await?))
@@ -131,9 +139,11 @@ impl Database for Postgres {
 
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         let mut session = self.session(Purpose::Watch).await?;
-        let found = self.orphans(session.as_mut(), run, true).await?;
+        let found = self.terminate(session.as_mut(), run).await?;
         let started = Instant::now();
-        while found > 0 && self.orphans(session.as_mut(), run, false).await? > 0 {
+        // Again and again: a predecessor that has lost the lock, but doesn't know yet, may have
+        // connected anew.
+        while found > 0 && self.terminate(session.as_mut(), run).await? > 0 {
             if started.elapsed() > ORPHAN_PATIENCE {
                 return Err(DbError::new(
                     ErrorKind::LockTimeout,

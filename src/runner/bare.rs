@@ -59,9 +59,10 @@ impl Steps<'_> {
                 self.pause(&error, attempts).await;
                 continue;
             }
-            // The server says that it did not happen.
+            // The server says that it did not happen. A forced stop, which would cancel this too,
+            // must not make the step look dirty.
             let unclaim = self.pen.unclaim(at.migration.version, at.number);
-            worker.transact(&unclaim).await?;
+            worker.session().transact(&unclaim).await?;
             return Err(if stopping { self.stopped() } else { self.failed(at, error, None) });
         }
     }

@@ -116,6 +116,22 @@ impl Subject {
         )
     }
 
+    /// Returns when the server works on [`Subject::endless`]. Nobody outside can see it of SQLite.
+    async fn until_it_runs(&self) {
+        let running = match self.kind() {
+            Kind::Sqlite => return,
+            Kind::MariaDb => {
+                "select count(*) from information_schema.processlist \
+                 where db = database() and id <> connection_id() and info like '%seq % 3 = 5%'"
+            }
+            Kind::Postgres15 | Kind::Postgres18 => {
+                "select count(*) from pg_stat_activity where datname = current_database() \
+                 and pid <> pg_backend_pid() and state = 'active' and query like '%pg_sleep(30)%'"
+            }
+        };
+        self.home.wait_for(running).await;
+    }
+
     /// Ends all connections to this database, from outside. SQLite has none to end.
     async fn end_connections(&self) {
         let ids = match self.kind() {
