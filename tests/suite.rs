@@ -36,4 +36,5 @@ mod suite {
     mod stop;
     mod support;
     mod terminal;
+    mod triggers;
 }

@@ -19,6 +19,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
         nullable,
+        computed_from: None,
     };
     Table {
         name: TableName { schema: Some(schema.to_owned()), name: name.to_owned() },

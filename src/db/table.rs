@@ -40,6 +40,9 @@ pub struct Column {
     pub type_name: String,
     /// Whether it may be NULL.
     pub nullable: bool,
+    /// For a column whose value the database computes at each write: the columns that it computes
+    /// it from, or may.
+    pub computed_from: Option<Vec<String>>,
 }
 
 /// A trigger of the user's.

@@ -191,8 +191,8 @@ impl Fault {
                     .to_owned()
             }
             Fault::UnknownWord { directive: "batch", .. } => {
-                "`batch` takes `key=`, `rows=`, `target=` and `workers=`, or `off` alone; any other \
-                 directive needs a line of its own"
+                "`batch` takes `key=`, `rows=`, `target=`, `workers=` and `trust-triggers`, or `off` \
+                 alone; any other directive needs a line of its own"
                     .to_owned()
             }
             Fault::UnknownWord { directive, .. } => {

@@ -18,10 +18,28 @@ const RELATION: &str = "
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.oid = to_regclass($1)";
 
+// What a generated column depends on stands at the column or at its expression, by the server's
+// version; where it stands at neither, any column counts.
 const COLUMNS: &str = "
-    select attname::text, format_type(atttypid, atttypmod), not attnotnull
-    from pg_attribute where attrelid = $1::bigint::oid and attnum > 0 and not attisdropped
-    order by attnum";
+    select a.attname::text, format_type(a.atttypid, a.atttypmod), not a.attnotnull,
+           case when a.attgenerated <> '' then (
+               select string_agg(f.attname::text, e'\n') from pg_attribute f
+               where f.attrelid = a.attrelid and f.attnum > 0
+                 and (s.columns is null or f.attnum = any (s.columns)))
+           end
+    from pg_attribute a
+    cross join lateral (
+        select array_agg(d.refobjsubid) as columns from pg_depend d
+        where d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid
+          and d.refobjsubid > 0 and d.refobjsubid <> a.attnum
+          and ((d.classid = 'pg_class'::regclass and d.objid = a.attrelid
+                and d.objsubid = a.attnum)
+               or (d.classid = 'pg_attrdef'::regclass and d.objid in (
+                   select oid from pg_attrdef
+                   where adrelid = a.attrelid and adnum = a.attnum)))
+    ) s
+    where a.attrelid = $1::bigint::oid and a.attnum > 0 and not a.attisdropped
+    order by a.attnum";
 
 // Expressions and predicates make no key of the rows; an invalid index proves nothing.
 const UNIQUE: &str = "
@@ -102,6 +120,9 @@ fn column(row: &Row) -> Result<Column, DbError> {
         name: row.text(0)?.to_owned(),
         type_name: row.text(1)?.to_owned(),
         nullable: row.int(2)? != 0,
+        computed_from: row
+            .optional_text(3)?
+            .map(|names| names.split('\n').map(str::to_owned).collect()),
     })
 }
 

@@ -92,11 +92,14 @@ impl Catalog {
     ) -> Result<Vec<String>, DbError> {
         let found = rows(
             session,
-            "select name, type, \"notnull\", pk from pragma_table_xinfo(?1, ?2) \
+            "select name, type, \"notnull\", pk, hidden from pragma_table_xinfo(?1, ?2) \
              where hidden <> 1 order by cid",
             self.itself(),
         )
         .await?;
+        // No pragma tells from which: from any.
+        let all: Vec<String> =
+            found.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
         let mut primary = Vec::new();
         for row in &found {
             let key = row.int(3)?;
@@ -107,6 +110,7 @@ impl Catalog {
                 name: row.text(0)?.to_owned(),
                 type_name: row.text(1)?.to_owned(),
                 nullable: row.int(2)? == 0,
+                computed_from: (row.int(4)? != 0).then(|| all.clone()),
             });
         }
         primary.sort();
@@ -194,6 +198,8 @@ impl Catalog {
             session,
             format!(
                 "select name, sql from {}.sqlite_master \
+                 where type = 'trigger' and tbl_name = ?1 collate nocase \
+                 union select name, sql from temp.sqlite_master \
                  where type = 'trigger' and tbl_name = ?1 collate nocase order by name",
                 quote(&self.schema)
             ),

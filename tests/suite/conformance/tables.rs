@@ -62,6 +62,30 @@ pub async fn the_catalog_tells_facts(subject: &Subject) {
     assert!(own.refers_to_itself && own.cascades_to.is_empty() && own.triggers.is_empty());
 }
 
+/// A key that the database computes moves its rows.
+pub async fn computed_columns_tell_from_what(subject: &Subject) {
+    let sql = subject.pick(
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored primary key, d timestamp)",
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored, d timestamp on update current_timestamp, \
+         unique (c))",
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored unique, d text)",
+    );
+    subject.home.execute(sql).await;
+    let mut session = subject.session().await;
+    let table = session.table(&name("t")).await.unwrap().unwrap();
+    let from = |column: &str| {
+        let from = table.column(column).unwrap().computed_from.clone();
+        from.map(|names| names.join(","))
+    };
+    assert_eq!((from("a"), from("b")), (None, None));
+    // SQLite's catalog doesn't say, so that any may count.
+    assert_eq!(from("c").as_deref(), Some(subject.pick("a", "a", "a,b,c,d")));
+    assert_eq!(from("d").as_deref(), subject.pick(None, Some("a,b,c,d"), None));
+}
+
 pub async fn unknown_tables_and_views(subject: &Subject) {
     subject.home.execute("create table t (id bigint)").await;
     subject.home.execute("create view v as select id from t").await;
