@@ -155,7 +155,7 @@ impl Prepared {
             worker.bare(sql).await?;
         }
         worker.bare(self.dialect.reset_lock_timeout()).await?;
-        Ok(())
+        worker.restore().await
     }
 
     /// `id ≤ 6812000`.
