@@ -37,7 +37,7 @@ use crate::place::Place;
 pub use catalog::{Catalog, CatalogError};
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
-pub use step::Repeat;
+pub use step::{ConcurrentIndex, Repeat};
 
 /// One versioned file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +132,9 @@ pub struct Step {
     pub settings: Vec<usize>,
     /// For a bare step: what to do when its reply was lost.
     pub repeat: Repeat,
+    /// For a bare step: whether an error means that nothing of it happened. A procedure may have
+    /// committed one part of its work before it failed.
+    pub atomic: bool,
 }
 
 /// How a step is run.
