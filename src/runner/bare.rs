@@ -73,6 +73,7 @@ impl Steps<'_> {
                 return Err(self.ended(at, ours(error), None));
             }
             worker.renew().await?;
+            self.settle(worker, at.step).await?;
             if !self.may_retry(attempts) {
                 self.unclaim(worker, at).await?;
                 return Err(if self.stop.is_requested() { self.stopped() } else { error.into() });

@@ -111,7 +111,7 @@ impl Steps<'_> {
     }
 
     /// The file's lock timeout. A backfill sets its own.
-    async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
+    pub(super) async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
             let sql = worker.database().dialect().set_lock_timeout(timeout);
             worker.bare(&sql).await?;

@@ -1,6 +1,6 @@
 //! Statements outside any transaction: what nobody can know of them, nobody assumes.
 
-use crate::support::{Connection, Database, Kind, Lockkeeper, Project};
+use crate::support::{Connection, Database, Kind, Lockkeeper, Moment, Project, Proxy};
 
 const BARE: &str = "-- lockkeeper: no-transaction\n-- lockkeeper: lock-timeout=1s\n";
 
@@ -120,6 +120,32 @@ async fn a_step_that_waits_for_a_lock_is_stopped() {
     }
 }
 
+/// The connection of each commit of ours is cut, before it and after it: the run knows whether its
+/// statement happened, says so, and keeps the lock timeout.
+#[tokio::test]
+async fn a_lost_reply_makes_nothing_dirty() {
+    let text = format!("{BARE}INSERT INTO seen VALUES (current_setting('lock_timeout'));\n");
+    let project = Project::with([("V1__see.sql", &text)]);
+    for moment in [Moment::Before, Moment::After] {
+        for nth in 1.. {
+            let database = Database::of(Kind::Postgres15).await;
+            database.execute("create table seen (what text)").await;
+            let up = Lockkeeper::up(&project, &database);
+            let proxy = Proxy::before(database.port());
+            proxy.cut_at_nth("commit", nth, moment);
+            let cut = up.clone().url(&proxy.url(&database)).run().await;
+            if proxy.sprung() == 0 {
+                assert!(nth > 4, "only {nth} commits");
+                cut.expect(0);
+                break;
+            }
+            up.run().await.expect(0);
+            let seen = database.query_column("select what from seen").await;
+            assert_eq!(seen, ["1s"], "{moment:?} {nth}");
+        }
+    }
+}
+
 /// The role is the statement's, not the ledger's.
 #[tokio::test]
 async fn a_role_ends_with_its_statement() {
@@ -128,7 +154,8 @@ async fn a_role_ends_with_its_statement() {
     let text =
         format!("-- lockkeeper: no-transaction\nSELECT set_config('role', '{role}', false);");
     let project = Project::with([("V1__role.sql", text)]);
-    project.file("V2__made.sql", "CREATE TABLE made (id int);");
+    project.file("V2__made.sql", format!("SET LOCAL ROLE \"{role}\"; SELECT 1;"));
+    project.file("V3__made.sql", "CREATE TABLE made (id int);");
     Lockkeeper::up(&project, &database).run().await.expect(0);
 }
 

@@ -90,6 +90,8 @@ impl<'a> Statement<'a> {
         let by_head = match self.first.as_str() {
             // LOCAL means the session in MySQL.
             "SET" if self.engine == Engine::MySql => !self.is(1, &["TRANSACTION"]),
+            // A local role would be the one that our own tables are written as.
+            "SET" if self.sets_role().is_some() => true,
             "SET" => !self.is(1, &["LOCAL", "TRANSACTION", "CONSTRAINTS"]),
             "RESET" | "DISCARD" | "PREPARE" | "DEALLOCATE" | "LISTEN" | "UNLISTEN" => true,
             "LOAD" => self.engine == Engine::Postgres,
@@ -110,7 +112,9 @@ impl<'a> Statement<'a> {
                 let role = self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]);
                 (self.starts(&["SET", "RESET"]) && !role) || self.only_sets_config()
             }
-            Engine::MySql => self.starts(&["SET", "USE"]),
+            Engine::MySql => {
+                self.starts(&["USE"]) || (self.starts(&["SET"]) && self.only_sets_variables())
+            }
             Engine::Sqlite => self.starts(&["PRAGMA", "ATTACH"]),
         };
         sets && self.taints_session()
@@ -127,6 +131,11 @@ impl<'a> Statement<'a> {
             let word = ["true", "false"].iter().any(|word| token.eq_ignore_ascii_case(word));
             word || token.ends_with('\'') || token.ends_with('$')
         };
+        // A role is none: see above.
+        let is_name = |token: &str| {
+            let roles = ["'role'", "'session_authorization'"];
+            token.starts_with('\'') && !roles.iter().any(|role| token.eq_ignore_ascii_case(role))
+        };
         loop {
             if tokens.next_if(|word| word.eq_ignore_ascii_case("pg_catalog")).is_some() {
                 tokens.next_if_eq(&".");
@@ -134,10 +143,14 @@ impl<'a> Statement<'a> {
             if !tokens.next().is_some_and(|name| name.eq_ignore_ascii_case("set_config")) {
                 return false;
             }
-            for before in ["(", ",", ","] {
-                if tokens.next() != Some(before) || !tokens.next().is_some_and(is_literal) {
-                    return false;
-                }
+            let mut argument = |mark, is: &dyn Fn(&str) -> bool| {
+                tokens.next() == Some(mark) && tokens.next().is_some_and(is)
+            };
+            if !argument("(", &is_name)
+                || !argument(",", &is_literal)
+                || !argument(",", &is_literal)
+            {
+                return false;
             }
             if tokens.next() != Some(")") {
                 return false;
@@ -151,6 +164,47 @@ impl<'a> Statement<'a> {
                 Some(_) => return false,
             }
         }
+    }
+
+    /// A SET of MySQL's that calls nothing of the user's, and isn't `SET STATEMENT … FOR` any other.
+    fn only_sets_variables(&self) -> bool {
+        const KNOWN: [&str; 24] = [
+            "AND",
+            "AS",
+            "AVG",
+            "BY",
+            "COALESCE",
+            "CONCAT",
+            "CONCAT_WS",
+            "COUNT",
+            "EXISTS",
+            "FROM",
+            "IF",
+            "IFNULL",
+            "IN",
+            "LOWER",
+            "MAX",
+            "MIN",
+            "NOT",
+            "OR",
+            "REPLACE",
+            "SELECT",
+            "SUM",
+            "TRIM",
+            "UPPER",
+            "WHERE",
+        ];
+        let is_call = |word: &str| {
+            let name = word.starts_with(|c: char| c.is_alphabetic() || "_`".contains(c));
+            name && !KNOWN.iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
+        let mut before = "";
+        let calls = tokens(self.text, self.engine).any(|token| {
+            let calls = token == "(" && is_call(before);
+            before = token;
+            calls
+        });
+        !calls && !self.is(1, &["STATEMENT"])
     }
 
     /// Its first words, when it takes the session's prepared statements away, ours among them.

@@ -302,6 +302,7 @@ fn sessions_that_may_be_left_changed_are_marked() {
     let table = [
         (Postgres, "set search_path = a", true),
         (Postgres, "set local search_path = a", false),
+        (Postgres, "set local role a", true),
         (Postgres, "set transaction isolation level serializable", false),
         (Postgres, "set constraints all deferred", false),
         (Postgres, "set session characteristics as transaction read only", true),
@@ -341,6 +342,9 @@ fn only_pure_settings_are_set_again() {
         (Postgres, "set search_path = a", true),
         (Postgres, "reset all", true),
         (Postgres, "set role a", false),
+        (Postgres, "set local role a", false),
+        (Postgres, "select set_config('Role', 'a', false)", false),
+        (Postgres, "select set_config(E'role', 'a', false)", false),
         (Postgres, "set local search_path = a", false),
         (Postgres, "select set_config('a.b', 'c', false)", true),
         (Postgres, "SELECT pg_catalog.set_config('search_path', '', FALSE)", true),
@@ -357,6 +361,11 @@ fn only_pure_settings_are_set_again() {
         (Postgres, "select pg_advisory_lock(1)", false),
         (MySql, "set local lock_wait_timeout = 3", true),
         (MySql, "use other", true),
+        (MySql, "set sql_mode = concat(@@sql_mode, ',ANSI_QUOTES'), @a = (1 + 2)", true),
+        (MySql, "set @last = (select max(id) from t where id in (1, 2))", true),
+        (MySql, "set @a = bump()", false),
+        (MySql, "set @a = (select `bump`())", false),
+        (MySql, "set statement max_statement_time = 1 for update t set n = n + 1", false),
         (Sqlite, "pragma foreign_keys = off", true),
     ];
     for (engine, text, expected) in table {
