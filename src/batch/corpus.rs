@@ -130,6 +130,9 @@ fn accepted_for_facts() {
         ("a tree whose keys stay", "UPDATE t SET a = 5 WHERE a = 4", |t, _| {
             t.refers_to_itself = true;
         }),
+        ("a trigger that no action sets off", "UPDATE t SET a = 5", |t, _| {
+            t.cascaded_trigger = Some(("log".to_owned(), t.name.clone()));
+        }),
         ("a cascade to where nothing is read", "DELETE FROM t WHERE a = 4", |t, _| {
             t.cascades_to.push(TableName { schema: None, name: "other".to_owned() });
         }),

@@ -32,7 +32,7 @@ pub(super) fn prove(
     plain_target(shape, target)?;
     other_tables(shape, target, &reads, engine)?;
     triggers(shape, trust_triggers, target)?;
-    foreign_keys(shape, target, &reads, engine)?;
+    foreign_keys(shape, trust_triggers, target, &reads, engine)?;
     if engine == Engine::Postgres {
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
@@ -236,24 +236,25 @@ fn triggers(shape: &Shape, trusted: bool, target: &Table) -> Result<(), Refusal>
         } else {
             "could change the key, or rows that later batches read"
         };
-        let vouch = "if it changes neither the key nor anything that the statement reads (it only \
-                     sets updated_at, say), vouch for it: `-- lockkeeper: batch trust-triggers`";
         return Err(Refusal::of(
             shape.verb,
             format_args!("the trigger {} of {} {cause}", trigger.name, target.name),
         )
         .at(shape.target_span.clone(), "")
-        .ways((!once).then(|| vouch.to_owned()))
-        .way(
-            "disable the trigger in an earlier migration and enable it again in a later one, if \
-             nobody else needs it in between",
-        ));
+        .ways((!once).then(|| VOUCH.to_owned()))
+        .way(DISABLE));
     }
     Ok(())
 }
 
+const VOUCH: &str = "if it changes neither the key nor anything that the statement reads (it only \
+                     sets updated_at, say), vouch for it: `-- lockkeeper: batch trust-triggers`";
+const DISABLE: &str = "disable the trigger in an earlier migration and enable it again in a later \
+                       one, if nobody else needs it in between";
+
 fn foreign_keys(
     shape: &Shape,
+    trust_triggers: bool,
     target: &Table,
     reads: &[(&Read, &Table)],
     engine: Engine,
@@ -280,6 +281,18 @@ fn foreign_keys(
             "drop the foreign key in an earlier migration and add it again in a later one, if \
              nobody else needs it in between",
         ));
+    }
+    if let (Some((trigger, of)), false) = (&target.cascaded_trigger, trust_triggers) {
+        return Err(Refusal::of(
+            shape.verb,
+            format_args!(
+                "a foreign key's action sets off the trigger {trigger} of {of}, which could change \
+                 rows that later batches read"
+            ),
+        )
+        .at(shape.target_span.clone(), "")
+        .way(VOUCH)
+        .way(DISABLE));
     }
     for (read, table) in reads {
         if target.cascades_to.iter().any(|name| same_table(engine, name, &table.name)) {

@@ -29,6 +29,9 @@ pub(super) const FACTS: &[Fact] = &[
         t.triggers.push(trigger("audit"));
     }),
     ("the trigger audit", "DELETE FROM t WHERE b = 2", |t, _| t.triggers.push(trigger("audit"))),
+    ("sets off the trigger log", "DELETE FROM t WHERE b = 2", |t, _| {
+        t.cascaded_trigger = Some(("log".to_owned(), t.name.clone()));
+    }),
     ("is computed", "UPDATE t SET b = b + 6, a = 1", |t, _| {
         t.columns[0].computed_from = Some(vec!["b".to_owned()]);
     }),

@@ -55,6 +55,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        cascaded_trigger: None,
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;

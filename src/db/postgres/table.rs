@@ -71,7 +71,10 @@ const CASCADES: &str = "
         select f.conrelid from pg_constraint f join reached r on f.confrelid = r.oid
         where f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
     )
-    select n.nspname::text, c.relname::text
+    select n.nspname::text, c.relname::text,
+           (select min(t.tgname::text) from pg_trigger t
+            where t.tgrelid = r.oid and not t.tgisinternal and t.tgenabled <> 'D'
+              and t.tgtype & 24 <> 0)
     from reached r join pg_class c on c.oid = r.oid join pg_namespace n on n.oid = c.relnamespace
     order by 1, 2";
 
@@ -106,6 +109,7 @@ pub async fn read(
         has_rules: relation.int(4)? != 0,
         has_children: kind == TableKind::Ordinary && relation.int(5)? != 0,
         refers_to_itself: relation.int(6)? != 0,
+        cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
         estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
     }))
@@ -113,6 +117,11 @@ pub async fn read(
 
 fn table_name(row: &Row, at: usize) -> Result<TableName, DbError> {
     Ok(TableName { schema: Some(row.text(at)?.to_owned()), name: row.text(at + 1)?.to_owned() })
+}
+
+fn cascaded_trigger(row: &Row) -> Option<Result<(String, TableName), DbError>> {
+    let trigger = row.optional_text(2).transpose()?;
+    Some(trigger.and_then(|trigger| Ok((trigger.to_owned(), table_name(row, 0)?))))
 }
 
 fn column(row: &Row) -> Result<Column, DbError> {

@@ -44,6 +44,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        cascaded_trigger: None,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;
@@ -254,6 +255,27 @@ impl Catalog {
             }
         }
         let named = |name: &str| TableName { schema: table.name.schema.clone(), name: name.into() };
+        let triggers = rows(
+            session,
+            format!(
+                "select tbl_name, name, sql from {}.sqlite_master where type = 'trigger' \
+                 union select tbl_name, name, sql from temp.sqlite_master where type = 'trigger' \
+                 order by 1, 2",
+                quote(&self.schema)
+            ),
+            vec![],
+        )
+        .await?;
+        for row in &triggers {
+            let of = reached
+                .iter()
+                .find(|name| row.text(0).is_ok_and(|table| table.eq_ignore_ascii_case(name)));
+            if let (Some(of), None) = (of, &table.cascaded_trigger)
+                && event(row.text(2)?) != Some("INSERT")
+            {
+                table.cascaded_trigger = Some((row.text(1)?.to_owned(), named(of)));
+            }
+        }
         table.cascades_to = reached.into_iter().map(named).collect();
         Ok(())
     }
