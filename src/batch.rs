@@ -24,7 +24,7 @@ use crate::db::TableName;
 
 pub use key::KeyColumn;
 pub use refusal::Refusal;
-pub use rewrite::{Batch, rewrite};
+pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
 pub use shape::{Call, Shape, Verb, parse};
 

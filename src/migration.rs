@@ -37,7 +37,7 @@ use crate::place::Place;
 pub use catalog::{Catalog, CatalogError};
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
-pub use step::Repeat;
+pub use step::{ConcurrentIndex, Repeat};
 
 /// One versioned file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,8 @@ pub struct Step {
     pub batch_off: Vec<usize>,
     /// SHA-256 in hex over its kind, a backfill's `key=`, and its statements, with CRLF read as LF.
     /// What stands between the statements doesn't count: neither comments nor the directives that
-    /// change how it runs but not what it does (`rows`, `target`, `workers`, `lock-timeout`).
+    /// change how it runs but not what it does (`rows`, `target`, `workers`, `trust-triggers`,
+    /// `lock-timeout`).
     pub checksum: String,
     /// The database's `lock_timeout` for it.
     pub lock_timeout: Option<Duration>,
@@ -131,6 +132,9 @@ pub struct Step {
     pub settings: Vec<usize>,
     /// For a bare step: what to do when its reply was lost.
     pub repeat: Repeat,
+    /// For a bare step: whether an error means that nothing of it happened. A procedure may have
+    /// committed one part of its work before it failed.
+    pub atomic: bool,
 }
 
 /// How a step is run.
@@ -166,6 +170,9 @@ pub struct BatchDirective {
     pub target: Option<Duration>,
     /// `workers=2`.
     pub workers: Option<u32>,
+    /// `trust-triggers`: the triggers for each row change neither the key nor anything that the
+    /// statement reads. A human's word, which can't be proved.
+    pub trust_triggers: bool,
     /// The directive's place in the file, in bytes.
     pub span: Range<usize>,
 }

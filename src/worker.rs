@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, DbError, Purpose, Row, Session, Statement, Table, TableName};
+use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement, Table, TableName};
 use crate::stop::Stop;
 
 /// How long a cut connection is tried to be made anew. The lock's own connection is watched apart;
@@ -120,6 +120,26 @@ impl Worker {
 }
 
 impl Worker {
+    /// Sets again what the file has set, where our own settings, taken back to the defaults, took
+    /// it along.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn restore(&mut self) -> Result<(), DbError> {
+        // PostgreSQL's settings are constants, and their order counts (RESET ALL). Elsewhere some
+        // can't be run twice on one session: ATTACH, SET @n = @n + 1.
+        let ours = match self.database.dialect().engine {
+            Engine::Postgres => "",
+            Engine::MySql => "lock_wait_timeout",
+            Engine::Sqlite => "busy_timeout",
+        };
+        let settings = self.settings.iter();
+        for sql in settings.filter(|sql| sql.to_ascii_lowercase().contains(ours)) {
+            self.session.bare(sql).await?;
+        }
+        Ok(())
+    }
+
     async fn set_again(&mut self) -> Result<(), DbError> {
         for sql in &self.settings {
             self.session.bare(sql).await?;

@@ -16,6 +16,7 @@ mod suite {
     mod bad_rights;
     mod bad_sql;
     mod bad_state;
+    mod bare;
     mod commands;
     mod concurrency;
     mod conformance;
@@ -36,4 +37,5 @@ mod suite {
     mod stop;
     mod support;
     mod terminal;
+    mod triggers;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, KeyColumn, Refusal, Servo, Shape, parse, rewrite};
+use crate::batch::{Batch, KeyColumn, Refusal, Said, Servo, Shape, parse, rewrite};
 use crate::db::{DbError, Dialect, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -82,8 +82,8 @@ pub async fn prepare(
             None => return Ok(None),
         }
     }
-    let batch =
-        rewrite(&shape, directive.key.as_deref(), &table, &read, dialect).map_err(refused)?;
+    let said = Said { key: directive.key.as_deref(), trust_triggers: directive.trust_triggers };
+    let batch = rewrite(&shape, said, &table, &read, dialect).map_err(refused)?;
     Ok(Some(Prepared {
         batch,
         table,
@@ -176,7 +176,7 @@ impl Prepared {
             worker.bare(sql).await?;
         }
         worker.bare(self.dialect.reset_lock_timeout()).await?;
-        Ok(())
+        worker.restore().await
     }
 
     /// `id ≤ 6812000`.

@@ -9,8 +9,8 @@ use refused::REFUSED;
 use unproved::{FACTS, Fact};
 
 use super::facts::{table, trigger, unique};
-use super::{Batch, Refusal, Shape, parse, rewrite};
-use crate::db::{Dialect, Engine, Table, TableKind, TableName};
+use super::{Batch, Refusal, Said, Shape, parse, rewrite};
+use crate::db::{Dialect, Engine, Table, TableKind, TableName, Trigger};
 
 const PG: &[Dialect] = &[Dialect::POSTGRES];
 const MY: &[Dialect] = &[Dialect::MYSQL];
@@ -31,7 +31,7 @@ fn with(
     let shape = parse(sql, dialect)?;
     let (mut target, mut read) = facts(&shape, dialect);
     change(&mut target, &mut read);
-    rewrite(&shape, None, &target, &read, dialect)
+    rewrite(&shape, Said::default(), &target, &read, dialect)
 }
 
 fn facts(shape: &Shape, dialect: Dialect) -> (Table, Vec<Table>) {
@@ -120,8 +120,8 @@ fn refused_for_facts() {
 #[test]
 fn accepted_for_facts() {
     let fine: &[Fact] = &[
-        ("a row trigger, where nothing else is read", "UPDATE t SET a = 1", |t, _| {
-            t.triggers.push(trigger("audit"));
+        ("a generated key of columns that stay", "UPDATE t SET a = 1, b = 2", |t, _| {
+            t.columns[0].computed_from = Some(vec!["c".to_owned()]);
         }),
         ("a trigger on another verb", "UPDATE t SET a = (SELECT max(a) FROM r)", |t, _| {
             t.triggers.push(trigger("audit"));
@@ -129,6 +129,9 @@ fn accepted_for_facts() {
         }),
         ("a tree whose keys stay", "UPDATE t SET a = 5 WHERE a = 4", |t, _| {
             t.refers_to_itself = true;
+        }),
+        ("a trigger that no action sets off", "UPDATE t SET a = 5", |t, _| {
+            t.cascaded_trigger = Some(("log".to_owned(), t.name.clone()));
         }),
         ("a cascade to where nothing is read", "DELETE FROM t WHERE a = 4", |t, _| {
             t.cascades_to.push(TableName { schema: None, name: "other".to_owned() });
@@ -147,6 +150,28 @@ fn accepted_for_facts() {
         read[0].kind = TableKind::Partitioned;
     })
     .unwrap();
+}
+
+#[test]
+fn a_human_vouches_for_row_triggers_alone() {
+    let dialect = Dialect::POSTGRES;
+    let shape = parse("UPDATE t SET a = (SELECT max(a) FROM r)", dialect).unwrap();
+    let (mut target, read) = facts(&shape, dialect);
+    target.triggers.push(trigger("touch"));
+    let go = |target: &Table, trust_triggers| {
+        rewrite(&shape, Said { key: None, trust_triggers }, target, &read, dialect)
+    };
+    let refusal = go(&target, false).unwrap_err();
+    assert!(refusal.message.contains("touch"), "{refusal}");
+    assert!(refusal.ways_out[0].1.contains("`-- lockkeeper: batch trust-triggers`"), "{refusal:?}");
+    go(&target, true).unwrap();
+    let changes: [fn(&mut Trigger); 2] = [|it| it.per_statement = true, |it| it.deferrable = true];
+    for change in changes {
+        let mut target = target.clone();
+        change(&mut target.triggers[0]);
+        let refusal = go(&target, true).unwrap_err();
+        assert!(!refusal.ways_out[0].1.contains("trust-triggers"), "{refusal:?}");
+    }
 }
 
 #[test]
@@ -216,7 +241,10 @@ fn a_directive_names_a_unique_key() {
     let dialect = Dialect::POSTGRES;
     let shape = parse("UPDATE t SET a = 1", dialect).unwrap();
     let target = table(dialect, "t");
-    let go = |key: &[&str]| rewrite(&shape, Some(&cursor(key)), &target, &[], dialect);
+    let go = |key: &[&str]| {
+        let said = Said { key: Some(&cursor(key)), ..Said::default() };
+        rewrite(&shape, said, &target, &[], dialect)
+    };
     let names = |batch: Batch| batch.key().iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(go(&["pos", "Tenant"]).unwrap()), ["tenant", "pos"]);
     for key in [&["tenant"][..], &["pos", "pos"], &["a"], &["id", "pos"]] {

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Spanned, UnaryOperator,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArguments, Ident, Spanned, UnaryOperator,
+    visit_expressions,
 };
 use sqlparser::tokenizer::Span;
 
@@ -87,21 +87,25 @@ impl Survey<'_> {
         .way("write the value as a literal")
     }
 
-    /// SQLite's date functions take the text 'now'.
+    /// SQLite's date functions take the text 'now', which may be written as a name, and come from
+    /// any depth below. A 'subsec' in the place of the time means now as well.
     fn now_argument(&self, name: &str, function: &Function) -> Step {
-        if let FunctionArguments::List(list) = &function.args
-            && reads_now(self.engine, name)
-        {
-            for argument in &list.args {
-                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument
-                    && literal::text(&value.value)
-                        .is_some_and(|text| text.trim().eq_ignore_ascii_case("now"))
-                {
-                    return ControlFlow::Break(Box::new(self.clock("'now'", value.span)));
-                }
+        if !reads_now(self.engine, name) {
+            return ControlFlow::Continue(());
+        }
+        let texts = |expr: &Expr, words: &[&str]| match written(expr) {
+            Some((text, span)) if words.contains(&&*text.trim().to_ascii_lowercase()) => {
+                ControlFlow::Break(Box::new(self.clock(&format!("'{}'", text.trim()), span)))
+            }
+            _ => ControlFlow::Continue(()),
+        };
+        if let FunctionArguments::List(list) = &function.args {
+            let at = usize::from(name == "strftime");
+            if let Some(time) = list.args.get(at) {
+                visit_expressions(time, |expr| texts(expr, &["subsec", "subsecond"]))?;
             }
         }
-        ControlFlow::Continue(())
+        visit_expressions(&function.args, |expr| texts(expr, &["now"]))
     }
 
     /// Names that are calls without parentheses, where the parser doesn't know it.
@@ -282,5 +286,15 @@ impl Survey<'_> {
             }
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+/// The text that an expression is, be it a literal or a quoted name, which SQLite takes for one
+/// where there is no such column.
+fn written(expr: &Expr) -> Option<(&str, Span)> {
+    match expr {
+        Expr::Value(value) => Some((literal::text(&value.value)?, value.span)),
+        Expr::Identifier(ident) if ident.quote_style.is_some() => Some((&ident.value, ident.span)),
+        _ => None,
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
         nullable,
+        computed_from: None,
     };
     Table {
         name: TableName { schema: Some(schema.to_owned()), name: name.to_owned() },
@@ -47,6 +48,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        cascaded_trigger: None,
         estimated_rows: Some(1_000_000),
     }
 }

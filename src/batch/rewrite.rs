@@ -33,6 +33,15 @@ pub struct Batch {
     head: String,
 }
 
+/// What the user says about the statement beside its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// The key to go along.
+    pub key: Option<&'a [String]>,
+    /// That the triggers for each row change neither the key nor anything that it reads.
+    pub trust_triggers: bool,
+}
+
 /// Proves that the statement may run in batches, and rewrites it.
 ///
 /// `read` has the facts of `shape.relations().read`, in that order.
@@ -41,13 +50,13 @@ pub struct Batch {
 /// When it can't be proved. Facts are facts of now: a step that is still to come may change them.
 pub fn rewrite(
     shape: &Shape,
-    directive_key: Option<&[String]>,
+    said: Said<'_>,
     target: &Table,
     read: &[Table],
     dialect: Dialect,
 ) -> Result<Batch, Refusal> {
-    prove(shape, target, read, dialect.engine)?;
-    let key = choose(shape, directive_key, target, dialect)?;
+    prove(shape, said.trust_triggers, target, read, dialect.engine)?;
+    let key = choose(shape, said.key, target, dialect)?;
     prove_keys(shape, &key, target, dialect)?;
     let head = splice(shape, dialect.engine)?;
 

@@ -40,6 +40,9 @@ pub struct Column {
     pub type_name: String,
     /// Whether it may be NULL.
     pub nullable: bool,
+    /// For a column whose value the database computes at each write: the columns that it computes
+    /// it from, or may.
+    pub computed_from: Option<Vec<String>>,
 }
 
 /// A trigger of the user's.
@@ -90,6 +93,9 @@ pub struct Table {
     /// Tables that a change here may change in turn, through ON DELETE or ON UPDATE actions, all
     /// the way down.
     pub cascades_to: Vec<TableName>,
+    /// A trigger of one of those tables, and which one's: such an action sets it off. `None` where
+    /// there is none, or where actions fire no triggers (MySQL).
+    pub cascaded_trigger: Option<(String, TableName)>,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

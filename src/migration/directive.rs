@@ -3,8 +3,8 @@
 //! - `phase=expand|contract` is for the whole file, may stand anywhere between statements, once.
 //! - `no-transaction` and `lock-timeout=2s`, before the first statement, are for the whole file;
 //!   later ones are for the statement that follows.
-//! - `batch key=id rows=5000 target=200ms workers=2` and `batch off` are for the statement that
-//!   follows.
+//! - `batch key=id rows=5000 target=200ms workers=2 trust-triggers` and `batch off` are for the
+//!   statement that follows.
 //!
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
 //! as directives but aren't spelt as one. Block comments are never directives.
@@ -54,7 +54,7 @@ impl What {
 
 const PREFIX: &str = "lockkeeper";
 const DIRECTIVES: [&str; 4] = ["phase", "no-transaction", "lock-timeout", "batch"];
-const BATCH_WORDS: [&str; 5] = ["key", "rows", "target", "workers", "off"];
+const BATCH_WORDS: [&str; 6] = ["key", "rows", "target", "workers", "trust-triggers", "off"];
 
 /// Reads the line comment at `span`: `None` when it is no directive and isn't meant as one.
 pub(super) fn read(
@@ -242,6 +242,10 @@ fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
                 .workers
                 .replace(word.value("workers", "workers=2", value::count)?)
                 .map(|_| "workers"),
+            "trust-triggers" => {
+                word.without_value("trust-triggers")?;
+                std::mem::replace(&mut batch.trust_triggers, true).then_some("trust-triggers")
+            }
             "off" => {
                 word.without_value("off")?;
                 std::mem::replace(&mut off, true).then_some("off")

@@ -102,6 +102,21 @@ pub enum Fault {
         /// The statement's first words.
         words: String,
     },
+    /// PostgreSQL: `DISCARD ALL` and `DEALLOCATE ALL`.
+    #[error("{words} in a migration: it takes lockkeeper's own prepared statements away, too")]
+    Discards {
+        /// The statement's first words.
+        words: String,
+    },
+    /// PostgreSQL: `SET ROLE` outside a transaction.
+    #[error(
+        "{words} outside a transaction: a role holds to the end of its step, which is this \
+         statement alone"
+    )]
+    RoleAlone {
+        /// The statement's first words.
+        words: String,
+    },
     /// MySQL: `END IF` and the like, where a body was cut at its first semicolon.
     #[error("{words} without its beginning")]
     StrayEnd {
@@ -191,8 +206,8 @@ impl Fault {
                     .to_owned()
             }
             Fault::UnknownWord { directive: "batch", .. } => {
-                "`batch` takes `key=`, `rows=`, `target=` and `workers=`, or `off` alone; any other \
-                 directive needs a line of its own"
+                "`batch` takes `key=`, `rows=`, `target=`, `workers=` and `trust-triggers`, or `off` \
+                 alone; any other directive needs a line of its own"
                     .to_owned()
             }
             Fault::UnknownWord { directive, .. } => {
@@ -223,6 +238,16 @@ impl Fault {
             Fault::TransactionControl { .. } => {
                 "delete the line; what must not share a transaction with its neighbours goes into \
                  a file of its own, or under `-- lockkeeper: no-transaction`"
+                    .to_owned()
+            }
+            Fault::Discards { .. } => {
+                "name what is to go (`DEALLOCATE name`, `RESET ALL`, `DISCARD TEMP`), or delete the \
+                 line: the next file begins with a new session anyway"
+                    .to_owned()
+            }
+            Fault::RoleAlone { .. } => {
+                "put it, with the statements that it is for, into a file without `no-transaction`, \
+                 or let lockkeeper connect as that role"
                     .to_owned()
             }
             Fault::StrayEnd { .. } => {

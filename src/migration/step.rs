@@ -1,5 +1,6 @@
 //! Statements and directives to steps.
 
+mod atomic;
 mod repeat;
 mod statement;
 #[cfg(test)]
@@ -14,9 +15,10 @@ use super::fault::{Fault, FileError};
 use super::lexer::{Item, Splitter};
 use super::{BatchDirective, Phase, Step, StepKind};
 use crate::db::Engine;
+use atomic::is_atomic;
 use statement::Statement;
 
-pub use repeat::Repeat;
+pub use repeat::{ConcurrentIndex, Repeat};
 
 /// What a file's text says.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl<'a> Assembly<'a> {
         let taints_session = statement.taints_session();
         let is_setting = statement.is_setting();
         let repeat = Repeat::of(&statement, self.engine);
+        let atomic = is_atomic(&statement, &repeat, self.engine);
         let script = match self.steps.last_mut() {
             Some(step)
                 if joins
@@ -141,6 +144,7 @@ impl<'a> Assembly<'a> {
                     taints_session: false,
                     settings: Vec::new(),
                     repeat,
+                    atomic,
                 });
                 // Just pushed.
                 let last = self.steps.len() - 1;
@@ -203,6 +207,12 @@ fn refuse(statement: &Statement<'_>, next: &ForNext, bare: bool) -> Result<(), F
     }
     if let Some(words) = statement.transaction_control(bare) {
         return Err(Fault::TransactionControl { words });
+    }
+    if let Some(words) = statement.discards_ours() {
+        return Err(Fault::Discards { words });
+    }
+    if let Some(words) = statement.sets_role().filter(|_| bare) {
+        return Err(Fault::RoleAlone { words });
     }
     let misplaced = if next.batch.is_some() && !statement.is_batchable() {
         "batch"

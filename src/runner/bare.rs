@@ -1,17 +1,19 @@
 //! Bare steps: one statement outside any transaction, between a claim and its completion.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::db::{DbError, Engine, ErrorKind, Session, Statement, TableName};
-use crate::migration::Repeat;
+use crate::db::{DbError, Engine, ErrorKind, Session, Statement};
+use crate::migration::{ConcurrentIndex, Repeat};
 use crate::progress::Event;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::steps::{At, Steps};
+use super::steps::{At, Steps, passing};
 
 /// PostgreSQL's "relation already exists": the index there is somebody else's.
 const DUPLICATE_TABLE: &str = "42P07";
+/// MySQL's syntax error.
+const SYNTAX: &str = "1064";
 
 impl Steps<'_> {
     /// Claims, runs, completes: three commits, since the statement makes its own. A process that
@@ -26,14 +28,57 @@ impl Steps<'_> {
         let version = at.migration.version;
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         let started = Instant::now();
-        if !(resumed && self.has_happened(worker, at).await?) {
-            let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
-            worker.transact(&self.pen.claim(version, at.number, kind, checksum)).await?;
+        let happened = match &at.step.repeat {
+            Repeat::AskIndex(index) => self.look(worker, at, index, resumed).await?,
+            Repeat::AskHuman | Repeat::Freely => false,
+        };
+        if !happened {
+            self.claim(worker, at).await?;
             self.run_bare(worker, at).await?;
         }
-        let mut list = self.pen.complete(version, at.number, started.elapsed());
-        self.enter_history(&mut list, at);
-        worker.transact(&list).await?;
+        self.complete(worker, at, started.elapsed()).await
+    }
+
+    /// Whether an earlier run's statement happened, of which it had no reply. What its death left
+    /// half done is removed. An invalid index that isn't ours may be one that somebody is making.
+    async fn look(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        index: &ConcurrentIndex,
+        resumed: bool,
+    ) -> Result<bool, RunError> {
+        let looked = async {
+            match find(worker.session(), index).await? {
+                Some(found) if resumed && !found.valid => {
+                    drop_index(worker, &found).await.map(drop)
+                }
+                Some(found) if resumed => return Ok(found.valid),
+                Some(found) if !found.valid => Err(foreign(&found)),
+                _ => Ok(()),
+            }?;
+            Ok(false)
+        };
+        looked.await.map_err(|error| self.ended(at, ours(error), None))
+    }
+
+    /// Nothing has run yet, so that a claim whose reply was lost is simply made again.
+    async fn claim(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+        let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
+        let list = self.pen.claim(at.migration.version, at.number, kind, checksum);
+        let mut attempts = 0;
+        while let Err(error) = worker.transact(&list).await {
+            attempts += 1;
+            if !error.is_lost() {
+                return Err(self.ended(at, ours(error), None));
+            }
+            worker.renew().await?;
+            self.settle(worker, at.step).await?;
+            if !self.may_retry(attempts) {
+                self.unclaim(worker, at).await?;
+                return Err(if self.stop.is_requested() { self.stopped() } else { error.into() });
+            }
+        }
         Ok(())
     }
 
@@ -42,79 +87,184 @@ impl Steps<'_> {
         let mut attempts = 0;
         loop {
             let error = match worker.bare(sql).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return self.check(worker, at).await,
                 Err(error) => error,
             };
             attempts += 1;
             if error.is_lost() {
                 return Err(self.failed(at, error, None));
             }
-            let stopping = self.stop.is_requested() && error.kind == ErrorKind::Cancelled;
-            if stopping && at.step.repeat != Repeat::AskHuman {
+            if !at.step.atomic && !never_began(worker.database().dialect().engine, &error) {
+                // The claim stays: a part of it may be committed.
+                return Err(self.half_done(at, error));
+            }
+            if self.is_stopped_by(&error) && at.step.repeat != Repeat::AskHuman {
                 // The claim stays: the next run looks what is left of it.
                 return Err(self.stopped());
             }
-            self.clean_up(worker, at, &error).await?;
-            if !stopping && error.is_transient() && self.may_retry(attempts) {
-                self.pause(&error, attempts).await;
-                continue;
+            if let Err(left) = self.clean_up(worker, at, &error).await {
+                return Err(self.ended(at, ours(left), None));
             }
-            // The server says that it did not happen. A forced stop, which would cancel this too,
-            // must not make the step look dirty.
-            let unclaim = self.pen.unclaim(at.migration.version, at.number);
-            worker.session().transact(&unclaim).await?;
-            return Err(if stopping { self.stopped() } else { self.failed(at, error, None) });
+            if error.is_transient() && self.may_retry(attempts) {
+                self.pause(&error, attempts).await;
+                if !self.stop.is_requested() {
+                    continue;
+                }
+            }
+            self.unclaim(worker, at).await?;
+            return Err(self.ended(at, error, None));
         }
     }
 
-    /// Whether an earlier run's statement happened, of which it had no reply. What its death left
-    /// half done is removed.
-    async fn has_happened(&self, worker: &mut Worker, at: At<'_>) -> Result<bool, RunError> {
-        let Repeat::AskIndex(index) = &at.step.repeat else { return Ok(false) };
-        match index_state(worker.session(), index).await? {
-            Some(true) => Ok(true),
-            Some(false) => {
-                drop_index(worker, index).await?;
-                Ok(false)
+    /// Gives the claim back: the server says that it did not happen. A forced stop, which would
+    /// cancel this too, must not make the step look dirty.
+    async fn unclaim(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+        let list = self.pen.unclaim(at.migration.version, at.number);
+        let mut attempts = 0;
+        while let Err(error) = worker.session().transact(&list).await {
+            attempts += 1;
+            if !error.is_lost() || attempts > 2 {
+                return Err(error.into());
             }
-            None => Ok(false),
+            worker.renew().await?;
         }
+        Ok(())
+    }
+
+    /// Enters the step as done. Only this process knows that it is, so it insists: neither a stop
+    /// nor a lost connection makes it dirty.
+    async fn complete(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        took: Duration,
+    ) -> Result<(), RunError> {
+        let mut list = Vec::new();
+        if at.step.taints_session
+            && let Some(sql) = worker.database().dialect().reset_role()
+        {
+            list.push(Statement::new(sql, Vec::new()));
+        }
+        list.extend(self.pen.complete(at.migration.version, at.number, took));
+        self.enter_history(&mut list, at);
+        let mut attempts = 0;
+        while let Err(error) = worker.session().transact(&list).await {
+            attempts += 1;
+            if error.is_lost() && self.try_again(attempts) {
+                worker.renew().await?;
+                if self.is_done(worker, at).await? {
+                    break;
+                }
+            } else if passing(&error) && self.try_again(attempts) {
+                self.pause(&error, attempts).await;
+            } else {
+                return Err(self.unrecorded(at, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the reply that was lost was that it is entered.
+    async fn is_done(&self, worker: &mut Worker, at: At<'_>) -> Result<bool, RunError> {
+        let steps = self.pen.ledger().steps(worker.session()).await?;
+        let is_this =
+            |(version, step): (i64, u32)| version == at.migration.version && step == at.number;
+        Ok(steps.iter().any(|found| found.done && is_this((found.version, found.step))))
     }
 
     /// A `CREATE INDEX CONCURRENTLY` that fails leaves an invalid index, which costs every write
-    /// and serves no read.
+    /// and serves no read. It is ours: before there was none.
     async fn clean_up(
         &self,
         worker: &mut Worker,
         at: At<'_>,
         error: &DbError,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), DbError> {
         let Repeat::AskIndex(index) = &at.step.repeat else { return Ok(()) };
-        let ours = error.code.as_deref() != Some(DUPLICATE_TABLE);
-        if ours && index_state(worker.session(), index).await? == Some(false) {
-            drop_index(worker, index).await?;
+        if error.code.as_deref() == Some(DUPLICATE_TABLE) {
+            return Ok(());
         }
-        Ok(())
+        match find(worker.session(), index).await? {
+            Some(found) if !found.valid => drop_index(worker, &found).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// With `IF NOT EXISTS` the server is content with an index that somebody else has just begun.
+    async fn check(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+        let Repeat::AskIndex(index) = &at.step.repeat else { return Ok(()) };
+        match find(worker.session(), index).await {
+            Ok(Some(found)) if !found.valid => {
+                self.unclaim(worker, at).await?;
+                Err(self.failed(at, foreign(&found), None))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.ended(at, ours(error), None)),
+        }
     }
 }
 
-fn spelled(index: &TableName) -> String {
-    let quote = |name: &str| Engine::Postgres.dialect().quote(name);
-    let name = quote(&index.name);
-    index.schema.as_ref().map_or(name.clone(), |schema| format!("{}.{name}", quote(schema)))
+/// The error of a query of ours: it has no place in the file.
+fn ours(mut error: DbError) -> DbError {
+    error.position = None;
+    error
 }
 
-/// Whether an index is valid; `None` where there is none of this name.
-async fn index_state(
+/// Whether the server didn't understand the statement's own text, so that not even a procedure has
+/// begun. What fails within one has no place in this text.
+fn never_began(engine: Engine, error: &DbError) -> bool {
+    let code = error.code.as_deref().unwrap_or("");
+    match engine {
+        Engine::Postgres => code.starts_with("42") && error.position.is_some(),
+        Engine::MySql => code == SYNTAX && error.position == Some(0),
+        Engine::Sqlite => false,
+    }
+}
+
+/// An index as the catalog has it.
+struct Found {
+    /// With its schema, quoted.
+    name: String,
+    valid: bool,
+}
+
+/// The index of this name on this table. An index lives in the schema of its table; one of the same
+/// name elsewhere is another.
+async fn find(
     session: &mut dyn Session,
-    index: &TableName,
-) -> Result<Option<bool>, DbError> {
-    let sql = "select indisvalid from pg_index where indexrelid = to_regclass($1)";
-    let rows = session.query(&Statement::new(sql, vec![spelled(index).into()])).await?;
-    Ok(rows.first().map(|row| row.int(0)).transpose()?.map(|valid| valid != 0))
+    index: &ConcurrentIndex,
+) -> Result<Option<Found>, DbError> {
+    let quote = |name: &str| Engine::Postgres.dialect().quote(name);
+    let table = quote(&index.table.name);
+    let table = match &index.table.schema {
+        Some(schema) => format!("{}.{table}", quote(schema)),
+        None => table,
+    };
+    let sql = "select n.nspname::text, c.relname::text, i.indisvalid from pg_index i \
+               join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace \
+               where i.indrelid = to_regclass($1) and c.relname = $2::text::name";
+    let params = vec![table.into(), index.name.as_str().into()];
+    let rows = session.query(&Statement::new(sql, params)).await?;
+    let found = |row: &crate::db::Row| {
+        let name = format!("{}.{}", quote(row.text(0)?), quote(row.text(1)?));
+        Ok(Found { name, valid: row.int(2)? != 0 })
+    };
+    rows.first().map(found).transpose()
 }
 
-async fn drop_index(worker: &mut Worker, index: &TableName) -> Result<(), DbError> {
-    worker.bare(&format!("drop index concurrently if exists {}", spelled(index))).await?;
+fn foreign(index: &Found) -> DbError {
+    let name = &index.name;
+    let mut error = DbError::new(
+        ErrorKind::Sql,
+        format!(
+            "the index {name} is there already, and invalid: somebody is making it, or failed to"
+        ),
+    );
+    error.hint = Some(format!("when nobody is at it: `drop index concurrently {name}`"));
+    error
+}
+
+async fn drop_index(worker: &mut Worker, index: &Found) -> Result<(), DbError> {
+    worker.bare(&format!("drop index concurrently if exists {}", index.name)).await?;
     Ok(())
 }

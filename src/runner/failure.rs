@@ -31,7 +31,36 @@ impl Steps<'_> {
                 at.migration.path.display()
             )
         });
-        step_failed(at, error, span, &[("next", next)])
+        step_failed(at, error, span, None, &[("next", next)])
+    }
+
+    /// The error of a bare statement that may have committed a part of its work.
+    pub(super) fn half_done(&self, at: At<'_>, error: DbError) -> RunError {
+        let version = at.migration.version;
+        let next = [
+            (
+                "next",
+                "look what it has done before it failed, undo that or do the rest by hand, and say \
+                 so:"
+                .to_owned(),
+            ),
+            ("either", format!("`lockkeeper resolve {version} --applied`: all of it is there")),
+            ("or", format!("`lockkeeper resolve {version} --retry`: nothing of it is")),
+        ];
+        let rolled_back = "what it had not committed itself; the rest is not known".to_owned();
+        step_failed(at, error, at.step.statements.first(), Some(rolled_back), &next)
+    }
+
+    /// The error of a bare step that happened, and can't be entered as done.
+    pub(super) fn unrecorded(&self, at: At<'_>, error: DbError) -> RunError {
+        // A place would be one in a statement of ours.
+        let error = DbError { position: None, ..error };
+        let next = format!(
+            "its statement is done, and only the ledger doesn't say so: mend what is wrong with the \
+             ledger, then `lockkeeper resolve {} --applied`",
+            at.migration.version
+        );
+        step_failed(at, error, at.step.statements.first(), None, &[("next", next)])
     }
 
     /// The error of a batch.
@@ -65,7 +94,7 @@ impl Steps<'_> {
                 ),
             ],
         };
-        step_failed(at, error, statement, &next)
+        step_failed(at, error, statement, None, &next)
     }
 
     /// Gives the claim on a backfill back when not one batch is done, so that its statement may be
@@ -81,11 +110,12 @@ impl Steps<'_> {
     }
 }
 
-/// The error of a step, at its statement.
+/// The error of a step, at its statement; `rolled_back` where that isn't told by the step's kind.
 fn step_failed(
     at: At<'_>,
     error: DbError,
     statement: Option<&Range<usize>>,
+    rolled_back: Option<String>,
     next: &[(&'static str, String)],
 ) -> RunError {
     if error.kind == ErrorKind::Fenced {
@@ -95,11 +125,11 @@ fn step_failed(
         Some(span) => Explanation::at(at.migration.place(error_span(at, span, &error), "")),
         None => Explanation::default(),
     };
-    let rolled_back = match at.step.kind {
+    let rolled_back = rolled_back.unwrap_or_else(|| match at.step.kind {
         StepKind::Script => format!("step {} as a whole", at.number),
         StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
         StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
-    };
+    });
     let explanation =
         hints(explanation, &error).note("kept", kept(at)).note("rolled back", rolled_back);
     RunError::Step {

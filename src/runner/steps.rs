@@ -77,8 +77,8 @@ impl Steps<'_> {
                     self.backfill(worker, at, directive, resumed).await?;
                 }
             }
-            self.unsettle(worker, step).await?;
             worker.remember(settings(migration, step));
+            self.unsettle(worker, step).await?;
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
@@ -111,7 +111,7 @@ impl Steps<'_> {
     }
 
     /// The file's lock timeout. A backfill sets its own.
-    async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
+    pub(super) async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
             let sql = worker.database().dialect().set_lock_timeout(timeout);
             worker.bare(&sql).await?;
@@ -123,6 +123,7 @@ impl Steps<'_> {
         if step.lock_timeout.is_some() && !is_backfill(step) {
             let sql = worker.database().dialect().reset_lock_timeout();
             worker.bare(sql).await?;
+            worker.restore().await?;
         }
         Ok(())
     }
@@ -153,19 +154,34 @@ impl Steps<'_> {
                 Err(error) => error,
             };
             attempts += 1;
-            if self.stop.is_requested() && error.kind == ErrorKind::Cancelled {
-                return Err(self.stopped());
-            }
             if !error.is_transient() || !self.may_retry(attempts) {
-                return Err(self.failed(at, error, Some(1)));
+                return Err(self.ended(at, error, Some(1)));
             }
             self.pause(&error, attempts).await;
+            if self.stop.is_requested() {
+                return Err(self.stopped());
+            }
         }
+    }
+
+    /// The error of a step that ends here. With a stop asked for, what another try might mend is
+    /// the next run's to try.
+    pub(super) fn ended(&self, at: At<'_>, error: DbError, first: Option<usize>) -> RunError {
+        if self.is_stopped_by(&error) { self.stopped() } else { self.failed(at, error, first) }
+    }
+
+    pub(super) fn is_stopped_by(&self, error: &DbError) -> bool {
+        self.stop.is_requested() && passing(error)
     }
 
     /// Whether a step that failed for a passing reason is worth another try.
     pub(super) fn may_retry(&self, attempts: u32) -> bool {
-        attempts < ATTEMPTS && !self.stop.is_requested()
+        self.try_again(attempts) && !self.stop.is_requested()
+    }
+
+    /// The same where even a stop doesn't count.
+    pub(super) fn try_again(&self, attempts: u32) -> bool {
+        attempts < ATTEMPTS
     }
 
     pub(super) async fn pause(&self, error: &DbError, attempts: u32) {
@@ -290,6 +306,11 @@ impl Steps<'_> {
 fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
     let spans = step.settings.iter().map(|index| step.statements[*index].clone());
     spans.map(|span| migration.text[span].to_owned())
+}
+
+/// Whether it is no fault of the statement, or of our own.
+pub(super) fn passing(error: &DbError) -> bool {
+    error.is_transient() || error.kind == ErrorKind::Cancelled
 }
 
 fn is_backfill(step: &Step) -> bool {

@@ -63,6 +63,7 @@ for_every_database! {
         every_key_type_survives_as_text_in_order
         composite_keys_survive_in_order;
     tables:
+        computed_columns_tell_from_what
         the_catalog_tells_facts
         unknown_tables_and_views;
 }

@@ -101,7 +101,7 @@ async fn every_row_is_deleted_and_logged_once() {
              create trigger log after delete on t for each row execute function log();",
         )
         .await;
-    let delete = "-- lockkeeper: batch rows=200 target=50ms\nDELETE FROM t WHERE id % 3 = 0;\n";
+    let delete = "-- lockkeeper: batch rows=200 target=50ms trust-triggers\nDELETE FROM t WHERE id % 3 = 0;\n";
     let project = Project::with([("V1__delete.sql", delete)]);
     kill_at_random(&project, &database, kills / 2, rows).await;
     let third = (rows / 3) as i64;

@@ -49,3 +49,84 @@ async fn a_resumed_backfill_finds_the_same_table() {
     assert_eq!(count("select count(*) from public.t where n = 0").await, 20);
     assert_eq!(count("select count(*) from pg_tables where tablename = 'made'").await, 1);
 }
+
+/// A backfill and a `lock-timeout` have settings of their own, which must not take the file's along.
+#[tokio::test]
+async fn settings_survive_a_backfill() {
+    for (kind, set, ask) in [
+        (
+            Kind::Postgres15,
+            "SET lock_timeout = '2s';\nSET enable_seqscan = off;\nSET jit = off;",
+            "current_setting('lock_timeout') || current_setting('enable_seqscan') \
+             || current_setting('jit')",
+        ),
+        (
+            Kind::MariaDb,
+            "SET lock_wait_timeout = 7, innodb_lock_wait_timeout = 8;",
+            "concat(@@lock_wait_timeout, @@innodb_lock_wait_timeout)",
+        ),
+        (Kind::Sqlite, "PRAGMA busy_timeout = 1234;", "(select timeout from pragma_busy_timeout)"),
+    ] {
+        let database = Database::of(kind).await;
+        database
+            .execute(
+                "create table t (id int not null primary key, n int not null); \
+                 insert into t values (1, 0), (2, 0); create table seen (what varchar(99));",
+            )
+            .await;
+        let see = format!("INSERT INTO seen VALUES ({ask});");
+        let project = Project::with([(
+            "V1__set.sql",
+            format!(
+                "{set}\n{see}\n-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n{see}\n\
+                 -- lockkeeper: lock-timeout=1s\nUPDATE t SET n = n + 1;\n{see}\n"
+            ),
+        )]);
+        Lockkeeper::up(&project, &database).run().await.expect(0);
+        let seen = database.query_column("select what from seen").await;
+        assert_eq!(seen.len(), 3, "{kind:?}");
+        assert!(seen.iter().all(|what| *what == seen[0]), "{kind:?}: {seen:?}");
+    }
+}
+
+/// The function counts its calls; only what sets and nothing else is run again.
+#[tokio::test]
+async fn a_resumed_file_calls_nothing_again() {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table calls (n int not null); insert into calls values (0);
+             create function bump() returns void language sql as 'update calls set n = n + 1';",
+        )
+        .await;
+    let text = |last: &str| {
+        format!(
+            "SELECT bump(), set_config('a.b', 'c', false);\n\
+             SELECT set_config('a.c', 'd', false);\nVACUUM calls;\n{last};\n"
+        )
+    };
+    let project = Project::with([("V1__bump.sql", text("SELECT nothing"))]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(1);
+    project
+        .file("V1__bump.sql", text("CREATE TABLE seen AS SELECT current_setting('a.c') AS what"));
+    up.run().await.expect(0);
+    assert_eq!(database.query_i64("select n from calls").await, 1);
+    assert_eq!(database.query_text("select what from seen").await, "d");
+}
+
+/// MySQL's `SET LOCAL` is for the session.
+#[tokio::test]
+async fn a_local_setting_of_mysql_ends_with_its_file() {
+    let database = Database::of(Kind::MariaDb).await;
+    database.execute("create table seen (what int)").await;
+    let see = "INSERT INTO seen VALUES (@@lock_wait_timeout);\n";
+    let project = Project::with([
+        ("V1__set.sql", format!("SET LOCAL lock_wait_timeout = 7;\n{see}")),
+        ("V2__see.sql", see.to_owned()),
+    ]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let seen = database.query_column("select what from seen").await;
+    assert_eq!(seen[0], "7");
+    assert_ne!(seen[1], "7");
+}

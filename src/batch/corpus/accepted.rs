@@ -53,7 +53,7 @@ pub(super) const ACCEPTED: &[Accepted] = &[
     (MY, "t", "UPDATE t SET at = at + INTERVAL 1 DAY, a = 5--3 WHERE a DIV 2 = 1", "UPDATE t SET at = at + INTERVAL 1 DAY, a = 5--3 WHERE (\na DIV 2 = 1\n) AND <range>"),
     (MY, "t", "UPDATE t SET c = (SELECT GROUP_CONCAT(c ORDER BY id SEPARATOR ',') FROM r WHERE r.some_id = t.id)", "UPDATE t SET c = (SELECT GROUP_CONCAT(c ORDER BY id SEPARATOR ',') FROM r WHERE r.some_id = t.id)\nWHERE <range>"),
     // SQLite's own
-    (LITE, "t", "UPDATE t SET c = printf('%d', a), at = datetime(at, '+1 day'), a = max(a, b)", "UPDATE t SET c = printf('%d', a), at = datetime(at, '+1 day'), a = max(a, b)\nWHERE <range>"),
+    (LITE, "t", "UPDATE t SET c = printf('%d', a), at = datetime(at, '+1 day', 'subsec'), a = max(a, b)", "UPDATE t SET c = printf('%d', a), at = datetime(at, '+1 day', 'subsec'), a = max(a, b)\nWHERE <range>"),
     (LITE, "t", "UPDATE t SET a = 1 WHERE c GLOB 'x*'", "UPDATE t SET a = 1 WHERE (\nc GLOB 'x*'\n) AND <range>"),
     // A constant in a unique key
     (ALL, "t", "UPDATE t SET tenant = 5 WHERE tenant = 4", "UPDATE t SET tenant = 5 WHERE (\ntenant = 4\n) AND <range>"),

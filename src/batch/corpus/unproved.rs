@@ -21,8 +21,27 @@ pub(super) const FACTS: &[Fact] = &[
         it.deferrable = true;
         t.triggers.push(it);
     }),
-    ("subqueries read", "UPDATE t SET a = (SELECT a FROM r WHERE r.id = t.id)", |t, _| {
+    ("the trigger audit", "UPDATE t SET a = (SELECT a FROM r WHERE r.id = t.id)", |t, _| {
         t.triggers.push(trigger("audit"));
+    }),
+    // It may change other rows, the key included
+    ("the trigger audit", "UPDATE t SET a = 1 WHERE b = 2", |t, _| {
+        t.triggers.push(trigger("audit"));
+    }),
+    ("the trigger audit", "DELETE FROM t WHERE b = 2", |t, _| t.triggers.push(trigger("audit"))),
+    ("sets off the trigger log", "DELETE FROM t WHERE b = 2", |t, _| {
+        t.cascaded_trigger = Some(("log".to_owned(), t.name.clone()));
+    }),
+    ("is computed", "UPDATE t SET b = b + 6, a = 1", |t, _| {
+        t.columns[0].computed_from = Some(vec!["b".to_owned()]);
+    }),
+    // By way of another one
+    ("is computed", "UPDATE t SET b = b + 6, a = 1", |t, _| {
+        t.columns[0].computed_from = Some(vec!["c".to_owned(), "where".to_owned()]);
+        t.columns[7].computed_from = Some(vec!["id".to_owned(), "b".to_owned()]);
+    }),
+    ("trade values", "UPDATE t SET b = b + 6", |t, _| {
+        t.columns[3].computed_from = Some(vec!["b".to_owned()]);
     }),
     ("refers to itself", "DELETE FROM t", |t, _| t.refers_to_itself = true),
     ("refers to itself", "UPDATE t SET tenant = 5", |t, _| t.refers_to_itself = true),

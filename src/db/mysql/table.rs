@@ -55,6 +55,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        cascaded_trigger: None,
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;
@@ -72,19 +73,31 @@ async fn rows(
 async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Column>, DbError> {
     let found = rows(
         session,
-        "select column_name, column_type, is_nullable from information_schema.columns \
+        "select column_name, column_type, is_nullable, coalesce(generation_expression, ''), \
+         extra like '%on update%' from information_schema.columns \
          where table_schema = ? and table_name = ? order by ordinal_position",
         table.to_vec(),
     )
     .await?;
+    let names: Vec<&str> = found.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
     let column = |row: &Row| {
         Ok(Column {
             name: row.text(0)?.to_owned(),
             type_name: row.text(1)?.to_owned(),
             nullable: row.text(2)? == "YES",
+            computed_from: computed_from(&names, row.text(3)?, row.int(4)? != 0),
         })
     };
     found.iter().map(column).collect()
+}
+
+/// The expression is a text: a column whose name stands in it, if only within another word, counts.
+/// `ON UPDATE CURRENT_TIMESTAMP` and MariaDB's row versions change with any other column.
+fn computed_from(names: &[&str], expression: &str, on_update: bool) -> Option<Vec<String>> {
+    let lower = expression.to_lowercase();
+    let any = on_update || lower.starts_with("row ");
+    let named = names.iter().filter(|name| any || lower.contains(&name.to_lowercase()));
+    (any || !expression.is_empty()).then(|| named.map(|name| (*name).to_owned()).collect())
 }
 
 /// Indexes over expressions, over the beginnings of columns, and MariaDB's hashes of long ones

@@ -20,9 +20,29 @@ const RELATION: &str = "
     where c.oid = to_regclass($1)";
 
 const COLUMNS: &str = "
-    select attname::text, format_type(atttypid, atttypmod), not attnotnull
+    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> ''
     from pg_attribute where attrelid = $1::bigint::oid and attnum > 0 and not attisdropped
     order by attnum";
+
+// What a generated column depends on stands at the column or at its expression, by the server's
+// version; where it stands at neither, any column counts.
+const COMPUTED: &str = "
+    select a.attname::text,
+           (select string_agg(f.attname::text, e'\n') from pg_attribute f
+            where f.attrelid = a.attrelid and f.attnum > 0
+              and (s.columns is null or f.attnum = any (s.columns)))
+    from pg_attribute a
+    cross join lateral (
+        select array_agg(d.refobjsubid) as columns from pg_depend d
+        where d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid
+          and d.refobjsubid > 0 and d.refobjsubid <> a.attnum
+          and ((d.classid = 'pg_class'::regclass and d.objid = a.attrelid
+                and d.objsubid = a.attnum)
+               or (d.classid = 'pg_attrdef'::regclass and d.objid in (
+                   select oid from pg_attrdef
+                   where adrelid = a.attrelid and adnum = a.attnum)))
+    ) s
+    where a.attrelid = $1::bigint::oid and a.attgenerated <> ''";
 
 // Expressions and predicates make no key of the rows; an invalid index proves nothing.
 const UNIQUE: &str = "
@@ -54,7 +74,10 @@ const CASCADES: &str = "
         select f.conrelid from pg_constraint f join reached r on f.confrelid = r.oid
         where f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
     )
-    select n.nspname::text, c.relname::text
+    select n.nspname::text, c.relname::text,
+           (select min(t.tgname::text) from pg_trigger t
+            where t.tgrelid = r.oid and not t.tgisinternal and t.tgenabled <> 'D'
+              and t.tgtype & 24 <> 0)
     from reached r join pg_class c on c.oid = r.oid join pg_namespace n on n.oid = c.relnamespace
     order by 1, 2";
 
@@ -76,7 +99,21 @@ pub async fn read(
         _ => TableKind::Other,
     };
     let ask = |sql: &str| Statement::new(sql, vec![oid.into()]);
-    let columns = session.query(&ask(COLUMNS)).await?;
+    let mut columns = Vec::new();
+    let mut any_computed = false;
+    for row in session.query(&ask(COLUMNS)).await? {
+        columns.push(column(&row)?);
+        any_computed |= row.int(3)? != 0;
+    }
+    if any_computed {
+        for row in session.query(&ask(COMPUTED)).await? {
+            let name = row.text(0)?;
+            let from = row.text(1)?.split('\n').map(str::to_owned).collect();
+            if let Some(column) = columns.iter_mut().find(|column| column.name == name) {
+                column.computed_from = Some(from);
+            }
+        }
+    }
     let unique = session.query(&ask(UNIQUE)).await?;
     // Foreign keys act by triggers on both of their tables. A table without any, such as each of
     // ours, needs no questions about them: half the time of a start.
@@ -88,12 +125,13 @@ pub async fn read(
     Ok(Some(Table {
         name: table_name(relation, 1)?,
         kind,
-        columns: columns.iter().map(column).collect::<Result<_, _>>()?,
+        columns,
         unique: unique_keys(&unique)?,
         triggers: triggers.iter().map(trigger).collect::<Result<_, _>>()?,
         has_rules: relation.int(4)? != 0,
         has_children: kind == TableKind::Ordinary && relation.int(5)? != 0,
         refers_to_itself: relation.int(6)? != 0,
+        cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
         estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
     }))
@@ -103,11 +141,17 @@ fn table_name(row: &Row, at: usize) -> Result<TableName, DbError> {
     Ok(TableName { schema: Some(row.text(at)?.to_owned()), name: row.text(at + 1)?.to_owned() })
 }
 
+fn cascaded_trigger(row: &Row) -> Option<Result<(String, TableName), DbError>> {
+    let trigger = row.optional_text(2).transpose()?;
+    Some(trigger.and_then(|trigger| Ok((trigger.to_owned(), table_name(row, 0)?))))
+}
+
 fn column(row: &Row) -> Result<Column, DbError> {
     Ok(Column {
         name: row.text(0)?.to_owned(),
         type_name: row.text(1)?.to_owned(),
         nullable: row.int(2)? != 0,
+        computed_from: None,
     })
 }
 

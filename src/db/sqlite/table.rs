@@ -44,6 +44,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        cascaded_trigger: None,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;
@@ -92,11 +93,14 @@ impl Catalog {
     ) -> Result<Vec<String>, DbError> {
         let found = rows(
             session,
-            "select name, type, \"notnull\", pk from pragma_table_xinfo(?1, ?2) \
+            "select name, type, \"notnull\", pk, hidden from pragma_table_xinfo(?1, ?2) \
              where hidden <> 1 order by cid",
             self.itself(),
         )
         .await?;
+        // No pragma tells from which: from any.
+        let all: Vec<String> =
+            found.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
         let mut primary = Vec::new();
         for row in &found {
             let key = row.int(3)?;
@@ -107,6 +111,7 @@ impl Catalog {
                 name: row.text(0)?.to_owned(),
                 type_name: row.text(1)?.to_owned(),
                 nullable: row.int(2)? == 0,
+                computed_from: (row.int(4)? != 0).then(|| all.clone()),
             });
         }
         primary.sort();
@@ -194,6 +199,8 @@ impl Catalog {
             session,
             format!(
                 "select name, sql from {}.sqlite_master \
+                 where type = 'trigger' and tbl_name = ?1 collate nocase \
+                 union select name, sql from temp.sqlite_master \
                  where type = 'trigger' and tbl_name = ?1 collate nocase order by name",
                 quote(&self.schema)
             ),
@@ -248,6 +255,27 @@ impl Catalog {
             }
         }
         let named = |name: &str| TableName { schema: table.name.schema.clone(), name: name.into() };
+        let triggers = rows(
+            session,
+            format!(
+                "select tbl_name, name, sql from {}.sqlite_master where type = 'trigger' \
+                 union select tbl_name, name, sql from temp.sqlite_master where type = 'trigger' \
+                 order by 1, 2",
+                quote(&self.schema)
+            ),
+            vec![],
+        )
+        .await?;
+        for row in &triggers {
+            let of = reached
+                .iter()
+                .find(|name| row.text(0).is_ok_and(|table| table.eq_ignore_ascii_case(name)));
+            if let (Some(of), None) = (of, &table.cascaded_trigger)
+                && event(row.text(2)?) != Some("INSERT")
+            {
+                table.cascaded_trigger = Some((row.text(1)?.to_owned(), named(of)));
+            }
+        }
         table.cascades_to = reached.into_iter().map(named).collect();
         Ok(())
     }

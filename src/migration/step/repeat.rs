@@ -11,9 +11,18 @@ pub enum Repeat {
     AskHuman,
     /// Running it twice is as good as running it once.
     Freely,
-    /// The catalog tells: a valid index of this name is the proof that it happened, an invalid one
-    /// is what its death left behind.
-    AskIndex(TableName),
+    /// The catalog tells: that index, if valid, is the proof that it happened, and if not, what its
+    /// death left behind.
+    AskIndex(ConcurrentIndex),
+}
+
+/// The index of a `CREATE INDEX CONCURRENTLY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcurrentIndex {
+    /// Its name. Its schema is the table's.
+    pub name: String,
+    /// The table, as it was written.
+    pub table: TableName,
 }
 
 impl Repeat {
@@ -45,24 +54,24 @@ fn is_conditional(statement: &Statement<'_>) -> bool {
 }
 
 /// The index of `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON [ONLY] [schema.]table`.
-/// An index lives in the schema of its table. Without a name PostgreSQL finds one, a new one each
-/// time.
-fn concurrent_index(statement: &Statement<'_>) -> Option<TableName> {
-    if !statement.starts(&["CREATE"]) {
+/// Without a name PostgreSQL finds one, a new one each time.
+fn concurrent_index(statement: &Statement<'_>) -> Option<ConcurrentIndex> {
+    if !statement.is_concurrent_index() {
         return None;
     }
     let mut at = if statement.is(1, &["UNIQUE"]) { 2 } else { 1 };
-    if !statement.is(at, &["INDEX"]) || !statement.is(at + 1, &["CONCURRENTLY"]) {
-        return None;
-    }
     at += if statement.is(at + 2, &["IF"]) { 5 } else { 2 };
     if statement.is(at, &["ON"]) || !statement.is(at + 1, &["ON"]) {
         return None;
     }
     let name = fold(statement.token(at));
     at += if statement.is(at + 2, &["ONLY"]) { 3 } else { 2 };
-    let schema = (statement.token(at + 1) == ".").then(|| fold(statement.token(at)));
-    Some(TableName { schema, name })
+    let first = fold(statement.token(at));
+    let table = match statement.token(at + 1) {
+        "." => TableName { schema: Some(first), name: fold(statement.token(at + 2)) },
+        _ => TableName { schema: None, name: first },
+    };
+    (!table.name.is_empty()).then_some(ConcurrentIndex { name, table })
 }
 
 /// An identifier as PostgreSQL folds it.
@@ -83,13 +92,20 @@ mod tests {
 
     #[test]
     fn an_index_made_concurrently_can_be_looked_up() {
-        let index = |schema: Option<&str>, name: &str| {
-            Repeat::AskIndex(TableName { schema: schema.map(str::to_owned), name: name.to_owned() })
+        let index = |schema: Option<&str>, table: &str, name: &str| {
+            let table = TableName { schema: schema.map(str::to_owned), name: table.to_owned() };
+            Repeat::AskIndex(ConcurrentIndex { name: name.to_owned(), table })
         };
         for (sql, expected) in [
-            ("create index concurrently Foo on t (a)", index(None, "foo")),
-            ("CREATE UNIQUE INDEX CONCURRENTLY \"A b\" ON shop.t (a)", index(Some("shop"), "A b")),
-            ("create index concurrently if not exists i on only s . t (a)", index(Some("s"), "i")),
+            ("create index concurrently Foo on t (a)", index(None, "t", "foo")),
+            (
+                "CREATE UNIQUE INDEX CONCURRENTLY \"A b\" ON shop.t (a)",
+                index(Some("shop"), "t", "A b"),
+            ),
+            (
+                "create index concurrently if not exists i on only s . \"T t\" (a)",
+                index(Some("s"), "T t", "i"),
+            ),
             ("create index concurrently on t (a)", Repeat::AskHuman),
             ("drop index concurrently i", Repeat::AskHuman),
             ("reindex index concurrently i", Repeat::AskHuman),

@@ -88,6 +88,10 @@ impl<'a> Statement<'a> {
     /// Whether it may leave the session other than it found it.
     pub fn taints_session(&self) -> bool {
         let by_head = match self.first.as_str() {
+            // LOCAL means the session in MySQL.
+            "SET" if self.engine == Engine::MySql => !self.is(1, &["TRANSACTION"]),
+            // A local role would be the one that our own tables are written as.
+            "SET" if self.sets_role().is_some() => true,
             "SET" => !self.is(1, &["LOCAL", "TRANSACTION", "CONSTRAINTS"]),
             "RESET" | "DISCARD" | "PREPARE" | "DEALLOCATE" | "LISTEN" | "UNLISTEN" => true,
             "LOAD" => self.engine == Engine::Postgres,
@@ -106,13 +110,128 @@ impl<'a> Statement<'a> {
         let sets = match self.engine {
             Engine::Postgres => {
                 let role = self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]);
-                let calls = self.starts(&["SELECT"]) && names_session_function(self.text);
-                (self.starts(&["SET", "RESET"]) && !role) || calls
+                (self.starts(&["SET", "RESET"]) && !role) || self.only_sets_config()
             }
-            Engine::MySql => self.starts(&["SET", "USE"]),
+            Engine::MySql => {
+                self.starts(&["USE"]) || (self.starts(&["SET"]) && self.only_sets_variables())
+            }
             Engine::Sqlite => self.starts(&["PRAGMA", "ATTACH"]),
         };
         sets && self.taints_session()
+    }
+
+    /// `SELECT set_config('a', 'b', false), …` and nothing else: what a SELECT does beside it would
+    /// be done twice.
+    fn only_sets_config(&self) -> bool {
+        let mut tokens = tokens(self.text, self.engine).peekable();
+        if !tokens.next().is_some_and(|first| first.eq_ignore_ascii_case("SELECT")) {
+            return false;
+        }
+        let is_literal = |token: &str| {
+            let word = ["true", "false"].iter().any(|word| token.eq_ignore_ascii_case(word));
+            word || token.ends_with('\'') || token.ends_with('$')
+        };
+        // A role is none: see above.
+        let is_name = |token: &str| {
+            let roles = ["'role'", "'session_authorization'"];
+            token.starts_with('\'') && !roles.iter().any(|role| token.eq_ignore_ascii_case(role))
+        };
+        loop {
+            if tokens.next_if(|word| word.eq_ignore_ascii_case("pg_catalog")).is_some() {
+                tokens.next_if_eq(&".");
+            }
+            if !tokens.next().is_some_and(|name| name.eq_ignore_ascii_case("set_config")) {
+                return false;
+            }
+            let mut argument = |mark, is: &dyn Fn(&str) -> bool| {
+                tokens.next() == Some(mark) && tokens.next().is_some_and(is)
+            };
+            if !argument("(", &is_name)
+                || !argument(",", &is_literal)
+                || !argument(",", &is_literal)
+            {
+                return false;
+            }
+            if tokens.next() != Some(")") {
+                return false;
+            }
+            if tokens.next_if(|word| word.eq_ignore_ascii_case("AS")).is_some() {
+                tokens.next();
+            }
+            match tokens.next() {
+                None => return true,
+                Some(",") => {}
+                Some(_) => return false,
+            }
+        }
+    }
+
+    /// A SET of MySQL's that calls nothing of the user's, and isn't `SET STATEMENT … FOR` any other.
+    fn only_sets_variables(&self) -> bool {
+        const KNOWN: [&str; 24] = [
+            "AND",
+            "AS",
+            "AVG",
+            "BY",
+            "COALESCE",
+            "CONCAT",
+            "CONCAT_WS",
+            "COUNT",
+            "EXISTS",
+            "FROM",
+            "IF",
+            "IFNULL",
+            "IN",
+            "LOWER",
+            "MAX",
+            "MIN",
+            "NOT",
+            "OR",
+            "REPLACE",
+            "SELECT",
+            "SUM",
+            "TRIM",
+            "UPPER",
+            "WHERE",
+        ];
+        let is_call = |word: &str| {
+            let name = word.starts_with(|c: char| c.is_alphabetic() || "_`".contains(c));
+            name && !KNOWN.iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
+        let mut before = "";
+        let calls = tokens(self.text, self.engine).any(|token| {
+            let calls = token == "(" && is_call(before);
+            before = token;
+            calls
+        });
+        !calls && !self.is(1, &["STATEMENT"])
+    }
+
+    /// Its first words, when it takes the session's prepared statements away, ours among them.
+    pub fn discards_ours(&self) -> Option<String> {
+        let discards = self.engine == Engine::Postgres
+            && match self.first.as_str() {
+                "DISCARD" => self.is(1, &["ALL"]),
+                "DEALLOCATE" => {
+                    self.is(1, &["ALL"]) || (self.is(1, &["PREPARE"]) && self.is(2, &["ALL"]))
+                }
+                _ => false,
+            };
+        discards.then(|| self.words(2))
+    }
+
+    /// Its first words, when it sets a role.
+    pub fn sets_role(&self) -> Option<String> {
+        let sets = self.engine == Engine::Postgres
+            && self.starts(&["SET"])
+            && (self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]));
+        sets.then(|| self.words(3))
+    }
+
+    /// `CREATE [UNIQUE] INDEX CONCURRENTLY`.
+    pub(super) fn is_concurrent_index(&self) -> bool {
+        let at = if self.is(1, &["UNIQUE"]) { 2 } else { 1 };
+        self.starts(&["CREATE"]) && self.is(at, &["INDEX"]) && self.is(at + 1, &["CONCURRENTLY"])
     }
 
     /// Whether the token at `index` is one of these keywords.
@@ -172,7 +291,7 @@ impl<'a> Statement<'a> {
         let concurrently = |index| self.is(index, &["CONCURRENTLY"]);
         match self.first.as_str() {
             "VACUUM" => true,
-            "CREATE" if self.is(1, &["UNIQUE"]) => self.is(2, &["INDEX"]) && concurrently(3),
+            "CREATE" if self.is_concurrent_index() => true,
             "CREATE" | "DROP" => {
                 self.is(1, &["DATABASE", "TABLESPACE", "SUBSCRIPTION"])
                     || (self.is(1, &["INDEX"]) && concurrently(2))
@@ -187,7 +306,6 @@ impl<'a> Statement<'a> {
                 self.head_has("DETACH") && self.contains("CONCURRENTLY")
             }
             "CLUSTER" => self.is_cluster_of_all(),
-            "DISCARD" => self.is(1, &["ALL"]),
             "COMMIT" | "ROLLBACK" => self.is(1, &["PREPARED"]),
             _ => false,
         }

@@ -73,7 +73,6 @@ fn postgres_statements_that_refuse_a_transaction_are_bare() {
         "alter table t detach partition p concurrently",
         "create subscription s connection 'c' publication p",
         "drop subscription s",
-        "discard all",
         "rollback prepared 'x'",
     ] {
         assert_eq!(steps(text, Postgres), [("bare", text)]);
@@ -303,6 +302,7 @@ fn sessions_that_may_be_left_changed_are_marked() {
     let table = [
         (Postgres, "set search_path = a", true),
         (Postgres, "set local search_path = a", false),
+        (Postgres, "set local role a", true),
         (Postgres, "set transaction isolation level serializable", false),
         (Postgres, "set constraints all deferred", false),
         (Postgres, "set session characteristics as transaction read only", true),
@@ -323,6 +323,8 @@ fn sessions_that_may_be_left_changed_are_marked() {
         (Sqlite, "pragma foreign_keys = off", true),
         (Sqlite, "insert into t values ('set_')", false),
         (MySql, "set @a = 1", true),
+        (MySql, "set local sql_mode = ''", true),
+        (MySql, "set transaction isolation level serializable", false),
         (MySql, "use other", true),
         (MySql, "load data infile 'a' into table t", false),
         (MySql, "create temporary table t (a int)", true),
@@ -333,12 +335,65 @@ fn sessions_that_may_be_left_changed_are_marked() {
     assert!(only("select 1; set a = 1; select 2", Postgres).taints_session);
 }
 
+/// A later run sets again what the file has set, and does nothing else again.
+#[test]
+fn only_pure_settings_are_set_again() {
+    let table = [
+        (Postgres, "set search_path = a", true),
+        (Postgres, "reset all", true),
+        (Postgres, "set role a", false),
+        (Postgres, "set local role a", false),
+        (Postgres, "select set_config('Role', 'a', false)", false),
+        (Postgres, "select set_config(E'role', 'a', false)", false),
+        (Postgres, "set local search_path = a", false),
+        (Postgres, "select set_config('a.b', 'c', false)", true),
+        (Postgres, "SELECT pg_catalog.set_config('search_path', '', FALSE)", true),
+        (
+            Postgres,
+            "select set_config('a.b', $$c$$, false) as x, set_config('d', E'e', true)",
+            true,
+        ),
+        (Postgres, "select bump(), set_config('a.b', 'c', false)", false),
+        (Postgres, "select set_config('a.b', 'c', false), bump()", false),
+        (Postgres, "select set_config('a.b', bump()::text, false)", false),
+        (Postgres, "select set_config('a.b', 'c', false) from t", false),
+        (Postgres, "select set_config('a.b', 'c' || bump(), false)", false),
+        (Postgres, "select pg_advisory_lock(1)", false),
+        (MySql, "set local lock_wait_timeout = 3", true),
+        (MySql, "use other", true),
+        (MySql, "set sql_mode = concat(@@sql_mode, ',ANSI_QUOTES'), @a = (1 + 2)", true),
+        (MySql, "set @last = (select max(id) from t where id in (1, 2))", true),
+        (MySql, "set @a = bump()", false),
+        (MySql, "set @a = (select `bump`())", false),
+        (MySql, "set statement max_statement_time = 1 for update t set n = n + 1", false),
+        (Sqlite, "pragma foreign_keys = off", true),
+    ];
+    for (engine, text, expected) in table {
+        assert_eq!(!only(text, engine).settings.is_empty(), expected, "{engine}: {text}");
+    }
+}
+
+#[test]
+fn what_breaks_our_own_session_is_refused() {
+    for text in ["discard all", "deallocate all", "DEALLOCATE PREPARE ALL"] {
+        let (error, _) = error(text, Postgres);
+        assert!(matches!(error.fault, Fault::Discards { .. }), "{text}: {error}");
+    }
+    for text in ["deallocate q", "discard temp", "discard plans", "set role a"] {
+        contents(text, Postgres);
+    }
+    for text in ["set role a", "set session role a", "set session authorization a"] {
+        let (error, _) = error(&format!("-- lockkeeper: no-transaction\n{text}"), Postgres);
+        assert!(matches!(error.fault, Fault::RoleAlone { .. }), "{text}: {error}");
+    }
+}
+
 #[test]
 fn only_what_a_step_does_counts_in_its_checksum() {
     let checksum = |text: &str| only(text, Postgres).checksum;
     let update = checksum("-- lockkeeper: batch key=id rows=5\nupdate t set a = 1");
     let same = "\u{feff}-- why\r\n-- lockkeeper: lock-timeout=1s\r\n\
-                -- lockkeeper: batch workers=3 target=1s key=id\r\nupdate t set a = 1 ; -- done";
+                -- lockkeeper: batch workers=3 trust-triggers target=1s key=id\r\nupdate t set a = 1 ; -- done";
     assert_eq!(checksum(same), update);
     assert_ne!(checksum("-- lockkeeper: batch key=no\nupdate t set a = 1"), update);
     assert_ne!(checksum("-- lockkeeper: batch\nupdate t set a = 1"), update);

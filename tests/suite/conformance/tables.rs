@@ -15,6 +15,11 @@ pub async fn the_catalog_tells_facts(subject: &Subject) {
         "create trigger touched before update on parent for each row set new.note = 'x'",
         "create trigger touched after update on parent begin delete from loose; end",
     );
+    let on_child = subject.pick(
+        "create trigger noted after delete on grandchild for each statement execute function f()",
+        "create trigger noted after delete on grandchild for each row set @gone = 1",
+        "create trigger noted after delete on grandchild begin delete from loose; end",
+    );
     for sql in [
         "create table parent (id bigint not null, code varchar(20) not null, note varchar(30), \
          boss bigint, primary key (id))",
@@ -29,6 +34,7 @@ pub async fn the_catalog_tells_facts(subject: &Subject) {
         "create table own (id bigint not null primary key, boss bigint, \
          foreign key (boss) references own (id))",
         trigger,
+        on_child,
         "insert into parent values (1, 'a', null, 1), (2, 'b', null, 1)",
     ] {
         subject.home.execute(sql).await;
@@ -54,12 +60,40 @@ pub async fn the_catalog_tells_facts(subject: &Subject) {
     let mut cascades: Vec<_> = parent.cascades_to.iter().map(|table| &table.name).collect();
     cascades.sort();
     assert_eq!(cascades, ["child", "grandchild"]);
+    let beyond = parent.cascaded_trigger.map(|(trigger, of)| (trigger, of.name));
+    let noted = Some(("noted".to_owned(), "grandchild".to_owned()));
+    // MySQL's actions fire no triggers.
+    assert_eq!(beyond, subject.pick(noted.clone(), None, noted));
     assert_eq!(parent.estimated_rows, Some(2));
 
     let child = session.table(&name("child")).await.unwrap().unwrap();
     assert_eq!(child.cascades_to.len(), 1);
     let own = session.table(&name("own")).await.unwrap().unwrap();
     assert!(own.refers_to_itself && own.cascades_to.is_empty() && own.triggers.is_empty());
+}
+
+/// A key that the database computes moves its rows.
+pub async fn computed_columns_tell_from_what(subject: &Subject) {
+    let sql = subject.pick(
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored primary key, d timestamp)",
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored, d timestamp on update current_timestamp, \
+         unique (c))",
+        "create table t (a bigint not null, b bigint not null, \
+         c bigint generated always as (a * 100) stored unique, d text)",
+    );
+    subject.home.execute(sql).await;
+    let mut session = subject.session().await;
+    let table = session.table(&name("t")).await.unwrap().unwrap();
+    let from = |column: &str| {
+        let from = table.column(column).unwrap().computed_from.clone();
+        from.map(|names| names.join(","))
+    };
+    assert_eq!((from("a"), from("b")), (None, None));
+    // SQLite's catalog doesn't say, so that any may count.
+    assert_eq!(from("c").as_deref(), Some(subject.pick("a", "a", "a,b,c,d")));
+    assert_eq!(from("d").as_deref(), subject.pick(None, Some("a,b,c,d"), None));
 }
 
 pub async fn unknown_tables_and_views(subject: &Subject) {
