@@ -1,5 +1,6 @@
 //! The command line. One file a command, its options beside its code; wiring, no logic.
 
+mod arguments;
 mod completions;
 mod connection;
 mod new;
@@ -19,6 +20,7 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use time::OffsetDateTime;
 
+use crate::db::may_hold_password;
 use crate::error::{Error, Exit};
 use crate::ledger::Identity;
 use crate::migration::Phase;
@@ -101,32 +103,20 @@ pub fn main() -> ExitCode {
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
     });
-    match result {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            let (message, explanation, exit) =
-                (error.to_string(), error.explain(), error.exit() as u8);
-            if json {
-                let now = OffsetDateTime::now_utc();
-                eprintln!("{}", terminal::json::error(&message, &explanation, exit, now));
-            } else {
-                eprint!("{}", render(&message, &explanation, stderr_has_color()));
-            }
-            ExitCode::from(exit)
-        }
-    }
+    let exit = result.unwrap_or_else(|error| tell(&error, json));
+    ExitCode::from(exit as u8)
 }
 
-/// Ends as clap would: with its error, or with the help that was asked for. A URL that stands where
-/// none belongs is quoted by it, and must not bring its password into a log.
-fn refuse(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    let shown = probe::without_passwords(&text);
-    if shown == text {
-        error.exit();
+/// Tells on standard error what ended the command, and returns its exit code.
+fn tell(error: &Error, json: bool) -> Exit {
+    let (message, explanation, exit) = (error.to_string(), error.explain(), error.exit());
+    if json {
+        let now = OffsetDateTime::now_utc();
+        eprintln!("{}", terminal::json::error(&message, &explanation, exit as u8, now));
+    } else {
+        eprint!("{}", render(&message, &explanation, stderr_has_color()));
     }
-    eprint!("{shown}");
-    std::process::exit(error.exit_code());
+    exit
 }
 
 /// A duration of the command line.
@@ -135,17 +125,20 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
 }
 
-/// A path of the command line. A URL in its place would be shown with its password.
+/// A path of the command line. A URL or a secret in its place would be shown with its password.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(|path| match path.to_string_lossy().contains("://") {
-        true => Err("a URL is no path"),
+    OsStringValueParser::new().try_map(|path| match may_hold_password(&path.to_string_lossy()) {
+        true => Err("a URL or a secret is no path"),
         false => Ok(PathBuf::from(path)),
     })
 }
 
 /// Any other text, with the same caution.
 fn text(text: &str) -> Result<String, &'static str> {
-    if text.contains("://") { Err("a URL has no place here") } else { Ok(text.to_owned()) }
+    match may_hold_password(text) {
+        true => Err("a URL or a secret has no place here"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// The environment twin of an option without a value.

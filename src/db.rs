@@ -21,7 +21,7 @@ use async_trait::async_trait;
 pub use dialect::{Dialect, Engine};
 pub use error::{DbError, ErrorKind};
 pub use table::{Column, Table, TableKind, TableName, Trigger, UniqueKey};
-pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError};
+pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError, may_hold_password};
 
 /// A value that crosses the seam. Keys cross as text and are cast in SQL, both ways, since the
 /// database alone knows how to order and to print its own types.

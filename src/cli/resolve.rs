@@ -15,6 +15,7 @@ use super::{Files, PhaseChoice, identity, print};
 /// Say what became of a step whose outcome is unknown
 #[derive(Debug, Args)]
 pub struct Resolve {
+    #[arg(id = "migration", value_name = "VERSION")]
     /// The migration's version
     version: i64,
     /// It did not happen: the next run does it again

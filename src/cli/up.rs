@@ -37,7 +37,7 @@ pub struct Up {
     listen: Option<SocketAddr>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
     #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
-          value_parser = humantime::parse_duration, requires = "listen")]
+          value_parser = super::duration, requires = "listen")]
     linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",

@@ -33,7 +33,7 @@ pub struct Wait {
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "expand")]
     phase: PhaseChoice,
     /// Ask another instance instead of the database, such as http://migrate:9002/ready
-    #[arg(long, env = "LOCKKEEPER_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "LOCKKEEPER_URL", value_name = "URL")]
     url: Option<String>,
     /// How long to wait
     #[arg(long, env = "LOCKKEEPER_WAIT_TIMEOUT", value_name = "TIME", default_value = "1h",

@@ -51,7 +51,15 @@ async fn parts_that_are_none() {
     let secret =
         |json: &str| up(&project).arg("--database-secret-env=DB_SECRET").env("DB_SECRET", json);
     let json = r#"{"engine":"postgres","host":"h","username":"u","password":"geheim"}"#;
-    let cases: [(Lockkeeper, &[&str]); 12] = [
+    let cases: [(Lockkeeper, &[&str]); 14] = [
+        (
+            up(&project).arg("--db-host").arg(json),
+            &["the host looks like", "--database-secret-env"],
+        ),
+        (
+            up(&project).args(["--db-engine=postgres", "--db-host=gehe=im"]),
+            &["the host is not a host name", "give its name or address"],
+        ),
         (up(&project).arg("--db-host=h"), &["give the engine", "--db-engine"]),
         (up(&project).args(["--db-engine=mysql", "--db-host=h"]), &["the user is missing"]),
         (

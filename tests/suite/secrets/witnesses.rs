@@ -24,6 +24,15 @@ async fn help() {
             .env("LOCKKEEPER_URL", scene.raw())
             .env("PGPASSWORD", PASSWORD)
     };
+    let names = ["DIR", "TO", "PHASE", "LISTEN", "LOG_FORMAT", "DB_ENGINE", "DB_PORT", "DB_USER"];
+    let everywhere = |lockkeeper: Lockkeeper| {
+        names
+            .iter()
+            .chain(&["DB_NAME", "TLS_MODE", "TLS_CA"])
+            .fold(everywhere(lockkeeper), |lockkeeper, name| {
+                lockkeeper.env(format!("LOCKKEEPER_{name}"), scene.secret())
+            })
+    };
     for words in [&["--help"][..], &["-h"], &["--version"], &["help"]] {
         let output = everywhere(Lockkeeper::new(words)).run().await.expect(0);
         keeps_the_secret(&output.text(), "help");
