@@ -6,7 +6,6 @@ use clap::Args;
 
 use crate::error::{Error, Exit};
 use crate::migration::Catalog;
-use crate::progress::Reporter;
 use crate::runner::{Settings, Verdict, resolve};
 
 use super::connection::Connection;
@@ -15,6 +14,7 @@ use super::{Files, PhaseChoice, identity, print};
 /// Say what became of a step whose outcome is unknown
 #[derive(Debug, Args)]
 pub struct Resolve {
+    #[arg(id = "migration", value_name = "VERSION")]
     #[arg(id = "migration", value_name = "VERSION")]
     /// The migration's version
     version: i64,
@@ -49,8 +49,7 @@ impl Resolve {
         };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
+        let database = self.connection.reach().await?;
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,

@@ -8,7 +8,7 @@ use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
-use crate::progress::{Holder, Reporter};
+use crate::progress::Holder;
 use crate::runner::{Leader, SurveyError, leader};
 use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
@@ -85,8 +85,7 @@ impl Status {
     pub async fn run(self) -> Result<Exit, Error> {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
+        let database = self.connection.reach().await?;
         let report = self.report(database.as_ref(), &catalog).await?;
         if self.json {
             let value = serde_json::to_value(&report).unwrap_or_default();

@@ -9,6 +9,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::DbError;
 use crate::error::{Error, Exit};
 use crate::http;
 use crate::migration::Catalog;
@@ -108,7 +109,10 @@ impl Up {
         stop: &Stop,
     ) -> Result<u64, Error> {
         let database = tokio::select! {
-            database = self.connection.connect(reporter) => database?,
+            database = self.connection.connect(on_retry) => database?,
+        let on_retry = |error: &DbError| {
+            reporter.emit(Event::Unreachable { reason: error.to_string() });
+        };
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
                 return Err(RunError::Stopped { reason }.into());
@@ -116,6 +120,7 @@ impl Up {
         };
         Ok(Run { database, catalog, settings, reporter, stop }.up().await?)
     }
+        reporter.emit(Event::Connected { database: database.description().to_owned() });
 
     async fn listen(
         &self,

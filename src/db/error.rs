@@ -145,6 +145,11 @@ pub(super) fn only_place(sql: &str, word: &str) -> Option<usize> {
     let joined = |one: Option<char>, other: Option<char>| {
         one.is_some_and(is_part) && other.is_some_and(is_part)
     };
+            // A load balancer without a server behind it takes the connection and closes it; what
+            // is missing then is read as a zero.
+            sqlx::Error::Protocol(text) if text.contains("SSLRequest: 0x00") => {
+                ErrorKind::Connection
+            }
     let mut places = sql.match_indices(word).filter(|(at, _)| {
         let before = sql[..*at].chars().next_back();
         let after = sql[at + word.len()..].chars().next();

@@ -128,8 +128,11 @@ async fn an_unreachable_server() {
         ];
         let output = fails(&up(&project).url(&url), 1, &texts).await;
         assert!(output.took.as_secs_f64() > 0.3 && output.took.as_secs() < 20, "{:?}", output.took);
-        let status = Lockkeeper::new(["status", "--connect-timeout", "100ms"]).project(&project);
-        fails(&status.url(&url), 1, &["Connection refused"]).await;
+        for command in [&["status"][..], &["plan"], &["resolve", "1", "--retry"]] {
+            let looking = Lockkeeper::new(command).args(["--connect-timeout", "1s"]);
+            let output = fails(&looking.project(&project).url(&url), 1, &texts).await;
+            assert_eq!(output.stderr.matches("trying again").count(), 1, "{}", output.stderr);
+        }
     }
     let nowhere = up(&project).url("postgres://u@no-such-host.invalid/d");
     fails(&nowhere, 1, &["can't connect to d at no-such-host.invalid:5432", "lookup"]).await;
