@@ -60,7 +60,7 @@ impl Up {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever ended the run.
+    /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
         let (reporter, progress) = Reporter::new();
@@ -89,16 +89,18 @@ impl Up {
             });
         }
         face.finish().await;
+        let exit = match result {
+            Ok(_) => Exit::Done,
+            // The face has said by what, how far it is, and what to do; more would be less.
+            Err(Error::Run(RunError::Stopped { .. })) => Exit::Interrupted,
+            // Now: the lingering may take an hour.
+            Err(error) => super::tell(&error, self.logs_json()),
+        };
         if let Some(server) = server {
             stop.sleep(self.linger).await;
             server.stop().await;
         }
-        match result {
-            Ok(_) => Ok(Exit::Done),
-            // The face has said by what, how far it is, and what to do; more would be less.
-            Err(Error::Run(RunError::Stopped { .. })) => Ok(Exit::Interrupted),
-            Err(error) => Err(error),
-        }
+        Ok(exit)
     }
 
     async fn migrate(
