@@ -145,12 +145,7 @@ impl Wait {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
         let selection = self.files.selection(self.phase);
-        if let Some(to) = selection.to
-            && catalog.find(to).is_none()
-        {
-            let dir = catalog.dir.clone();
-            return Err(crate::plan::PlanError::NoTarget { to, dir }.into());
-        }
+        selection.check(&catalog)?;
         let takes = |migration: &&Migration| selection.takes(migration);
         let versions =
             catalog.migrations.iter().filter(takes).map(|migration| migration.version).collect();
