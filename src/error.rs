@@ -163,7 +163,7 @@ impl Error {
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
-            Error::Run(error) | Error::Resolve(ResolveError::Run(error)) => error.explain(),
+            Error::Run(error) => error.explain(),
             Error::Resolve(error) => error.explain(),
             // Their messages say the way out.
             Error::Url(UrlError::NoEngine) => {

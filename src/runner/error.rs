@@ -62,11 +62,11 @@ pub enum RunError {
     },
     /// Another run holds the lock.
     #[error(
-        "another run holds the lock{}, and {} of waiting are over",
+        "another run holds the lock{}{}",
         holder.as_ref().map(|holder| format!(
             " ({} on {}, process {}, since {})", holder.run, holder.host, holder.pid, holder.since
         )).unwrap_or_default(),
-        humane(waited)
+        over(waited)
     )]
     LockHeld {
         /// Who, as far as the ledger knows.
@@ -97,8 +97,12 @@ pub enum RunError {
     Db(DbError),
 }
 
-fn humane(waited: &Duration) -> String {
-    format!("{:.0} s", waited.as_secs_f64())
+/// Of a wait that was none, nothing.
+fn over(waited: &Duration) -> String {
+    match waited.as_secs_f64() {
+        ..0.5 => String::new(),
+        seconds => format!(", and {seconds:.0} s of waiting are over"),
+    }
 }
 
 impl RunError {
