@@ -90,12 +90,15 @@ impl Files {
 
 /// Parses the arguments, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Io { what: "can't start threads".to_owned(), source });
+    let cli = arguments::parse().unwrap_or_else(|error| arguments::refuse(error));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
+            |source| Error::Io {
+                what: "can't start threads".to_owned(),
+                source,
+                next: "see what limits the processes of this user or container",
+            },
+        );
     let json = matches!(&cli.command, Command::Up(up) if up.logs_json());
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
@@ -175,11 +178,14 @@ fn identity() -> Identity {
 /// Prints a command's answer. A closed pipe (`| head`) is no error of ours.
 fn print(text: &str) -> Result<(), Error> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => {
-            other.map_err(|source| Error::Io { what: "can't write the answer".to_owned(), source })
-        }
+        other => other.map_err(|source| Error::Io {
+            what: "can't write the answer".to_owned(),
+            source,
+            next: "look where standard output goes: a full disk, perhaps",
+        }),
     }
 }
 

@@ -66,7 +66,11 @@ impl Wait {
             return Ok(Exit::Done);
         };
         let source = std::process::Command::new(program).args(arguments).exec();
-        Err(Error::Io { what: format!("can't start {program}"), source })
+        Err(Error::File {
+            what: format!("can't start {program}"),
+            source,
+            next: "look at the path behind `--`, and whether this user may run it",
+        })
     }
 
     async fn until_ready(&self) -> Result<(), Error> {
@@ -78,16 +82,16 @@ impl Wait {
     }
 
     async fn ask_instance(&self, url: &str, started: Instant) -> Result<(), Error> {
-        let mut said = Said::default();
-        loop {
-            match probe::get(url.to_owned(), self.patience(started).min(ANSWER)).await {
-                Ok(()) => return Ok(()),
         if probe::uri(url).is_none() {
             return Err(Error::Usage {
                 message: "what is to be asked is no HTTP URL".to_owned(),
                 next: "give --url the form http://HOST:PORT/ready".to_owned(),
             });
         }
+        let mut said = Said::default();
+        loop {
+            match probe::get(url.to_owned(), self.patience(started).min(ANSWER)).await {
+                Ok(()) => return Ok(()),
                 Err(error) => self.pause(started, error.to_string(), &mut said).await?,
             }
         }
@@ -131,15 +135,15 @@ impl Wait {
         }
     }
 
-    /// What must be applied: name and version of each migration.
-    fn wanted(&self) -> Result<Wanted, Error> {
-        if let Some(version) = self.version {
-            let catalog = Catalog { dir: self.files.dir.clone(), migrations: Vec::new() };
     /// How long one look may take. However short the whole time is, it must do for one.
     fn patience(&self, started: Instant) -> Duration {
         self.timeout.saturating_sub(started.elapsed()).max(LOOK)
     }
 
+    /// What must be applied: name and version of each migration.
+    fn wanted(&self) -> Result<Wanted, Error> {
+        if let Some(version) = self.version {
+            let catalog = Catalog { dir: self.files.dir.clone(), migrations: Vec::new() };
             return Ok(Wanted { versions: vec![version], catalog });
         }
         let dialect = self.connection.options()?.engine.dialect();

@@ -73,7 +73,7 @@ async fn it_becomes_the_program() {
     running.signal(libc::SIGTERM);
     assert_eq!(running.wait().await.killed_by(), Some(libc::SIGTERM));
     let missing = command(&["wait", "--", "/no/such/program"], &project, &database).run().await;
-    missing.expect(2).expect_text("can't start /no/such/program");
+    missing.expect(2).expect_text("can't start /no/such/program").expect_text("next: look at");
     let code = command(&["wait", "--", "sh", "-c", "exit 7"], &project, &database);
     code.run().await.expect(7);
     // And doesn't become it before.
