@@ -146,7 +146,18 @@ impl Error {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
-            Error::NotReady { .. } | Error::Probe { .. } => Exit::Failed,
+            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => Exit::Failed,
+        }
+    }
+
+    /// What is wrong, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            Error::Run(error) => error.outline(),
+            Error::Connect { place, source } => {
+                format!("can't connect to {place}: {}", source.outline())
+            }
+            error => error.to_string(),
         }
     }
 

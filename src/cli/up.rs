@@ -85,7 +85,7 @@ impl Up {
         {
             reporter.emit(match error {
                 Error::Run(error) => error.event(),
-                error => Event::Failed { error: error.to_string() },
+                error => Event::Failed { error: error.outline() },
             });
         }
         face.finish().await;
@@ -110,19 +110,19 @@ impl Up {
         reporter: &Reporter,
         stop: &Stop,
     ) -> Result<u64, Error> {
-        let database = tokio::select! {
-            database = self.connection.connect(on_retry) => database?,
         let on_retry = |error: &DbError| {
             reporter.emit(Event::Unreachable { reason: error.to_string() });
         };
+        let database = tokio::select! {
+            database = self.connection.connect(on_retry) => database?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
                 return Err(RunError::Stopped { reason }.into());
             }
         };
+        reporter.emit(Event::Connected { database: database.description().to_owned() });
         Ok(Run { database, catalog, settings, reporter, stop }.up().await?)
     }
-        reporter.emit(Event::Connected { database: database.description().to_owned() });
 
     async fn listen(
         &self,

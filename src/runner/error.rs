@@ -125,10 +125,35 @@ impl RunError {
         }
     }
 
+    /// What failed, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            RunError::Step { version, step, steps, source, .. } => {
+                format!("migration {version}, step {step} of {steps} failed: {}", source.outline())
+            }
+            RunError::Preparing(error) => {
+                format!("can't prepare lockkeeper's own tables: {}", error.outline())
+            }
+            RunError::Db(error)
+            | RunError::History(HistoryError::Db(error))
+            | RunError::Ledger(LedgerError::Db(error)) => error.outline(),
+            RunError::Ledger(LedgerError::Damaged { .. }) => "the ledger is damaged".to_owned(),
+            RunError::Plan(_)
+            | RunError::History(_)
+            | RunError::Ledger(_)
+            | RunError::Refused { .. }
+            | RunError::NoTable { .. }
+            | RunError::LockHeld { .. }
+            | RunError::LockLost { .. }
+            | RunError::Fenced
+            | RunError::Stopped { .. } => self.to_string(),
+        }
+    }
+
     /// How the run's end is reported.
     pub fn event(&self) -> Event {
         if !self.is_interruption() {
-            return Event::Failed { error: self.to_string() };
+            return Event::Failed { error: self.outline() };
         }
         let reason = match self {
             RunError::Stopped { reason } => reason.clone(),
