@@ -14,9 +14,8 @@ use super::{Files, PhaseChoice, identity, print};
 /// Say what became of a step whose outcome is unknown
 #[derive(Debug, Args)]
 pub struct Resolve {
-    #[arg(id = "migration", value_name = "VERSION")]
-    #[arg(id = "migration", value_name = "VERSION")]
     /// The migration's version
+    #[arg(id = "migration", value_name = "VERSION")]
     version: i64,
     /// It did not happen: the next run does it again
     #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag())]

@@ -146,7 +146,10 @@ async fn a_missing_database_and_a_wrong_password() {
         let database = Database::of(kind).await;
         let patient = Lockkeeper::new(["up", "--connect-timeout", "1h"]).project(&project);
         let missing = database.url.replace(database.name(), "no_such_database");
-        fails(&patient.clone().url(&missing), 2, &["no_such_database", "create"]).await;
+        let other = patient.clone().url(&missing);
+        changes_nothing(&database, &other, 2, &["no_such_database", "create"]).await;
+        let connect = Lockkeeper::new(["status"]).project(&project).url(&missing);
+        fails(&connect, 2, &["no_such_database"]).await;
 
         let user = database.owner("right").await;
         let wrong = patient.clone().url(&database.url_as(&user, "geheim"));
