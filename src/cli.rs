@@ -24,6 +24,7 @@ use crate::db::may_hold_password;
 use crate::error::{Error, Exit};
 use crate::ledger::Identity;
 use crate::migration::Phase;
+use crate::place::Explanation;
 use crate::plan::Selection;
 use crate::terminal::diagnostic::render;
 use crate::terminal::{self, stderr_has_color};
@@ -114,12 +115,16 @@ pub fn main() -> ExitCode {
 fn tell(error: &Error, json: bool) -> Exit {
     let (message, explanation, exit) = (error.to_string(), error.explain(), error.exit());
     if json {
-        let now = OffsetDateTime::now_utc();
-        eprintln!("{}", terminal::json::error(&message, &explanation, exit as u8, now));
+        tell_as_json(&message, &explanation, exit);
     } else {
         eprint!("{}", render(&message, &explanation, stderr_has_color()));
     }
     exit
+}
+
+fn tell_as_json(message: &str, explanation: &Explanation, exit: Exit) {
+    let now = OffsetDateTime::now_utc();
+    eprintln!("{}", terminal::json::error(message, explanation, exit as u8, now));
 }
 
 /// A duration of the command line.

@@ -9,13 +9,11 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
-use time::OffsetDateTime;
 
 use super::Cli;
 use crate::db::may_hold_password;
 use crate::error::Exit;
 use crate::place::Explanation;
-use crate::terminal;
 
 /// Where the first is on the command line, the second one's twin doesn't hold: it says the contrary,
 /// or names another database.
@@ -82,9 +80,7 @@ pub fn refuse(error: clap::Error) -> ! {
         let text = text.split("\n\nFor more").next().unwrap_or_default();
         let words: Vec<_> = text.trim_start_matches("error: ").split_whitespace().collect();
         let next = Explanation::default().note("next", "try '--help'");
-        let exit = Exit::Usage as u8;
-        let now = OffsetDateTime::now_utc();
-        eprintln!("{}", terminal::json::error(&words.join(" "), &next, exit, now));
+        super::tell_as_json(&words.join(" "), &next, Exit::Usage);
         std::process::exit(Exit::Usage as i32);
     }
     error.exit()
