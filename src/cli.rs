@@ -1,5 +1,6 @@
 //! The command line. One file a command, its options beside its code; wiring, no logic.
 
+mod arguments;
 mod completions;
 mod connection;
 mod new;
@@ -19,9 +20,11 @@ use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use time::OffsetDateTime;
 
+use crate::db::may_hold_password;
 use crate::error::{Error, Exit};
 use crate::ledger::Identity;
 use crate::migration::Phase;
+use crate::place::Explanation;
 use crate::plan::Selection;
 use crate::terminal::diagnostic::render;
 use crate::terminal::{self, stderr_has_color};
@@ -88,12 +91,16 @@ impl Files {
 
 /// Parses the arguments, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    let cli = arguments::parse().unwrap_or_else(|error| arguments::refuse(error));
     // It waits for servers nearly all the time: more threads would only be more memory.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Io { what: "can't start threads".to_owned(), source });
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| {
+            Error::Io {
+                what: "can't start threads".to_owned(),
+                source,
+                next: "see what limits the processes of this user or container",
+            }
+        });
     let json = matches!(&cli.command, Command::Up(up) if up.logs_json());
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
@@ -101,32 +108,24 @@ pub fn main() -> ExitCode {
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
     });
-    match result {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            let (message, explanation, exit) =
-                (error.to_string(), error.explain(), error.exit() as u8);
-            if json {
-                let now = OffsetDateTime::now_utc();
-                eprintln!("{}", terminal::json::error(&message, &explanation, exit, now));
-            } else {
-                eprint!("{}", render(&message, &explanation, stderr_has_color()));
-            }
-            ExitCode::from(exit)
-        }
-    }
+    let exit = result.unwrap_or_else(|error| tell(&error, json));
+    ExitCode::from(exit as u8)
 }
 
-/// Ends as clap would: with its error, or with the help that was asked for. A URL that stands where
-/// none belongs is quoted by it, and must not bring its password into a log.
-fn refuse(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    let shown = probe::without_passwords(&text);
-    if shown == text {
-        error.exit();
+/// Tells on standard error what ended the command, and returns its exit code.
+fn tell(error: &Error, json: bool) -> Exit {
+    let (message, explanation, exit) = (error.to_string(), error.explain(), error.exit());
+    if json {
+        tell_as_json(&message, &explanation, exit);
+    } else {
+        eprint!("{}", render(&message, &explanation, stderr_has_color()));
     }
-    eprint!("{shown}");
-    std::process::exit(error.exit_code());
+    exit
+}
+
+fn tell_as_json(message: &str, explanation: &Explanation, exit: Exit) {
+    let now = OffsetDateTime::now_utc();
+    eprintln!("{}", terminal::json::error(message, explanation, exit as u8, now));
 }
 
 /// A duration of the command line.
@@ -135,17 +134,20 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
 }
 
-/// A path of the command line. A URL in its place would be shown with its password.
+/// A path of the command line. A URL or a secret in its place would be shown with its password.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(|path| match path.to_string_lossy().contains("://") {
-        true => Err("a URL is no path"),
+    OsStringValueParser::new().try_map(|path| match may_hold_password(&path.to_string_lossy()) {
+        true => Err("a URL or a secret is no path"),
         false => Ok(PathBuf::from(path)),
     })
 }
 
 /// Any other text, with the same caution.
 fn text(text: &str) -> Result<String, &'static str> {
-    if text.contains("://") { Err("a URL has no place here") } else { Ok(text.to_owned()) }
+    match may_hold_password(text) {
+        true => Err("a URL or a secret has no place here"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// The environment twin of an option without a value.
@@ -182,11 +184,14 @@ fn identity() -> Identity {
 /// Prints a command's answer. A closed pipe (`| head`) is no error of ours.
 fn print(text: &str) -> Result<(), Error> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => {
-            other.map_err(|source| Error::Io { what: "can't write the answer".to_owned(), source })
-        }
+        other => other.map_err(|source| Error::Io {
+            what: "can't write the answer".to_owned(),
+            source,
+            next: "look where standard output goes: a full disk, perhaps",
+        }),
     }
 }
 

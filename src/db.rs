@@ -21,7 +21,7 @@ use async_trait::async_trait;
 pub use dialect::{Dialect, Engine};
 pub use error::{DbError, ErrorKind};
 pub use table::{Column, Table, TableKind, TableName, Trigger, UniqueKey};
-pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError};
+pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError, may_hold_password};
 
 /// A value that crosses the seam. Keys cross as text and are cast in SQL, both ways, since the
 /// database alone knows how to order and to print its own types.
@@ -281,10 +281,9 @@ pub async fn connect(
     loop {
         // A host that swallows packets would else hold up one attempt for minutes.
         let left = timeout.saturating_sub(started.elapsed()).max(Duration::from_secs(1));
-        let error = match tokio::time::timeout(left, open(options)).await {
-            Ok(Ok(database)) => return Ok(database),
-            Ok(Err(error)) => error,
-            Err(_) => DbError::new(ErrorKind::Connection, "no answer"),
+        let error = match connect_once(options, left).await {
+            Ok(database) => return Ok(database),
+            Err(error) => error,
         };
         if !error.is_unreachable() || started.elapsed() + pause > timeout {
             return Err(error);
@@ -293,6 +292,18 @@ pub async fn connect(
         tokio::time::sleep(pause.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
         pause = (pause * 2).min(Duration::from_secs(3));
     }
+}
+
+/// Connects, or not, within this time.
+///
+/// # Errors
+/// The first that there is.
+pub async fn connect_once(
+    options: &ConnectOptions,
+    timeout: Duration,
+) -> Result<Arc<dyn Database>, DbError> {
+    let no_answer = |_| DbError::new(ErrorKind::Connection, "no answer");
+    tokio::time::timeout(timeout, open(options)).await.map_err(no_answer)?
 }
 
 async fn open(options: &ConnectOptions) -> Result<Arc<dyn Database>, DbError> {

@@ -67,15 +67,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A file can't be read or written, or a program not started.
+    /// The operating system refuses what nobody has named: a full disk, a lack of threads.
     #[error("{what}: {source}")]
     Io {
         /// What was tried.
         what: String,
         /// Why it failed.
         source: std::io::Error,
+        /// What to do.
+        next: &'static str,
     },
-    /// A file that an option names can't be read.
+    /// A file that the command line names can't be read or made, or a program not started.
     #[error("{what}: {source}")]
     File {
         /// What was tried.
@@ -137,15 +139,25 @@ impl Error {
             | Error::Catalog(_)
             | Error::Name(_)
             | Error::Listen { .. }
-            | Error::File { .. }
-            | Error::Io { .. } => Exit::Usage,
+            | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) => run(error),
             Error::Resolve(ResolveError::Nothing { .. } | ResolveError::Unknown { .. }) => {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
-            Error::NotReady { .. } | Error::Probe { .. } => Exit::Failed,
+            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => Exit::Failed,
+        }
+    }
+
+    /// What is wrong, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            Error::Run(error) => error.outline(),
+            Error::Connect { place, source } => {
+                format!("can't connect to {place}: {}", source.outline())
+            }
+            error => error.to_string(),
         }
     }
 
@@ -159,18 +171,22 @@ impl Error {
                  --database-secret-env",
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
-            Error::File { next, .. } => plain().note("next", *next),
+            Error::File { next, .. } | Error::Io { next, .. } => plain().note("next", *next),
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
-            Error::Run(error) | Error::Resolve(ResolveError::Run(error)) => error.explain(),
+            Error::Run(error) => error.explain(),
             Error::Resolve(error) => error.explain(),
             // Their messages say the way out.
             Error::Url(UrlError::NoEngine) => {
                 plain().note("next", "say it with --db-engine, or with `engine` in the secret")
             }
             Error::Url(_) | Error::Name(_) => plain(),
-            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => plain(),
+            Error::NotReady { .. } => plain().note(
+                "next",
+                "see with `lockkeeper status` what is at work or why not; --timeout gives it longer",
+            ),
+            Error::Probe { .. } => plain(),
         }
     }
 }

@@ -23,6 +23,19 @@ impl Selection {
         self.to.is_none_or(|to| migration.version <= to)
             && self.phase.is_none_or(|phase| migration.phase == phase)
     }
+
+    /// Whether there is such a migration as it names.
+    ///
+    /// # Errors
+    /// [`PlanError::NoTarget`].
+    pub fn check(&self, catalog: &Catalog) -> Result<(), PlanError> {
+        match self.to {
+            Some(to) if catalog.find(to).is_none() => {
+                Err(PlanError::NoTarget { to, dir: catalog.dir.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Validated work. Only [`Plan::new`] makes one, and the runner accepts nothing else.
@@ -212,11 +225,7 @@ impl<'a> Plan<'a> {
         steps: &[StepRecord],
         selection: Selection,
     ) -> Result<Self, PlanError> {
-        if let Some(to) = selection.to
-            && catalog.find(to).is_none()
-        {
-            return Err(PlanError::NoTarget { to, dir: catalog.dir.clone() });
-        }
+        selection.check(catalog)?;
         verify(catalog, history)?;
         let selected = || catalog.migrations.iter().filter(|migration| selection.takes(migration));
         let last = history.applied().last().map_or(0, |applied| applied.version);

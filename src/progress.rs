@@ -179,6 +179,8 @@ impl Progress {
                     self.applied += 1;
                 }
             }
+            // An end that nobody wanted stays what it is, however long it is shown.
+            Event::Stopping { .. } if matches!(self.state, State::Failed | State::Interrupted) => {}
             Event::Stopping { reason } => {
                 self.state = State::Stopping;
                 self.ready = false;

@@ -7,31 +7,28 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::db::{ConnectOptions, Database, Engine, Parts, Password, TlsMode, connect};
+use crate::db::{
+    ConnectOptions, Database, DbError, Engine, Parts, Password, TlsMode, connect, connect_once,
+};
 use crate::error::Error;
-use crate::progress::{Event, Reporter};
+use crate::terminal::format::one_line;
 
 /// How to reach the database.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub struct Connection {
     /// The database: postgres://…, mysql://… or sqlite:FILE; DATABASE_URL serves too
-    #[arg(long, env = "LOCKKEEPER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "LOCKKEEPER_DATABASE_URL", value_name = "URL")]
     database_url: Option<String>,
     /// The environment variable that holds the secret of RDS or Copilot (JSON with host, port,
     /// dbname, username, password, engine)
-    #[arg(
-        long,
-        env = "LOCKKEEPER_DATABASE_SECRET_ENV",
-        hide_env_values = true,
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "LOCKKEEPER_DATABASE_SECRET_ENV", value_name = "NAME")]
     database_secret_env: Option<String>,
     /// postgres, mysql (also for MariaDB) or sqlite; where no URL says it
     #[arg(long, env = "LOCKKEEPER_DB_ENGINE", value_name = "ENGINE")]
     db_engine: Option<EngineChoice>,
     /// The server
-    #[arg(long, env = "LOCKKEEPER_DB_HOST", hide_env_values = true, value_name = "HOST")]
+    #[arg(long, env = "LOCKKEEPER_DB_HOST", value_name = "HOST")]
     db_host: Option<String>,
     /// Its port
     #[arg(long, env = "LOCKKEEPER_DB_PORT", value_name = "PORT")]
@@ -43,7 +40,7 @@ pub struct Connection {
     #[arg(long, env = "LOCKKEEPER_DB_NAME", value_name = "NAME")]
     db_name: Option<String>,
     /// A file that holds the password
-    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", hide_env_values = true, value_name = "FILE",
+    #[arg(long, env = "LOCKKEEPER_DB_PASSWORD_FILE", value_name = "FILE",
           value_parser = super::path())]
     db_password_file: Option<PathBuf>,
     /// Whether to use TLS, in libpq's words
@@ -75,7 +72,7 @@ impl Connection {
     /// # Errors
     /// [`Error::NoDatabase`] where they say nothing, and [`Error::Url`].
     pub fn options(&self) -> Result<ConnectOptions, Error> {
-        let options = if let Some(url) = self.url() {
+        let options = if let Some(url) = self.url()? {
             ConnectOptions::from_url(&url)?
         } else if self.has_parts() || self.database_secret_env.is_some() {
             ConnectOptions::from_parts(self.parts()?)?
@@ -85,28 +82,59 @@ impl Connection {
         Ok(options.with_tls(self.tls_mode, self.tls_ca.clone()))
     }
 
-    /// Connects, and reports while it has to wait.
+    /// Connects, and tells `on_retry` while it has to wait.
     ///
     /// # Errors
     /// As [`Connection::options`], and [`Error::Connect`].
-    pub async fn connect(&self, reporter: &Reporter) -> Result<Arc<dyn Database>, Error> {
+    pub async fn connect(
+        &self,
+        mut on_retry: impl FnMut(&DbError) + Send,
+    ) -> Result<Arc<dyn Database>, Error> {
         let options = self.options()?;
-        let mut on_retry = |error: &crate::db::DbError, _| {
-            reporter.emit(Event::Unreachable { reason: error.to_string() });
-        };
-        let database = connect(&options, self.connect_timeout, &mut on_retry)
+        connect(&options, self.connect_timeout, &mut |error, _| on_retry(error))
             .await
-            .map_err(|source| Error::Connect { place: options.place(), source })?;
-        reporter.emit(Event::Connected { database: database.description().to_owned() });
-        Ok(database)
+            .map_err(|source| Error::Connect { place: options.place(), source })
     }
 
-    fn url(&self) -> Option<String> {
-        let given = self.database_url.clone();
-        if given.is_none() && (self.has_parts() || self.database_secret_env.is_some()) {
-            return None;
+    /// Tries to connect once, for who has a loop of its own.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub async fn connect_once(&self, timeout: Duration) -> Result<Arc<dyn Database>, Error> {
+        let options = self.options()?;
+        connect_once(&options, timeout)
+            .await
+            .map_err(|source| Error::Connect { place: options.place(), source })
+    }
+
+    /// How long one attempt may take where the patience is longer.
+    pub fn one_attempt(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// [`Connection::connect`] for a command that has no face: it says so once, on standard error.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub async fn reach(&self) -> Result<Arc<dyn Database>, Error> {
+        let mut said = false;
+        self.connect(|error| {
+            if !std::mem::replace(&mut said, true) {
+                let reason = error.to_string();
+                eprintln!("database not reachable yet, trying again: {}", one_line(&reason));
+            }
+        })
+        .await
+    }
+
+    fn url(&self) -> Result<Option<String>, Error> {
+        if let Some(url) = &self.database_url {
+            return Ok(Some(url.clone()).filter(|url| !url.is_empty()));
         }
-        given.or_else(|| std::env::var("DATABASE_URL").ok()).filter(|url| !url.is_empty())
+        match self.has_parts() || self.database_secret_env.is_some() {
+            true => Ok(None),
+            false => variable("DATABASE_URL"),
+        }
     }
 
     fn has_parts(&self) -> bool {
@@ -159,9 +187,10 @@ impl Connection {
     }
 }
 
-/// An environment variable, where it is set.
+/// An environment variable, where it is set to something.
 fn variable(name: &str) -> Result<Option<String>, Error> {
     match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => Err(Error::Usage {

@@ -31,7 +31,8 @@ impl New {
     /// # Errors
     /// When the name makes no file name, or the file can't be made.
     pub fn run(self) -> Result<Exit, Error> {
-        let failed = |what: String| move |source| Error::Io { what, source };
+        let next = "let the user that runs lockkeeper write there, or name another --dir";
+        let failed = |what: String| move |source| Error::File { what, source, next };
         std::fs::create_dir_all(&self.dir)
             .map_err(failed(format!("can't make the folder {}", self.dir.display())))?;
         let path = self.dir.join(Catalog::next_file_name(&self.dir, &self.name)?);

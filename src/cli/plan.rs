@@ -8,7 +8,6 @@ use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::migration::{Catalog, Migration, StepKind};
 use crate::plan::{Plan, Upcoming};
-use crate::progress::Reporter;
 use crate::runner::{At, Survey, unprepared};
 use crate::terminal::format::{one_line, short};
 use crate::terminal::table::Table;
@@ -39,8 +38,7 @@ impl PlanCommand {
     pub async fn run(self) -> Result<Exit, Error> {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
+        let database = self.connection.reach().await?;
         let mut session = database.session(Purpose::Watch).await?;
         let survey = Survey::read(database.as_ref(), session.as_mut(), &catalog).await?;
         let selection = self.files.selection(self.phase);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use ureq::http::Uri;
 
 use crate::error::{Error, Exit};
+use crate::terminal::format::one_line;
 
 /// Ask a URL: exit 0 on 2xx, 1 otherwise
 #[derive(Debug, Args)]
@@ -27,25 +29,31 @@ impl Probe {
     }
 }
 
-/// Asks a URL once.
+/// Asks a URL once: that one, not what a proxy or a redirect makes of it. A proxy answers for
+/// servers that are down, and a page to log in is no health.
 ///
 /// # Errors
 /// [`Error::Probe`] on anything but 2xx.
 pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
     let shown = without_passwords(&url);
+    let Some(uri) = uri(&url) else {
+        let reason = "this is no URL of the form http://HOST:PORT/PATH".to_owned();
+        return Err(Error::Probe { url: shown, reason });
+    };
     let ask = move || {
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0);
         let agent: ureq::Agent = config.build().into();
-        match agent.get(&url).call() {
+        match agent.get(uri).call() {
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(mut response) => {
                 let mut reason = format!("answered {}", response.status());
                 let body = response.body_mut().with_config().limit(2_000).read_to_string();
-                if let Some(line) =
-                    body.ok().and_then(|body| body.lines().next().map(str::to_owned))
-                {
-                    reason = format!("{reason}: {line}");
+                if let Some(line) = body.ok().as_deref().and_then(|body| body.lines().next()) {
+                    reason = format!("{reason}: {}", one_line(line));
                 }
                 Err(reason)
             }
@@ -58,16 +66,24 @@ pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
         .map_err(|reason| Error::Probe { url: shown, reason })
 }
 
-/// A text without what stands between `://` and the last `@` of each line: users and passwords,
-/// which may hold any character.
-pub(super) fn without_passwords(text: &str) -> String {
-    let line = |line: &str| match (line.find("://"), line.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &line[..scheme + 3], &line[at + 1..])
-        }
-        _ => line.to_owned(),
+/// The URL, where it is one that can be asked.
+pub fn uri(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let http = matches!(uri.scheme_str(), Some("http" | "https"));
+    (http && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+}
+
+/// The URL without users and passwords, which may hold any character and so end at the last `@`,
+/// and without its parameters.
+fn without_passwords(url: &str) -> String {
+    let (scheme, rest) = match url.find("://") {
+        Some(at) => url.split_at(at + 3),
+        None => ("", url),
     };
-    text.split_inclusive('\n').map(line).collect()
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // What has no host may be nothing but a password.
+    if scheme.is_empty() { "URL".to_owned() } else { format!("{scheme}{rest}") }
 }
 
 #[cfg(test)]
@@ -78,7 +94,18 @@ mod tests {
     fn a_password_in_the_url_is_not_shown() {
         assert_eq!(without_passwords("http://a:b@c/d"), "http://c/d");
         assert_eq!(without_passwords("http://c/d"), "http://c/d");
-        let text = "no a://b:c@d@e:1\nnor '@' here\nx://y";
-        assert_eq!(without_passwords(text), "no a://e:1\nnor '@' here\nx://y");
+        assert_eq!(without_passwords("http://c:1/d?password=b"), "http://c:1/d");
+        assert_eq!(without_passwords("http://a:b?c#d@e@f/g"), "http://f/g");
+        assert_eq!(without_passwords("a:b@c/d"), "URL");
+    }
+
+    #[test]
+    fn what_can_be_asked_is_told_from_what_can_not() {
+        for url in ["http://h", "https://h:1/x?y", "http://[::1]:9002/ready"] {
+            assert!(uri(url).is_some(), "{url}");
+        }
+        for url in ["nonsense", "h:9002", "postgres://h/d", "http://", "u:p@h/x", "http://a b"] {
+            assert!(uri(url).is_none(), "{url}");
+        }
     }
 }

@@ -6,7 +6,6 @@ use clap::Args;
 
 use crate::error::{Error, Exit};
 use crate::migration::Catalog;
-use crate::progress::Reporter;
 use crate::runner::{Settings, Verdict, resolve};
 
 use super::connection::Connection;
@@ -16,6 +15,7 @@ use super::{Files, PhaseChoice, identity, print};
 #[derive(Debug, Args)]
 pub struct Resolve {
     /// The migration's version
+    #[arg(id = "migration", value_name = "VERSION")]
     version: i64,
     /// It did not happen: the next run does it again
     #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag())]
@@ -48,8 +48,7 @@ impl Resolve {
         };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
+        let database = self.connection.reach().await?;
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,

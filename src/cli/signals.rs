@@ -27,7 +27,8 @@ impl Signals {
     pub fn listen() -> Result<Self, Error> {
         let install = |kind| {
             let what = || "can't listen for signals".to_owned();
-            signal(kind).map_err(|source| Error::Io { what: what(), source })
+            let next = "run it where a process may handle SIGTERM and SIGINT";
+            signal(kind).map_err(|source| Error::Io { what: what(), source, next })
         };
         Ok(Signals {
             terminate: install(SignalKind::terminate())?,

@@ -8,7 +8,8 @@ use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
-use crate::progress::{Holder, Reporter};
+use crate::plan::{Plan, PlanError, Selection};
+use crate::progress::Holder;
 use crate::runner::{Leader, SurveyError, leader};
 use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
@@ -27,7 +28,7 @@ pub struct Status {
     /// As JSON
     #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
-    /// Exit 0 only when nothing is pending, 1 otherwise
+    /// Exit 0 only when nothing is pending, 1 when something is, 5 when `up` would ask for a human
     #[arg(long, env = "LOCKKEEPER_EXIT_CODE", value_parser = super::flag())]
     exit_code: bool,
     #[command(flatten)]
@@ -72,6 +73,8 @@ struct Checkpoint {
 struct Report {
     database: String,
     ready: bool,
+    /// Why `up` would refuse, where it would.
+    refusal: Option<String>,
     target: Option<i64>,
     lock: Option<Holder>,
     migrations: Vec<Entry>,
@@ -85,19 +88,29 @@ impl Status {
     pub async fn run(self) -> Result<Exit, Error> {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
-        let report = self.report(database.as_ref(), &catalog).await?;
+        let selection = self.files.selection(self.phase);
+        selection.check(&catalog)?;
+        let database = self.connection.reach().await?;
+        let report = self.report(database.as_ref(), &catalog, selection).await?;
         if self.json {
             let value = serde_json::to_value(&report).unwrap_or_default();
             print_json(&value)?;
         } else {
             print(&as_text(&report))?;
         }
-        Ok(if self.exit_code && !report.ready { Exit::Failed } else { Exit::Done })
+        Ok(match (self.exit_code, &report.refusal) {
+            (true, Some(_)) => Exit::Human,
+            (true, None) if !report.ready => Exit::Failed,
+            _ => Exit::Done,
+        })
     }
 
-    async fn report(&self, database: &dyn Database, catalog: &Catalog) -> Result<Report, Error> {
+    async fn report(
+        &self,
+        database: &dyn Database,
+        catalog: &Catalog,
+        selection: Selection,
+    ) -> Result<Report, Error> {
         let mut session = database.session(Purpose::Watch).await?;
         let history =
             History::read(database, session.as_mut(), catalog).await.map_err(SurveyError::from)?;
@@ -141,16 +154,18 @@ impl Status {
         }
         migrations.extend(missing(&history, catalog));
         migrations.sort_by_key(|entry| entry.version);
-        let selection = self.files.selection(self.phase);
-        let selected = || catalog.migrations.iter().filter(|migration| selection.takes(migration));
-        let applied = |version| {
-            let entry = migrations.iter().find(|entry| entry.version == version);
-            entry.is_some_and(|entry| entry.state == State::Applied)
+        let (ready, refusal) = match Plan::new(catalog, &history, &steps, selection) {
+            Ok(plan) => (plan.pending.is_empty(), None),
+            // Whoever is at work knows the outcome of its step.
+            Err(PlanError::Dirty { .. }) if matches!(leader, Leader::Running(_)) => (false, None),
+            Err(error) => (false, Some(error.to_string())),
         };
+        let mut selected = catalog.migrations.iter().filter(|migration| selection.takes(migration));
         Ok(Report {
             database: database.description().to_owned(),
-            ready: selected().all(|migration| applied(migration.version)),
-            target: selected().next_back().map(|migration| migration.version),
+            ready,
+            refusal,
+            target: selected.next_back().map(|migration| migration.version),
             lock: leader.holder(),
             migrations,
         })
@@ -228,6 +243,9 @@ fn as_text(report: &Report) -> String {
         table.row(cells.each_ref().map(String::as_str));
     }
     let mut text = table.render();
+    if let Some(refusal) = &report.refusal {
+        text.push_str(&format!("\n`up` would refuse: {}\n", one_line(refusal)));
+    }
     if let Some(holder) = &report.lock {
         let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
         let since = minutes(&holder.since);

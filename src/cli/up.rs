@@ -9,6 +9,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::DbError;
 use crate::error::{Error, Exit};
 use crate::http;
 use crate::migration::Catalog;
@@ -37,7 +38,7 @@ pub struct Up {
     listen: Option<SocketAddr>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
     #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
-          value_parser = humantime::parse_duration, requires = "listen")]
+          value_parser = super::duration, requires = "listen")]
     linger: Duration,
     /// How long after SIGTERM the process may live; keep it below the container's stop timeout
     #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "25s",
@@ -59,7 +60,7 @@ impl Up {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever ended the run.
+    /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
         let (reporter, progress) = Reporter::new();
@@ -84,20 +85,22 @@ impl Up {
         {
             reporter.emit(match error {
                 Error::Run(error) => error.event(),
-                error => Event::Failed { error: error.to_string() },
+                error => Event::Failed { error: error.outline() },
             });
         }
         face.finish().await;
+        let exit = match result {
+            Ok(_) => Exit::Done,
+            // The face has said by what, how far it is, and what to do; more would be less.
+            Err(Error::Run(RunError::Stopped { .. })) => Exit::Interrupted,
+            // Now: the lingering may take an hour.
+            Err(error) => super::tell(&error, self.logs_json()),
+        };
         if let Some(server) = server {
             stop.sleep(self.linger).await;
             server.stop().await;
         }
-        match result {
-            Ok(_) => Ok(Exit::Done),
-            // The face has said by what, how far it is, and what to do; more would be less.
-            Err(Error::Run(RunError::Stopped { .. })) => Ok(Exit::Interrupted),
-            Err(error) => Err(error),
-        }
+        Ok(exit)
     }
 
     async fn migrate(
@@ -107,13 +110,17 @@ impl Up {
         reporter: &Reporter,
         stop: &Stop,
     ) -> Result<u64, Error> {
+        let on_retry = |error: &DbError| {
+            reporter.emit(Event::Unreachable { reason: error.to_string() });
+        };
         let database = tokio::select! {
-            database = self.connection.connect(reporter) => database?,
+            database = self.connection.connect(on_retry) => database?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
                 return Err(RunError::Stopped { reason }.into());
             }
         };
+        reporter.emit(Event::Connected { database: database.description().to_owned() });
         Ok(Run { database, catalog, settings, reporter, stop }.up().await?)
     }
 

@@ -1,6 +1,7 @@
 //! `wait`: block until the schema is ready, then perhaps become another program.
 
 use std::os::unix::process::CommandExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -9,8 +10,8 @@ use crate::db::{Database, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::migration::{Catalog, Migration};
-use crate::progress::Reporter;
 use crate::runner::RunError;
+use crate::terminal::format::one_line;
 
 use super::connection::Connection;
 use super::signals::Signals;
@@ -20,6 +21,8 @@ use super::{Files, PhaseChoice, probe};
 const POLL: Duration = Duration::from_millis(500);
 /// How long one answer of another instance may take.
 const ANSWER: Duration = Duration::from_secs(5);
+/// What the last look may take beyond the timeout.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Wait until the schema is ready; takes no lock and writes nothing
 #[derive(Debug, Args)]
@@ -33,7 +36,7 @@ pub struct Wait {
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "expand")]
     phase: PhaseChoice,
     /// Ask another instance instead of the database, such as http://migrate:9002/ready
-    #[arg(long, env = "LOCKKEEPER_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "LOCKKEEPER_URL", value_name = "URL")]
     url: Option<String>,
     /// How long to wait
     #[arg(long, env = "LOCKKEEPER_WAIT_TIMEOUT", value_name = "TIME", default_value = "1h",
@@ -63,7 +66,11 @@ impl Wait {
             return Ok(Exit::Done);
         };
         let source = std::process::Command::new(program).args(arguments).exec();
-        Err(Error::Io { what: format!("can't start {program}"), source })
+        Err(Error::File {
+            what: format!("can't start {program}"),
+            source,
+            next: "look at the path behind `--`, and whether this user may run it",
+        })
     }
 
     async fn until_ready(&self) -> Result<(), Error> {
@@ -75,9 +82,15 @@ impl Wait {
     }
 
     async fn ask_instance(&self, url: &str, started: Instant) -> Result<(), Error> {
+        if probe::uri(url).is_none() {
+            return Err(Error::Usage {
+                message: "what is to be asked is no HTTP URL".to_owned(),
+                next: "give --url the form http://HOST:PORT/ready".to_owned(),
+            });
+        }
         let mut said = Said::default();
         loop {
-            match probe::get(url.to_owned(), ANSWER).await {
+            match probe::get(url.to_owned(), self.patience(started).min(ANSWER)).await {
                 Ok(()) => return Ok(()),
                 Err(error) => self.pause(started, error.to_string(), &mut said).await?,
             }
@@ -86,22 +99,45 @@ impl Wait {
 
     async fn ask_database(&self, started: Instant) -> Result<(), Error> {
         let wanted = self.wanted()?;
-        let (reporter, _progress) = Reporter::new();
-        let database = self.connection.connect(&reporter).await?;
-        let mut session = None;
+        let mut open = None;
         let mut said = Said::default();
         loop {
-            match missing(database.as_ref(), &mut session, &wanted).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(reason)) => self.pause(started, reason, &mut said).await?,
-                // The server may be restarting; nothing was lost.
-                Err(Error::Run(RunError::Db(error))) if error.is_lost() => {
-                    session = None;
-                    self.pause(started, error.to_string(), &mut said).await?;
+            let time = self.patience(started).min(self.connection.one_attempt().max(LOOK));
+            let look = async {
+                let open = match &mut open {
+                    Some(open) => open,
+                    None => {
+                        let database = self.connection.connect_once(time).await?;
+                        let session = database.session(Purpose::Watch).await?;
+                        open.insert(Open { database, session })
+                    }
+                };
+                open.missing(&wanted).await
+            };
+            let reason = match tokio::time::timeout(time, look).await {
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(Some(reason))) => reason,
+                Ok(Err(Error::Connect { source, .. })) if source.is_unreachable() => {
+                    format!("the database is not reachable yet: {source}")
                 }
-                Err(error) => return Err(error),
-            }
+                // The server may be restarting; nothing was lost.
+                Ok(Err(Error::Run(RunError::Db(error)))) if error.is_lost() => {
+                    open = None;
+                    error.to_string()
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    open = None;
+                    "the database gives no answer".to_owned()
+                }
+            };
+            self.pause(started, reason, &mut said).await?;
         }
+    }
+
+    /// How long one look may take. However short the whole time is, it must do for one.
+    fn patience(&self, started: Instant) -> Duration {
+        self.timeout.saturating_sub(started.elapsed()).max(LOOK)
     }
 
     /// What must be applied: name and version of each migration.
@@ -113,12 +149,7 @@ impl Wait {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
         let selection = self.files.selection(self.phase);
-        if let Some(to) = selection.to
-            && catalog.find(to).is_none()
-        {
-            let dir = catalog.dir.clone();
-            return Err(crate::plan::PlanError::NoTarget { to, dir }.into());
-        }
+        selection.check(&catalog)?;
         let takes = |migration: &&Migration| selection.takes(migration);
         let versions =
             catalog.migrations.iter().filter(takes).map(|migration| migration.version).collect();
@@ -149,30 +180,31 @@ struct Said(String);
 impl Said {
     fn once(&mut self, reason: &str) {
         if self.0 != reason {
-            eprintln!("waiting: {reason}");
+            eprintln!("waiting: {}", one_line(reason));
             reason.clone_into(&mut self.0);
         }
     }
 }
 
-/// What is missing, or `None` when all is there. Versions that the folder doesn't know are a newer
-/// release's business: its predecessor still runs on that schema.
-async fn missing(
-    database: &dyn Database,
-    session: &mut Option<Box<dyn Session>>,
-    wanted: &Wanted,
-) -> Result<Option<String>, Error> {
-    let session = match session {
-        Some(session) => session,
-        None => session.insert(database.session(Purpose::Watch).await?),
-    };
-    let history = History::read(database, session.as_mut(), &wanted.catalog)
-        .await
-        .map_err(crate::runner::SurveyError::from)?;
-    let missing = wanted.versions.iter().filter(|version| history.find(**version).is_none());
-    let missing: Vec<_> = missing.collect();
-    Ok(missing.first().map(|first| match missing.len() {
-        1 => format!("migration {first} is not applied yet"),
-        count => format!("{count} migrations are not applied yet, {first} the first of them"),
-    }))
+/// An open connection.
+struct Open {
+    database: Arc<dyn Database>,
+    session: Box<dyn Session>,
+}
+
+impl Open {
+    /// What is missing, or `None` when all is there. Versions that the folder doesn't know are a
+    /// newer release's business: its predecessor still runs on that schema.
+    async fn missing(&mut self, wanted: &Wanted) -> Result<Option<String>, Error> {
+        let database = self.database.as_ref();
+        let history = History::read(database, self.session.as_mut(), &wanted.catalog)
+            .await
+            .map_err(crate::runner::SurveyError::from)?;
+        let missing = wanted.versions.iter().filter(|version| history.find(**version).is_none());
+        let missing: Vec<_> = missing.collect();
+        Ok(missing.first().map(|first| match missing.len() {
+            1 => format!("migration {first} is not applied yet"),
+            count => format!("{count} migrations are not applied yet, {first} the first of them"),
+        }))
+    }
 }

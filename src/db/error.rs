@@ -1,5 +1,7 @@
 //! What can go wrong at a database, sorted by what one can do about it.
 
+use std::fmt;
+
 use super::Value;
 
 /// What one can do about a [`DbError`].
@@ -39,6 +41,29 @@ pub enum ErrorKind {
     Sql,
 }
 
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Connection => "no connection",
+            ErrorKind::CommitUnknown => "the answer to a commit was lost",
+            ErrorKind::Authentication => "user or password refused",
+            ErrorKind::NoDatabase => "no such database",
+            ErrorKind::Tls => "TLS refused",
+            ErrorKind::Pooler => "a pooler in transaction mode",
+            ErrorKind::Permission => "a right is missing",
+            ErrorKind::ReadOnly => "the database is read-only",
+            ErrorKind::LockTimeout => "waited too long for a lock",
+            ErrorKind::Deadlock => "a deadlock",
+            ErrorKind::Serialization => "a conflict with another transaction",
+            ErrorKind::Cancelled => "cancelled from outside",
+            ErrorKind::Fenced => "another run has taken over",
+            ErrorKind::DiskFull => "the disk is full",
+            ErrorKind::Type => "a value of an unexpected type",
+            ErrorKind::Sql => "the database refused the statement",
+        })
+    }
+}
+
 /// An error of a database, in its own words, without any secret.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
@@ -68,6 +93,12 @@ impl DbError {
             position: None,
             statement: None,
         }
+    }
+
+    /// What is wrong, without the server's words: those may quote what stands in the tables.
+    pub fn outline(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        format!("{}{code}", self.kind)
     }
 
     /// The same error, for statement `index` of a list.
@@ -114,6 +145,11 @@ impl DbError {
             // How rustls speaks of a certificate that it doesn't trust.
             sqlx::Error::Io(error) if error.kind() == Io::InvalidData => ErrorKind::Tls,
             sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => ErrorKind::Connection,
+            // A load balancer without a server behind it takes the connection and closes it; what
+            // is missing then is read as a zero.
+            sqlx::Error::Protocol(text) if text.contains("SSLRequest: 0x00") => {
+                ErrorKind::Connection
+            }
             sqlx::Error::Tls(_) => ErrorKind::Tls,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Type,
             _ => ErrorKind::Sql,

@@ -4,6 +4,7 @@ mod convert;
 mod error;
 mod parse;
 mod secret;
+mod suspect;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what fails by failing")]
 mod tests;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use self::error::UrlError;
+pub use self::suspect::may_hold_password;
 use super::{DbError, Engine, ErrorKind};
 
 /// A password. It can be used, but neither printed nor serialized by accident.
@@ -177,15 +179,23 @@ impl ConnectOptions {
     /// From single parts, each taken as it is.
     ///
     /// # Errors
-    /// [`UrlError`] names the part that is missing, or that holds a whole URL: its password would
-    /// be shown with the place.
+    /// [`UrlError`] names the part that is missing, or that holds a whole URL or a secret: its
+    /// password would be shown with the place.
     pub fn from_parts(parts: Parts) -> Result<Self, UrlError> {
         for (part, text) in
             [("host", &parts.host), ("user", &parts.user), ("database", &parts.database)]
         {
-            if text.as_ref().is_some_and(|text| text.contains("://")) {
+            let Some(text) = text else { continue };
+            if text.contains("://") {
                 return Err(UrlError::UrlAsPart { part });
             }
+            if may_hold_password(text) {
+                return Err(UrlError::SecretAsPart { part });
+            }
+        }
+        // A password in the host's place is shown as readily, and has other characters as a rule.
+        if parts.host.as_ref().is_some_and(|host| !host.starts_with('/') && !is_host(host)) {
+            return Err(UrlError::HostPart);
         }
         let mut options = ConnectOptions::new(parts.engine.ok_or(UrlError::NoEngine)?);
         if options.engine == Engine::Sqlite {
@@ -285,6 +295,11 @@ impl ConnectOptions {
         }
         Ok(self)
     }
+}
+
+/// Whether all characters are such as stand in a host's name or address.
+fn is_host(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
 }
 
 /// Where a database is, each part by itself.

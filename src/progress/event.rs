@@ -109,7 +109,7 @@ pub enum Event {
     },
     /// Stopped by an error.
     Failed {
-        /// The error, on one line.
+        /// What failed, for everybody to read: without the server's words.
         error: String,
     },
 }

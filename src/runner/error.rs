@@ -79,11 +79,11 @@ pub enum RunError {
     },
     /// Another run holds the lock.
     #[error(
-        "another run holds the lock{}, and {} of waiting are over",
+        "another run holds the lock{}{}",
         holder.as_ref().map(|holder| format!(
             " ({} on {}, process {}, since {})", holder.run, holder.host, holder.pid, holder.since
         )).unwrap_or_default(),
-        humane(waited)
+        over(waited)
     )]
     LockHeld {
         /// Who, as far as the ledger knows.
@@ -114,8 +114,12 @@ pub enum RunError {
     Db(DbError),
 }
 
-fn humane(waited: &Duration) -> String {
-    format!("{:.0} s", waited.as_secs_f64())
+/// Of a wait that was none, nothing.
+fn over(waited: &Duration) -> String {
+    match waited.as_secs_f64() {
+        ..0.5 => String::new(),
+        seconds => format!(", and {seconds:.0} s of waiting are over"),
+    }
 }
 
 impl RunError {
@@ -138,10 +142,36 @@ impl RunError {
         }
     }
 
+    /// What failed, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            RunError::Step { version, step, steps, source, .. } => {
+                format!("migration {version}, step {step} of {steps} failed: {}", source.outline())
+            }
+            RunError::Preparing(error) => {
+                format!("can't prepare lockkeeper's own tables: {}", error.outline())
+            }
+            RunError::Db(error)
+            | RunError::History(HistoryError::Db(error))
+            | RunError::Ledger(LedgerError::Db(error)) => error.outline(),
+            RunError::Ledger(LedgerError::Damaged { .. }) => "the ledger is damaged".to_owned(),
+            RunError::Plan(_)
+            | RunError::History(_)
+            | RunError::Ledger(_)
+            | RunError::Refused { .. }
+            | RunError::NoTable { .. }
+            | RunError::KeyChanged { .. }
+            | RunError::LockHeld { .. }
+            | RunError::LockLost { .. }
+            | RunError::Fenced
+            | RunError::Stopped { .. } => self.to_string(),
+        }
+    }
+
     /// How the run's end is reported.
     pub fn event(&self) -> Event {
         if !self.is_interruption() {
-            return Event::Failed { error: self.to_string() };
+            return Event::Failed { error: self.outline() };
         }
         let reason = match self {
             RunError::Stopped { reason } => reason.clone(),

@@ -59,6 +59,12 @@ impl ResolveError {
     /// The way out.
     pub fn explain(&self) -> Explanation {
         match self {
+            // It doesn't wait: what is to be judged may be what that run is at.
+            ResolveError::Run(RunError::LockHeld { .. }) => Explanation::default().note(
+                "next",
+                "let that run end (`lockkeeper status` says what it is at), then look again what \
+                 is dirty",
+            ),
             ResolveError::Run(error) => error.explain(),
             _ => Explanation::default().note("next", "`lockkeeper status` lists what is dirty"),
         }

@@ -72,7 +72,7 @@ fn event(entry: &Entry) -> &'static str {
 fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value)) {
     match entry {
         Entry::Opening => {
-            put("version", json!(env!("CARGO_PKG_VERSION")));
+            put("lockkeeper", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
         }
         Entry::Listening => put("address", json!(progress.listening)),

@@ -24,6 +24,25 @@ pub async fn changes_nothing(
     output
 }
 
+/// Everything in a database but the record of who ran when: columns, rows, history, steps and
+/// checkpoints.
+pub async fn contents(database: &Database) -> String {
+    let contents = database.contents().await;
+    let mut kept = String::new();
+    let mut of_runs = false;
+    for line in contents.split_inclusive('\n') {
+        if !line.starts_with([' ', ']']) {
+            of_runs = ["lockkeeper_run: ", "lockkeeper_control: "]
+                .iter()
+                .any(|table| line.starts_with(table));
+        }
+        if !of_runs {
+            kept.push_str(line);
+        }
+    }
+    kept
+}
+
 /// One error, with a way out, on standard error, and without escape codes: it isn't a terminal.
 fn has_manners(output: &Output) {
     let stderr = &output.stderr;

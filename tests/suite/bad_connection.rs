@@ -51,7 +51,15 @@ async fn parts_that_are_none() {
     let secret =
         |json: &str| up(&project).arg("--database-secret-env=DB_SECRET").env("DB_SECRET", json);
     let json = r#"{"engine":"postgres","host":"h","username":"u","password":"geheim"}"#;
-    let cases: [(Lockkeeper, &[&str]); 12] = [
+    let cases: [(Lockkeeper, &[&str]); 14] = [
+        (
+            up(&project).arg("--db-host").arg(json),
+            &["the host looks like", "--database-secret-env"],
+        ),
+        (
+            up(&project).args(["--db-engine=postgres", "--db-host=gehe=im"]),
+            &["the host is not a host name", "give its name or address"],
+        ),
         (up(&project).arg("--db-host=h"), &["give the engine", "--db-engine"]),
         (up(&project).args(["--db-engine=mysql", "--db-host=h"]), &["the user is missing"]),
         (
@@ -120,8 +128,11 @@ async fn an_unreachable_server() {
         ];
         let output = fails(&up(&project).url(&url), 1, &texts).await;
         assert!(output.took.as_secs_f64() > 0.3 && output.took.as_secs() < 20, "{:?}", output.took);
-        let status = Lockkeeper::new(["status", "--connect-timeout", "100ms"]).project(&project);
-        fails(&status.url(&url), 1, &["Connection refused"]).await;
+        for command in [&["status"][..], &["plan"], &["resolve", "1", "--retry"]] {
+            let looking = Lockkeeper::new(command).args(["--connect-timeout", "1s"]);
+            let output = fails(&looking.project(&project).url(&url), 1, &texts).await;
+            assert_eq!(output.stderr.matches("trying again").count(), 1, "{}", output.stderr);
+        }
     }
     let nowhere = up(&project).url("postgres://u@no-such-host.invalid/d");
     fails(&nowhere, 1, &["can't connect to d at no-such-host.invalid:5432", "lookup"]).await;
@@ -135,7 +146,10 @@ async fn a_missing_database_and_a_wrong_password() {
         let database = Database::of(kind).await;
         let patient = Lockkeeper::new(["up", "--connect-timeout", "1h"]).project(&project);
         let missing = database.url.replace(database.name(), "no_such_database");
-        fails(&patient.clone().url(&missing), 2, &["no_such_database", "create"]).await;
+        let other = patient.clone().url(&missing);
+        changes_nothing(&database, &other, 2, &["no_such_database", "create"]).await;
+        let connect = Lockkeeper::new(["status"]).project(&project).url(&missing);
+        fails(&connect, 2, &["no_such_database"]).await;
 
         let user = database.owner("right").await;
         let wrong = patient.clone().url(&database.url_as(&user, "geheim"));

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::suite::bad::{changes_nothing, fails};
+use crate::suite::bad::{changes_nothing, contents, fails};
 use crate::support::{Database, Kind, Lockkeeper, Output, Project};
 
 const ONE: (&str, &str) = ("V1__one.sql", "create table one (id bigint not null primary key);\n");
@@ -66,11 +66,11 @@ async fn granted(kind: Kind, two: &str) -> Output {
     let up = Lockkeeper::new(["up"]).project(&project).url(&url);
     up.run().await.expect(0);
     project.file("V2__two.sql", two);
-    let rows = database.query_rows("select * from theirs").await;
+    let before = contents(&database).await;
     let texts = ["migration 2, step 1 of 1 failed: ", "V2__two.sql:", "theirs"];
     let first = fails(&up, 1, &texts).await;
     assert!(!first.stderr.contains("mend "), "the file is right:\n{}", first.stderr);
-    assert_eq!(database.query_rows("select * from theirs").await, rows);
+    assert_eq!(contents(&database).await, before);
     database.execute(&advised(&first)).await;
     for _ in 0..3 {
         let output = up.run().await;
@@ -121,7 +121,9 @@ async fn of_a_table_that_is_hidden() {
     let up = Lockkeeper::new(["up"]).project(&project).url(&url);
     let texts =
         ["a table that the statement names does not exist", "V2__fill.sql:2:1", "right to it"];
+    let before = contents(&database).await;
     fails(&up, 1, &texts).await;
+    assert_eq!(contents(&database).await, before);
 }
 
 /// `lockkeeper up` for an SQLite file in this folder, by a user to whom its permissions apply even

@@ -1,6 +1,6 @@
 //! SQL that fails: where, in whose words, what is rolled back, what stays, and how it goes on.
 
-use crate::suite::bad::fails;
+use crate::suite::bad::{contents, fails};
 use crate::support::{Database, Kind, Lockkeeper, Output, Project};
 
 /// A database with migration 1 applied: table `t` with 35 rows, n = id.
@@ -34,22 +34,8 @@ impl Scene {
         self.database.kind() == Kind::MariaDb
     }
 
-    /// Everything but the record of who ran when: columns, rows, history, steps and checkpoints.
     async fn contents(&self) -> String {
-        let contents = self.database.contents().await;
-        let mut kept = String::new();
-        let mut of_runs = false;
-        for line in contents.split_inclusive('\n') {
-            if !line.starts_with([' ', ']']) {
-                of_runs = ["lockkeeper_run: ", "lockkeeper_control: "]
-                    .iter()
-                    .any(|table| line.starts_with(table));
-            }
-            if !of_runs {
-                kept.push_str(line);
-            }
-        }
-        kept
+        contents(&self.database).await
     }
 
     /// Migration 2 fails like this, and all is as before.

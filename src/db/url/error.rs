@@ -35,6 +35,17 @@ pub enum UrlError {
         /// Which part.
         part: &'static str,
     },
+    /// A secret, or a connection string, in place of a part.
+    #[error(
+        "the {part} looks like a connection string or a secret, so it isn't shown: give a URL as --database-url, and the name of the variable that holds a secret as --database-secret-env"
+    )]
+    SecretAsPart {
+        /// Which part.
+        part: &'static str,
+    },
+    /// The host among the parts is none.
+    #[error("the host is not a host name, so it isn't shown: give its name or address alone")]
+    HostPart,
     /// Several hosts.
     #[error(
         "the database URL names several hosts: a migration needs the one primary server, so name only that one"

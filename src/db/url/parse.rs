@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::{ConnectOptions, FileMode, Password, TlsMode, UrlError};
+use super::{ConnectOptions, FileMode, Password, TlsMode, UrlError, is_host};
 use crate::db::Engine;
 
 pub(super) fn url(url: &str) -> Result<ConnectOptions, UrlError> {
@@ -66,11 +66,10 @@ fn server(engine: Engine, user: Option<&str>, rest: &str) -> Result<ConnectOptio
         }
     };
     let port = port.ok_or(UrlError::Host)?;
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    if address.contains(',') && address.chars().all(|c| plain(c) || c == ',') {
+    if address.contains(',') && address.split(',').all(is_host) {
         return Err(UrlError::ManyHosts);
     }
-    if !host.starts_with('/') && !host.chars().all(plain) {
+    if !host.starts_with('/') && !is_host(&host) {
         return Err(UrlError::Host);
     }
     options.set_host(Some(host).filter(|host| !host.is_empty()));

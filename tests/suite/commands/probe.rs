@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::Lockkeeper;
+use crate::support::{Lockkeeper, port};
 
 /// Answers every request with this status line and body; `None` is silence.
 async fn server(answer: Option<(&'static str, &'static str)>) -> String {
@@ -44,6 +44,37 @@ async fn two_hundreds_are_well_and_nothing_else() {
         output.stderr
     );
     assert!(!output.stderr.contains("more"), "{}", output.stderr);
+}
+
+/// It asks the URL that it was given, and nobody else.
+#[tokio::test]
+async fn redirects_and_proxies_are_not_followed() {
+    let well = server(Some(("200 OK", ""))).await;
+    let redirect: &'static str = format!("302 Found\r\nLocation: {well}").leak();
+    let moved = server(Some((redirect, ""))).await;
+    let closed = format!("http://127.0.0.1:{}/ready", port::free());
+    let output = Lockkeeper::new(["probe", &moved]).run().await.expect(1);
+    assert!(output.stderr.contains("302 Found"), "{}", output.stderr);
+    let wait = |url: &str| Lockkeeper::new(["wait", "--timeout", "100ms", "--url", url]);
+    wait(&moved).run().await.expect(1).expect_text("302 Found");
+
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        Lockkeeper::new(["probe", &closed]).env(name, &well).run().await.expect(1);
+        Lockkeeper::new(["probe", &well]).env(name, &closed).run().await.expect(0);
+        wait(&closed).env(name, &well).run().await.expect(1).expect_text("Connection refused");
+        wait(&well).env(name, &closed).run().await.expect(0);
+    }
+}
+
+/// What a server says can't steer the terminal.
+#[tokio::test]
+async fn foreign_answers_are_spelled_out() {
+    let url = server(Some(("503 Oh", "\x1b[2J\x1b]0;owned\x07 gone"))).await;
+    for words in [&["probe", &url][..], &["wait", "--timeout", "10ms", "--url", &url]] {
+        let output = Lockkeeper::new(words).run().await.expect(1);
+        assert!(!output.stderr.contains(['\x1b', '\x07']), "{:?}", output.stderr);
+        assert!(output.stderr.contains("gone"), "{}", output.stderr);
+    }
 }
 
 #[tokio::test]

@@ -64,7 +64,9 @@ async fn a_changed_backfill_starts_anew() {
     let running = held.up().start();
     held.database.wait_for("select count(*) from item where n = 1").await;
     let resolve = command(&["resolve", "2", "--retry"], &held.project, &held.database);
-    resolve.run().await.expect(3).expect_text("holds the lock");
+    let held_up = resolve.run().await.expect(3).expect_text("holds the lock (");
+    assert!(!held_up.stderr.contains("wait"), "it doesn't wait: {}", held_up.stderr);
+    held_up.expect_text("next: let that run end");
     running.signal(libc::SIGTERM);
     running.wait().await.expect(4);
 

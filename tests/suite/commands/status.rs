@@ -98,11 +98,59 @@ async fn it_tells_what_needs_a_human() {
         let expected = all(&[(1, "drift"), (2, "missing"), (3, "dirty")]);
         assert_eq!(states(&project, &database).await, expected, "{:?}", database.kind());
         let status = command(&["status", "--exit-code"], &project, &database);
-        let text = status.run().await.expect(1).stdout;
+        let text = status.run().await.expect(5).stdout;
         for part in ["drift: the file has changed since", "missing: applied, but without a file"] {
             assert!(text.contains(part), "{part:?} in {text}");
         }
     }
+}
+
+/// Where `up` would refuse, the answer isn't 0, whatever else is applied.
+#[tokio::test]
+async fn it_agrees_with_up() {
+    let database = Database::sqlite();
+    let project = project();
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let status =
+        |more: &[&str]| command(&["status", "--exit-code"], &project, &database).args(more);
+    status(&[]).run().await.expect(0);
+    status(&["--to", "99"]).run().await.expect(2).expect_text("no migration 99");
+
+    let agree = async |code: i32, text: &str| {
+        Lockkeeper::up(&project, &database).run().await.expect(code).expect_text(text);
+        // Also when it is asked for something else: `up` looks at all of them.
+        for more in [&[][..], &["--to", "1"], &["--phase", "contract"]] {
+            let output = status(more).run().await;
+            if output.code() != Some(code) {
+                assert!(!more.is_empty() && output.code() == Some(0), "{}", output.text());
+                let up = Lockkeeper::up(&project, &database).args(more);
+                up.run().await.expect(0);
+            }
+        }
+        let report = json(&status(&["--json"]).run().await.expect(code));
+        assert_eq!(report["ready"], code == 0);
+        let refusal = report["refusal"].as_str().unwrap_or_default();
+        assert!(code == 0 || refusal.contains(text), "{report}");
+    };
+    let first = crate::suite::commands::FILES[0].1;
+    project.file("V1__make_item.sql", "create table other (id bigint primary key);");
+    agree(5, "has changed since").await;
+    project.file("V1__make_item.sql", first).remove("V2__fill.sql");
+    agree(5, "has no file for it").await;
+    project.file("V2__fill.sql", crate::suite::commands::FILES[1].1);
+    agree(0, "nothing pending").await;
+    project.file("V0__late.sql", "create table late (id bigint primary key);");
+    agree(5, "is applied already").await;
+}
+
+/// A full disk is no mistake of the command line.
+#[tokio::test]
+async fn it_fails_when_the_answer_can_not_be_written() {
+    let project = project();
+    let lockkeeper = env!("CARGO_BIN_EXE_lockkeeper");
+    let status = Lockkeeper::program("sh", ["-c", "exec \"$0\" status >/dev/full", lockkeeper]);
+    let output = status.project(&project).database(&Database::sqlite()).run().await.expect(1);
+    output.expect_text("can't write the answer: No space left").expect_text("next: ");
 }
 
 /// What can't be read is an error, not an empty list.

@@ -29,6 +29,24 @@ async fn it_goes_as_far_as_it_is_told() {
     }
 }
 
+/// An error is told before the lingering, which may take an hour.
+#[tokio::test]
+async fn it_lingers_after_the_error() {
+    let project = project();
+    project.file("V2__fill.sql", "insert into nowhere values (1);\n");
+    for format in ["text", "json"] {
+        let database = Database::sqlite();
+        let up = Lockkeeper::up(&project, &database).args(["--log-format", format]);
+        let running = up.args(["--listen", "127.0.0.1:0", "--linger", "1h"]).start();
+        let line = running.line_with("no such table").await;
+        assert!(line.contains("migration 2, step 1 of 1 failed"), "{line}");
+        assert!(running.runs());
+        running.signal(libc::SIGTERM);
+        let output = running.wait().await.expect(1);
+        assert_eq!(output.stderr.matches("no such table").count(), 1, "{}", output.stderr);
+    }
+}
+
 /// Expand comes before the rollout, contract after it; a later expand migration may come first.
 #[tokio::test]
 async fn phases_come_one_after_the_other() {

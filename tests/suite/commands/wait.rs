@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{command, every, project};
 use crate::suite::held::Held;
-use crate::support::{Database, Kind, Lockkeeper, Project, wait_until};
+use crate::support::proxy::Hold;
+use crate::support::{Database, Kind, Lockkeeper, Project, Proxy, port, wait_until};
 
 /// On every database: what isn't there is waited for in vain, what is there is not waited for, and
 /// nothing is written.
@@ -72,7 +73,7 @@ async fn it_becomes_the_program() {
     running.signal(libc::SIGTERM);
     assert_eq!(running.wait().await.killed_by(), Some(libc::SIGTERM));
     let missing = command(&["wait", "--", "/no/such/program"], &project, &database).run().await;
-    missing.expect(2).expect_text("can't start /no/such/program");
+    missing.expect(2).expect_text("can't start /no/such/program").expect_text("next: look at");
     let code = command(&["wait", "--", "sh", "-c", "exit 7"], &project, &database);
     code.run().await.expect(7);
     // And doesn't become it before.
@@ -114,6 +115,55 @@ async fn it_survives_a_server_that_goes_and_comes() {
     server.restart();
     Lockkeeper::up(&project, &database).run().await.expect(0);
     wait_until("it has seen it", Duration::from_secs(30), async || !waiting.runs()).await;
+    waiting.wait().await.expect(0);
+}
+
+/// Its own timeout is the one that holds while the server isn't there, and a URL that can't be asked
+/// isn't waited for.
+#[tokio::test]
+async fn it_gives_up_in_time() {
+    let project = project();
+    let closed = format!("postgres://u@127.0.0.1:{}/d", port::free());
+    let wait = Lockkeeper::new(["wait", "--timeout", "300ms", "--connect-timeout", "1h"]);
+    let output = wait.project(&project).url(&closed).run().await.expect(1);
+    assert!(output.took < Duration::from_secs(10), "{:?}", output.took);
+    for text in [
+        "waiting: the database is not reachable yet: Connection refused",
+        "not ready after 300ms: the database is not reachable yet: Connection refused",
+        "    next: ",
+    ] {
+        assert!(output.stderr.contains(text), "{text:?} in {}", output.stderr);
+    }
+
+    for url in ["nonsense", "localhost:9002/ready", "ftp://127.0.0.1/ready"] {
+        let output = Lockkeeper::new(["wait", "--url", url]).run().await.expect(2);
+        assert!(output.stderr.contains("--url"), "{}", output.stderr);
+        assert!(output.took < Duration::from_secs(10), "{:?}", output.took);
+    }
+
+    // Somebody listens, and says nothing.
+    let database = Database::of(Kind::Postgres15).await;
+    let proxy = Proxy::before(database.port());
+    proxy.hold(Hold::Everything);
+    let wait = Lockkeeper::new(["wait", "--timeout", "300ms"]).project(&project);
+    let output = wait.url(&proxy.url(&database)).run().await.expect(1);
+    assert!(output.took < Duration::from_secs(10), "{:?}", output.took);
+}
+
+/// A server that comes later than `--connect-timeout` is in time.
+#[tokio::test]
+async fn it_is_more_patient_than_other_commands() {
+    let project = project();
+    let database = Database::of(Kind::Postgres15).await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let proxy = Proxy::before(database.port());
+    proxy.refuse(true);
+    let wait = Lockkeeper::new(["wait", "--connect-timeout", "1ms"]).project(&project);
+    let waiting = wait.url(&proxy.url(&database)).start();
+    waiting.line_with("waiting: the database is not reachable yet").await;
+    let tries = async || proxy.accepted() > 2;
+    wait_until("it has tried again", Duration::from_secs(30), tries).await;
+    proxy.refuse(false);
     waiting.wait().await.expect(0);
 }
 

@@ -83,6 +83,8 @@ async fn of_the_wrong_place() {
         scene.run(&["resolve", &raw, "--retry"]),
         scene.run(&["wait", "--url", &raw, "--timeout=10ms"]),
         scene.run(&["probe", &raw]),
+        scene.run(&["probe", "http://127.0.0.1:1/x?user=u&password=S3cr3t"]),
+        scene.run(&["wait", "--timeout=10ms", "--url", "http://u:S3cr3t@127.0.0.1:1/x"]),
         scene.run(&["new", &raw]),
         scene.parts(&["up"]).arg("--db-password-file").arg(PASSWORD),
         up.clone().arg("--database-secret-env").arg(&secret),
@@ -94,6 +96,27 @@ async fn of_the_wrong_place() {
         up.clone().arg("--database-secret-env=S").env("S", secret.replace("127.0.0.1", &raw)),
         up.clone().arg("--database-secret-env=S").env("S", format!("[{secret}]")),
     ];
+    // How other tools have it, and the secret after a shell has eaten its quotes.
+    let forms = [
+        "postgres://h/d?user=u&password=S3cr3t",
+        "host=h password=S3cr3t",
+        "u:S3cr3t@tcp(h)/d",
+        "u:S3cr3t@host/x",
+        "{engine:postgres,host:h,password:S3cr3t}",
+    ];
+    for form in forms.iter().chain([&secret.as_str()]) {
+        places.extend([
+            scene.run(&[form]),
+            scene.run(&["up", form]),
+            scene.run(&["up", "--", form]),
+            scene.run(&["resolve", form, "--retry"]),
+            scene.run(&["probe", form]),
+            scene.run(&["new", form]),
+            scene.run(&["completions", form]),
+            scene.run(&["wait", "--timeout=10ms", "--url", form]),
+            up.clone().url(form).env("PGUSER", "u"),
+        ]);
+    }
     for option in [
         "dir",
         "to",
@@ -114,12 +137,17 @@ async fn of_the_wrong_place() {
         "database-secret-env",
     ] {
         let twin = format!("LOCKKEEPER_{}", option.to_uppercase().replace('-', "_"));
-        places.push(
-            scene
-                .run(&["up", &format!("--{option}"), &raw])
-                .env("LOCKKEEPER_DB_ENGINE", "postgres"),
-        );
-        places.push(scene.run(&["up"]).env(twin, &raw).env("LOCKKEEPER_DB_ENGINE", "postgres"));
+        for value in [&raw, &secret, PASSWORD, forms[1], forms[2], forms[4]] {
+            let up = scene.run(&["up"]).env("LOCKKEEPER_DB_ENGINE", "postgres");
+            places.push(up.clone().arg(format!("--{option}={value}")));
+            places.push(up.env(&twin, value));
+        }
+    }
+    // Nothing but the password, where it can't be mistaken for what belongs there.
+    for option in
+        ["TO", "PHASE", "LOCK_WAIT", "LISTEN", "LOG_FORMAT", "TLS_MODE", "DB_ENGINE", "DB_PORT"]
+    {
+        places.push(up.clone().env(format!("LOCKKEEPER_{option}"), "S3cr3t"));
     }
     for (number, place) in places.iter().enumerate() {
         // Where a database is wanted beside it, one that answers no.

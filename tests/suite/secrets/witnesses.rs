@@ -24,6 +24,15 @@ async fn help() {
             .env("LOCKKEEPER_URL", scene.raw())
             .env("PGPASSWORD", PASSWORD)
     };
+    let names = ["DIR", "TO", "PHASE", "LISTEN", "LOG_FORMAT", "DB_ENGINE", "DB_PORT", "DB_USER"];
+    let everywhere = |lockkeeper: Lockkeeper| {
+        names
+            .iter()
+            .chain(&["DB_NAME", "TLS_MODE", "TLS_CA"])
+            .fold(everywhere(lockkeeper), |lockkeeper, name| {
+                lockkeeper.env(format!("LOCKKEEPER_{name}"), scene.secret())
+            })
+    };
     for words in [&["--help"][..], &["-h"], &["--version"], &["help"]] {
         let output = everywhere(Lockkeeper::new(words)).run().await.expect(0);
         keeps_the_secret(&output.text(), "help");
@@ -86,12 +95,13 @@ async fn while_the_server_is_away() {
 async fn while_it_works() {
     for kind in [Kind::Postgres15, Kind::MariaDb] {
         let scene = Scene::of(kind).await;
-        let pause = if kind.is_postgres() { "pg_sleep(5)" } else { "sleep(5)" };
+        let pause = if kind.is_postgres() { "pg_sleep(60)" } else { "sleep(60)" };
         scene.project.file("V2__slow.sql", format!("select {pause};\n"));
         let listen = port::free();
         let format = if kind.is_postgres() { "text" } else { "json" };
         let words = ["up", "--listen", &format!("127.0.0.1:{listen}"), "--log-format", format];
-        let running = scene.run(&words).url(&scene.raw()).start();
+        let up = scene.run(&words).env("LOCKKEEPER_STOP_TIMEOUT", "2s");
+        let running = up.url(&scene.raw()).start();
         listens(&running, listen).await;
         scene.database.wait_for("select count(*) from refinery_schema_history").await;
         ask(&running, listen);
@@ -104,7 +114,7 @@ async fn while_it_works() {
         let sessions = scene.database.query_column(sessions).await.join("\n");
         keeps_the_secret(&sessions, "the server's sessions");
         running.signal(libc::SIGTERM);
-        let output = running.wait().await;
+        let output = running.wait().await.expect(4);
         keeps_the_secret(&output.text(), "the log");
         keeps_the_secret(&scene.database.contents().await, "the database");
     }
