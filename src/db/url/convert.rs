@@ -33,8 +33,9 @@ impl ConnectOptions {
         if self.socket.is_some() {
             // As in libpq: nothing travels over a socket that TLS could protect.
             options = options.ssl_mode(PgSslMode::Disable);
-        } else if self.tls.mode.is_some() || self.tls.ca.is_some() {
-            options = options.ssl_mode(match self.tls.effective() {
+        } else {
+            let tls = self.tls.with_libpq(|name| std::env::var(name).ok());
+            options = options.ssl_mode(match tls.effective() {
                 TlsMode::Disable => PgSslMode::Disable,
                 TlsMode::Prefer => PgSslMode::Prefer,
                 TlsMode::Require => PgSslMode::Require,
