@@ -47,6 +47,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        engine_without_transactions: None,
         estimated_rows: Some(1_000_000),
     }
 }

@@ -90,6 +90,8 @@ pub struct Table {
     /// Tables that a change here may change in turn, through ON DELETE or ON UPDATE actions, all
     /// the way down.
     pub cascades_to: Vec<TableName>,
+    /// Its storage engine, where that can't roll a change back (MySQL: MyISAM, Aria, MEMORY, …).
+    pub engine_without_transactions: Option<String>,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

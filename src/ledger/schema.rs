@@ -104,7 +104,9 @@ impl Ledger {
                 if session.table(&self.table_name(name)).await?.is_some() {
                     return Ok(());
                 }
-                format!("create table {} ({})", self.sql(&format!("[{name}]")), self.types(columns))
+                let table = self.sql(&format!("[{name}]"));
+                let options = self.dialect.table_options;
+                format!("create table {table} ({}){options}", self.types(columns))
             }
             Change::Column { table, name, definition } => {
                 let found = session.table(&self.table_name(table)).await?;

@@ -1,5 +1,7 @@
 //! What is particular about MySQL and MariaDB.
 
+mod engine;
+
 use std::time::Duration;
 
 use lockkeeper::db::{

@@ -89,6 +89,7 @@ pub async fn read(
         has_children: kind == TableKind::Ordinary && relation.int(5)? != 0,
         refers_to_itself: relation.int(6)? != 0,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
+        engine_without_transactions: None,
         estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
     }))
 }

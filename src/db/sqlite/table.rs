@@ -44,6 +44,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        engine_without_transactions: None,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;
