@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Fenced,
     /// The disk is full.
     DiskFull,
+    /// A statement that is longer than the server takes.
+    TooLong,
     /// A value of a type that doesn't cross the seam.
     Type,
     /// Any other error in the SQL or the data.

@@ -1,6 +1,7 @@
 //! What is particular about MySQL and MariaDB.
 
 mod engine;
+mod packet;
 
 use std::time::Duration;
 
