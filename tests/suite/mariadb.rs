@@ -2,6 +2,7 @@
 
 mod engine;
 mod packet;
+mod zero_date;
 
 use std::time::Duration;
 
