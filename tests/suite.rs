@@ -21,6 +21,7 @@ mod suite {
     mod conformance;
     mod crash;
     mod docs;
+    mod embedded;
     mod example;
     mod faces;
     mod fence;

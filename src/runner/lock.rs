@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::db::{Database, Locker, Session};
 use crate::ledger::{Ledger, RunRecord};
@@ -36,9 +36,10 @@ enum Left<'a> {
     Claimed { version: i64, step: u32 },
 }
 
-/// The run lock while it is held.
+/// The run lock while it is held. Dropped, by a caller's panic or because nobody waits for the run
+/// any more, it gives the lock back too: the task that keeps it would hold it for ever.
 pub struct Held {
-    release: CancellationToken,
+    release: DropGuard,
     lost: CancellationToken,
     watch: JoinHandle<()>,
 }
@@ -48,7 +49,7 @@ impl Held {
         let release = CancellationToken::new();
         let lost = CancellationToken::new();
         let watch = tokio::spawn(keep(locker, release.clone(), lost.clone(), stop));
-        Held { release, lost, watch }
+        Held { release: release.drop_guard(), lost, watch }
     }
 
     pub fn is_lost(&self) -> bool {
@@ -64,7 +65,7 @@ impl Held {
 
     /// Gives the lock back. `true` when it had been lost before.
     pub async fn release(self) -> bool {
-        self.release.cancel();
+        drop(self.release);
         // The task ends by itself in any case; a panic of it would have lost the lock.
         let panicked = self.watch.await.is_err();
         panicked || self.lost.is_cancelled()
