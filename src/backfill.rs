@@ -16,7 +16,7 @@ use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
-pub use prepare::{PrepareError, Prepared, prepare};
+pub use prepare::{PrepareError, Prepared, prepare, read};
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.
@@ -31,6 +31,14 @@ pub enum BackfillError {
     /// A newer run has taken the range over.
     #[error("another run has taken over this backfill")]
     Fenced,
+    /// A checkpoint of an earlier run is along another key than the table now has.
+    #[error("its checkpoint is along the key {found}, and the key is now {now}")]
+    KeyChanged {
+        /// The checkpoint's.
+        found: String,
+        /// The table's.
+        now: String,
+    },
     /// The database's error, about the statement's text.
     #[error(transparent)]
     Statement(DbError),

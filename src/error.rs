@@ -178,7 +178,7 @@ impl Error {
 fn run(error: &RunError) -> Exit {
     match error {
         RunError::Plan(PlanError::NoTarget { .. }) | RunError::Refused { .. } => Exit::Usage,
-        RunError::Plan(_) => Exit::Human,
+        RunError::Plan(_) | RunError::KeyChanged { .. } => Exit::Human,
         RunError::History(HistoryError::TooNarrow { .. })
         | RunError::Ledger(LedgerError::Newer { .. }) => Exit::Usage,
         RunError::History(HistoryError::Db(error)) | RunError::Ledger(LedgerError::Db(error)) => {

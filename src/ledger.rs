@@ -88,6 +88,19 @@ pub struct RangeRecord {
     pub keys_done: i64,
     /// Keys in all, as it was estimated when the range was made.
     pub keys_total: Option<i64>,
+    /// The columns of the key and their types; `None` in a range of an older lockkeeper.
+    pub key: Option<String>,
+}
+
+impl RangeRecord {
+    /// Whether its cursor and its end are positions in a key of `columns` columns, described as
+    /// `key`.
+    pub fn is_along(&self, key: &str, columns: usize) -> bool {
+        let fits = |cursor: &Cursor| cursor.key().is_none_or(|key| key.len() == columns);
+        self.key.as_deref().is_none_or(|mine| mine == key)
+            && fits(&self.cursor)
+            && fits(&self.through)
+    }
 }
 
 /// One invocation.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::history::{Applied, History};
 use crate::ledger::StepRecord;
-use crate::migration::{Catalog, Migration, Phase, Repeat};
+use crate::migration::{Catalog, Migration, Phase, Repeat, Step, StepKind};
 use crate::place::Explanation;
 use crate::progress::PendingMigration;
 
@@ -47,6 +47,20 @@ pub struct Pending<'a> {
     pub done: usize,
     /// The claim on the step after them, if an earlier run left one.
     pub claim: Option<StepRecord>,
+}
+
+/// A step that is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Upcoming<'a> {
+    /// Its migration.
+    pub pending: &'a Pending<'a>,
+    /// The step.
+    pub step: &'a Step,
+    /// From 1.
+    pub number: u32,
+    /// Whether the tables are now as the step will find them: no step before it may change them,
+    /// or which of them a name means.
+    pub is_settled: bool,
 }
 
 /// Why there is no plan. Nothing was written.
@@ -94,6 +108,14 @@ pub enum PlanError {
         path: PathBuf,
         /// The highest applied version.
         last: i64,
+    },
+    /// A contract migration is asked for before the expand migrations that it builds on.
+    #[error("{} waits for migration {version}, which isn't applied yet", path.display())]
+    Early {
+        /// The contract migration's file.
+        path: PathBuf,
+        /// The earliest expand migration below it that is pending.
+        version: i64,
     },
     /// A step was claimed, and nobody knows whether it happened.
     #[error(
@@ -155,6 +177,8 @@ impl PlanError {
             PlanError::Late { path, last } => Explanation::default()
                 .note("either", format!("give {} a version above {last}", path.display()))
                 .note("or", format!("rename it to {}, if it may run after later ones", late(path))),
+            PlanError::Early { .. } => Explanation::default()
+                .note("next", "apply what comes before it first: `lockkeeper up --phase expand`"),
             PlanError::Dirty { version, explanation, .. } => explanation
                 .clone()
                 .note("next", "look whether its change is in the database, then say so:")
@@ -202,6 +226,9 @@ impl<'a> Plan<'a> {
             if migration.version < last && !may_be_late(migration) && !entry.is_begun() {
                 return Err(PlanError::Late { path: migration.path.clone(), last });
             }
+            if let Some(version) = waits_for(migration, catalog, history, selection) {
+                return Err(PlanError::Early { path: migration.path.clone(), version });
+            }
             pending.push(entry);
         }
         Ok(Plan {
@@ -210,6 +237,22 @@ impl<'a> Plan<'a> {
             pending,
             _proof: (),
         })
+    }
+
+    /// The steps to take, in order.
+    pub fn steps(&self) -> impl Iterator<Item = Upcoming<'_>> {
+        let mut is_settled = true;
+        self.pending
+            .iter()
+            .flat_map(|pending| pending.steps().map(move |step| (pending, step)))
+            .map(move |(pending, (number, step))| {
+                let done = &pending.migration.steps[..pending.done];
+                // A done step's SET search_path holds for the file's session, not for others.
+                is_settled = is_settled && done.iter().all(|step| step.settings.is_empty());
+                let upcoming = Upcoming { pending, step, number, is_settled };
+                is_settled = is_settled && matches!(step.kind, StepKind::Backfill(_));
+                upcoming
+            })
     }
 
     /// What the faces are told.
@@ -228,6 +271,24 @@ fn late(path: &Path) -> String {
 /// ahead; refinery's `U` says the same of any migration.
 fn may_be_late(migration: &Migration) -> bool {
     migration.out_of_order || migration.phase == Phase::Contract
+}
+
+/// The first expand migration below a contract migration that is neither applied nor selected. The
+/// expand phase goes first: else `--phase contract` after a failed or forgotten expand job would
+/// drop what the new release has not been given a replacement for.
+fn waits_for(
+    migration: &Migration,
+    catalog: &Catalog,
+    history: &History,
+    selection: Selection,
+) -> Option<i64> {
+    let mut below = catalog.migrations.iter().filter(|other| {
+        other.version < migration.version
+            && other.phase == Phase::Expand
+            && !selection.takes(other)
+            && history.find(other.version).is_none()
+    });
+    (migration.phase == Phase::Contract).then(|| below.next().map(|other| other.version)).flatten()
 }
 
 fn verify(catalog: &Catalog, history: &History) -> Result<(), PlanError> {
@@ -294,6 +355,11 @@ impl<'a> Pending<'a> {
             }
         }
         Ok(Pending { migration, done, claim })
+    }
+
+    /// The steps that aren't done, each with its number from 1.
+    fn steps(&self) -> impl Iterator<Item = (u32, &'a Step)> {
+        (1..).zip(&self.migration.steps).skip(self.done)
     }
 
     fn is_begun(&self) -> bool {

@@ -11,11 +11,11 @@ mod survey;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backfill::prepare;
+use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, Selection, Upcoming};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
@@ -29,7 +29,7 @@ pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
 pub use survey::{Survey, SurveyError};
 
-use lock::{Held, Waited};
+use lock::{Held, Left, Waited};
 use steps::Steps;
 
 /// What one invocation of `up` is told.
@@ -74,11 +74,14 @@ impl Run<'_> {
     async fn attempt(&self) -> Result<u64, RunError> {
         let mut watch = self.database.session(Purpose::Watch).await?;
         let survey = Survey::read(self.database.as_ref(), watch.as_mut(), self.catalog).await?;
-        let plan = self.plan(&survey)?;
-        if plan.pending.is_empty() {
-            return Ok(0);
+        // What another run is at isn't dirt; only the plan under the lock tells them apart.
+        if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
+            self.report(&plan);
+            if plan.pending.is_empty() {
+                return Ok(0);
+            }
+            self.prove(watch.as_mut(), &plan).await?;
         }
-        self.prove(watch.as_mut(), &plan).await?;
         let held = match self.lock(watch.as_mut(), self.settings.lock_wait).await? {
             Waited::Held(held) => held,
             Waited::NothingLeft => return Ok(0),
@@ -98,7 +101,8 @@ impl Run<'_> {
         }
     }
 
-    /// Everything that happens under the lock. What was read before it may be stale.
+    /// Everything that happens under the lock. What was read before it may be stale, and so may
+    /// what was read before our epoch: until then a predecessor that has lost the lock can commit.
     async fn locked(&self, held: &Held) -> Result<u64, RunError> {
         let run = &self.settings.identity.run;
         self.database.end_orphans(run).await?;
@@ -115,11 +119,18 @@ impl Run<'_> {
             worker.bare(&create.sql).await.map_err(RunError::preparing)?;
         }
         let pen = ledger.begin(worker.session(), &self.settings.identity).await?;
-        let result = self.take_steps(&mut worker, &pen, &survey, &plan).await;
+        let result = self.fenced(&mut worker, &pen).await;
         if !held.is_lost() {
             close(&mut worker, &pen, &result).await;
         }
         result
+    }
+
+    /// Everything that happens once no older run can write any more.
+    async fn fenced(&self, worker: &mut Worker, pen: &Pen) -> Result<u64, RunError> {
+        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await?;
+        let plan = self.plan(&survey)?;
+        self.take_steps(worker, pen, &survey, &plan).await
     }
 
     async fn take_steps(
@@ -163,17 +174,19 @@ impl Run<'_> {
         });
     }
 
-    /// Proves every pending backfill whose tables exist, before anything is written.
+    /// Proves every pending backfill, as far as it can be known before anything is written: behind a
+    /// step that may change the tables, only what the text alone says.
     async fn prove(&self, session: &mut dyn Session, plan: &Plan<'_>) -> Result<(), RunError> {
         let dialect = self.database.dialect();
-        for pending in &plan.pending {
+        for Upcoming { pending, step, number, is_settled } in plan.steps() {
             let migration = pending.migration;
-            for (number, step) in (1..).zip(&migration.steps).skip(pending.done) {
-                if let StepKind::Backfill(directive) = &step.kind {
-                    let proved = prepare(session, dialect, migration, step, directive).await;
-                    proved.map_err(|error| unprepared(At { migration, step, number }, error))?;
-                }
-            }
+            let StepKind::Backfill(directive) = &step.kind else { continue };
+            let proved = if is_settled {
+                prepare(session, dialect, migration, step, directive).await.map(|_| ())
+            } else {
+                read(dialect, migration, step, directive).map(|_| ())
+            };
+            proved.map_err(|error| unprepared(At { migration, step, number }, error))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, Refusal, Servo, parse, rewrite};
+use crate::batch::{Batch, KeyColumn, Refusal, Servo, Shape, parse, rewrite};
 use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -45,6 +45,20 @@ pub enum PrepareError {
     Db(#[from] DbError),
 }
 
+/// Reads the statement of a backfill step: what can be said of it whatever the tables are like.
+///
+/// # Errors
+/// [`PrepareError::Refused`] with the place and the ways out.
+pub fn read(
+    dialect: Dialect,
+    migration: &Migration,
+    step: &Step,
+    directive: &BatchDirective,
+) -> Result<Shape, PrepareError> {
+    parse(migration.sql(step), dialect)
+        .map_err(|refusal| refused(migration, step, directive, refusal))
+}
+
 /// Proves and rewrites the statement of a backfill step. `None` when its table doesn't exist (yet:
 /// an earlier step may create it).
 ///
@@ -57,9 +71,8 @@ pub async fn prepare(
     step: &Step,
     directive: &BatchDirective,
 ) -> Result<Option<Prepared>, PrepareError> {
-    let sql = migration.sql(step);
+    let shape = read(dialect, migration, step, directive)?;
     let refused = |refusal| refused(migration, step, directive, refusal);
-    let shape = parse(sql, dialect).map_err(refused)?;
     let relations = shape.relations();
     let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
     let mut read = Vec::new();
@@ -101,6 +114,14 @@ impl Prepared {
     /// The key's columns.
     pub fn key(&self) -> Vec<String> {
         self.batch.key().iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// The key's columns and their types, by which a checkpoint knows its key.
+    pub fn described_key(&self) -> String {
+        let column = |column: &KeyColumn| {
+            format!("{} {}", self.dialect.quote(&column.name), column.type_name)
+        };
+        self.batch.key().iter().map(column).collect::<Vec<_>>().join(", ")
     }
 
     /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so

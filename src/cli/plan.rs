@@ -3,12 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::backfill::{Prepared, prepare};
-use crate::batch;
+use crate::backfill::{PrepareError, Prepared, prepare, read};
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
-use crate::migration::{Catalog, Step, StepKind};
-use crate::plan::{Pending, Plan};
+use crate::migration::{Catalog, Migration, StepKind};
+use crate::plan::{Plan, Upcoming};
 use crate::progress::Reporter;
 use crate::runner::{At, Survey, unprepared};
 use crate::terminal::format::{one_line, short};
@@ -47,10 +46,8 @@ impl PlanCommand {
         let selection = self.files.selection(self.phase);
         let plan = Plan::new(&catalog, &survey.history, &survey.steps, selection)?;
         let mut rows = Vec::new();
-        for pending in &plan.pending {
-            for number in pending.done..pending.migration.steps.len() {
-                rows.push(PlannedStep::new(session.as_mut(), dialect, pending, number).await?);
-            }
+        for upcoming in plan.steps() {
+            rows.push(PlannedStep::new(session.as_mut(), dialect, upcoming).await?);
         }
         if self.json {
             print_json(&as_json(&plan, &rows))?;
@@ -63,9 +60,7 @@ impl PlanCommand {
 
 /// One step that `up` would take.
 struct PlannedStep<'a> {
-    pending: &'a Pending<'a>,
-    step: &'a Step,
-    number: usize,
+    upcoming: Upcoming<'a>,
     prepared: Option<Prepared>,
     /// A backfill's table; known by its name alone until an earlier step has made it.
     table: Option<String>,
@@ -75,43 +70,44 @@ impl<'a> PlannedStep<'a> {
     async fn new(
         session: &mut dyn Session,
         dialect: Dialect,
-        pending: &'a Pending<'a>,
-        index: usize,
+        upcoming: Upcoming<'a>,
     ) -> Result<Self, Error> {
-        let step = &pending.migration.steps[index];
-        let prepared = match &step.kind {
-            StepKind::Backfill(directive) => {
-                let migration = pending.migration;
-                let at = At { migration, step, number: index as u32 + 1 };
-                prepare(session, dialect, migration, step, directive)
-                    .await
-                    .map_err(|error| unprepared(at, error))?
-            }
-            _ => None,
+        let Upcoming { pending, step, number, is_settled } = upcoming;
+        let migration = pending.migration;
+        let StepKind::Backfill(directive) = &step.kind else {
+            return Ok(PlannedStep { upcoming, prepared: None, table: None });
         };
-        let table = match (&step.kind, &prepared) {
-            (_, Some(prepared)) => Some(prepared.table.name.to_string()),
-            (StepKind::Backfill(_), None) => batch::parse(pending.migration.sql(step), dialect)
-                .ok()
-                .map(|shape| shape.relations().target.to_string()),
-            _ => None,
+        let error = |error| unprepared(At { migration, step, number }, error);
+        let named = read(dialect, migration, step, directive).map_err(error)?.relations().target;
+        let prepared = match prepare(session, dialect, migration, step, directive).await {
+            Ok(prepared) => prepared,
+            // An earlier step may change what stands against it.
+            Err(PrepareError::Refused { .. }) if !is_settled => None,
+            Err(other) => return Err(error(other).into()),
         };
-        Ok(PlannedStep { pending, step, number: index + 1, prepared, table })
+        let table = prepared.as_ref().map_or(named, |prepared| prepared.table.name.clone());
+        Ok(PlannedStep { upcoming, prepared, table: Some(table.to_string()) })
+    }
+
+    fn migration(&self) -> &'a Migration {
+        self.upcoming.pending.migration
     }
 
     /// The statements' first lines; of several, how many there are.
     fn statement(&self) -> String {
-        let text = &self.pending.migration.text;
-        let first = self.step.statements.first().map_or("", |span| &text[span.clone()]);
+        let text = &self.migration().text;
+        let statements = &self.upcoming.step.statements;
+        let first = statements.first().map_or("", |span| &text[span.clone()]);
         let words = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        match self.step.statements.len() {
+        match statements.len() {
             0 | 1 => words,
-            statements => format!("{words} … ({statements} statements)"),
+            count => format!("{words} … ({count} statements)"),
         }
     }
 
     fn resumes(&self) -> bool {
-        self.number == self.pending.done + 1 && self.pending.claim.is_some()
+        let Upcoming { pending, number, .. } = self.upcoming;
+        number as usize == pending.done + 1 && pending.claim.is_some()
     }
 }
 
@@ -119,17 +115,17 @@ fn as_json(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> serde_json::Value {
     let steps: Vec<_> = rows
         .iter()
         .map(|row| {
-            let migration = row.pending.migration;
+            let migration = row.migration();
             let prepared = row.prepared.as_ref();
             json!({
                 "version": migration.version,
                 "name": migration.name,
                 "phase": migration.phase,
                 "file": migration.path.display().to_string(),
-                "step": row.number,
+                "step": row.upcoming.number,
                 "steps": migration.steps.len(),
-                "kind": row.step.kind.as_str(),
-                "sql": migration.sql(row.step),
+                "kind": row.upcoming.step.kind.as_str(),
+                "sql": migration.sql(row.upcoming.step),
                 "table": row.table,
                 "estimated_rows": prepared.and_then(|prepared| prepared.table.estimated_rows),
                 "key": prepared.map(Prepared::key),
@@ -156,15 +152,15 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
     let titles = ["version", "name", "phase", "step", "kind", "table", "rows", "key", "batch"];
     let mut table = Table::new(titles).right(6);
     for row in rows {
-        let migration = row.pending.migration;
+        let migration = row.migration();
         let prepared = row.prepared.as_ref();
         let known = |text: Option<String>| text.unwrap_or_default();
         let cells = [
             migration.version.to_string(),
             migration.name.clone(),
             migration.phase.as_str().to_owned(),
-            format!("{} of {}", row.number, migration.steps.len()),
-            row.step.kind.as_str().to_owned(),
+            format!("{} of {}", row.upcoming.number, migration.steps.len()),
+            row.upcoming.step.kind.as_str().to_owned(),
             known(row.table.clone()),
             known(
                 prepared
@@ -179,10 +175,10 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
     let mut text = table.render();
     for row in rows {
         let resumes = if row.resumes() { " (goes on where it stopped)" } else { "" };
-        let version = row.pending.migration.version;
+        let version = row.migration().version;
         text.push_str(&format!(
             "\n{version}.{}{resumes}  {}",
-            row.number,
+            row.upcoming.number,
             one_line(&row.statement())
         ));
     }

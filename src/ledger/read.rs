@@ -30,10 +30,12 @@ impl Ledger {
         version: i64,
         step: u32,
     ) -> Result<Vec<RangeRecord>, LedgerError> {
-        let sql = self.sql(
-            "select number, cursor_key, through_key, epoch, keys_done, keys_total from [range] \
-             where version = {1} and step = {2} order by number",
-        );
+        let Some(ledger) = self.version(session).await? else { return Ok(Vec::new()) };
+        let key = if ledger >= 3 { "key_columns" } else { "null" };
+        let sql = self.sql(&format!(
+            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key} \
+             from [range] where version = {{1}} and step = {{2}} order by number"
+        ));
         let params = vec![version.into(), i64::from(step).into()];
         let rows = session.query(&Statement::new(sql, params)).await?;
         rows.iter().map(|row| range(version, step, row)).collect()
@@ -100,6 +102,7 @@ fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError>
         epoch: row.int(3)?,
         keys_done: row.int(4)?,
         keys_total: row.optional_int(5)?,
+        key: row.optional_text(6)?.map(str::to_owned),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// Our tables, without their prefix.
 pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
@@ -49,6 +49,8 @@ const CHANGES: [&[Change]; VERSION as usize] = [
     ],
     // How long a step took over all its runs, for `status`.
     &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
+    // Which key a cursor is of: the table may have got another one since.
+    &[Change::Column { table: "range", name: "key_columns", definition: "{text}" }],
 ];
 
 impl Ledger {
@@ -57,18 +59,41 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Newer`] when it isn't ours to touch.
     pub async fn version(&self, session: &mut dyn Session) -> Result<Option<i64>, LedgerError> {
+        match self.entered(session).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.version_of_tables(session).await,
+        }
+    }
+
+    /// The version that the control row has; `None` where there is no such row.
+    async fn entered(&self, session: &mut dyn Session) -> Result<Option<i64>, LedgerError> {
         if session.table(&self.table_name("control")).await?.is_none() {
             return Ok(None);
         }
         let sql = self.sql("select ledger_version from [control] where id = 1");
         let rows = session.query(&Statement::new(sql, Vec::new())).await?;
-        match rows.first() {
-            None => Ok(None),
-            Some(row) => match row.int(0)? {
-                found if found > VERSION => Err(LedgerError::Newer { found }),
-                found => Ok(Some(found)),
-            },
+        match rows.first().map(|row| row.int(0)).transpose()? {
+            Some(found) if found > VERSION => Err(LedgerError::Newer { found }),
+            found => Ok(found),
         }
+    }
+
+    /// Without the control row, what the tables look like. Somebody may have deleted it "to unlock";
+    /// what the others say of half-done work still holds.
+    async fn version_of_tables(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Option<i64>, LedgerError> {
+        let mut version = None;
+        for (number, changes) in (1..).zip(CHANGES) {
+            for change in changes {
+                if !self.is_made(session, change).await? {
+                    return Ok(version);
+                }
+            }
+            version = Some(number);
+        }
+        Ok(version)
     }
 
     /// Creates the ledger, or raises an older one to [`VERSION`]. Only under the run lock.
@@ -76,20 +101,21 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Newer`], or the database's.
     pub async fn ensure(&self, session: &mut dyn Session) -> Result<(), LedgerError> {
-        let found = self.version(session).await?;
-        if found == Some(VERSION) {
+        let entered = self.entered(session).await?;
+        if entered == Some(VERSION) {
             return Ok(());
         }
-        for changes in CHANGES.iter().skip(found.unwrap_or(0) as usize) {
+        for changes in CHANGES.iter().skip(entered.unwrap_or(0) as usize) {
             for change in *changes {
                 self.make(session, change).await?;
             }
         }
-        let sql = match found {
+        let sql = match entered {
             // Not 0 when the row was lost: an epoch of an earlier run must never come again.
             None => {
                 "insert into [control] (ledger_version, id, epoch) \
-                 select {1}, 1, coalesce(max(epoch), 0) from [run]"
+                 select {1}, 1, coalesce(max(epoch), 0) from \
+                 (select epoch from [run] union all select epoch from [range]) epochs"
             }
             Some(_) => "update [control] set ledger_version = {1} where id = 1",
         };
@@ -98,21 +124,31 @@ impl Ledger {
         Ok(())
     }
 
+    async fn is_made(
+        &self,
+        session: &mut dyn Session,
+        change: &Change,
+    ) -> Result<bool, LedgerError> {
+        Ok(match change {
+            Change::Table { name, .. } => session.table(&self.table_name(name)).await?.is_some(),
+            Change::Column { table, name, .. } => {
+                let found = session.table(&self.table_name(table)).await?;
+                found.is_some_and(|found| found.column(name).is_some())
+            }
+        })
+    }
+
     async fn make(&self, session: &mut dyn Session, change: &Change) -> Result<(), LedgerError> {
+        if self.is_made(session, change).await? {
+            return Ok(());
+        }
         let sql = match change {
             Change::Table { name, columns } => {
-                if session.table(&self.table_name(name)).await?.is_some() {
-                    return Ok(());
-                }
                 let table = self.sql(&format!("[{name}]"));
                 let options = self.dialect.table_options;
                 format!("create table {table} ({}){options}", self.types(columns))
             }
             Change::Column { table, name, definition } => {
-                let found = session.table(&self.table_name(table)).await?;
-                if found.is_some_and(|found| found.column(name).is_some()) {
-                    return Ok(());
-                }
                 let table = self.sql(&format!("[{table}]"));
                 format!("alter table {table} add column {name} {}", self.types(definition))
             }

@@ -117,16 +117,17 @@ impl Pen {
         vec![self.fence(), Statement::new(sql, params)]
     }
 
-    /// Makes a backfill's ranges, owned by this run.
+    /// Makes a backfill's ranges along `key`, owned by this run.
     pub fn open_ranges(
         &self,
         version: i64,
         step: u32,
+        key: &str,
         ranges: &[(Cursor, Option<u64>)],
     ) -> Vec<Statement> {
         let insert = self.ledger.sql(
             "insert into [range] (version, step, number, cursor_key, through_key, epoch, keys_done, \
-             keys_total) values ({1}, {2}, {3}, '', {4}, {5}, 0, {6})",
+             keys_total, key_columns) values ({1}, {2}, {3}, '', {4}, {5}, 0, {6}, {7})",
         );
         let mut statements = vec![self.forget("range", version, step)];
         for (number, (through, total)) in (1_i64..).zip(ranges) {
@@ -138,6 +139,7 @@ impl Pen {
                 through.encode().into(),
                 self.epoch.into(),
                 total.into(),
+                key.into(),
             ];
             statements.push(Statement::new(insert.clone(), params));
         }

@@ -46,6 +46,23 @@ pub enum RunError {
         /// Where.
         explanation: Explanation,
     },
+    /// A half-done backfill's table has got another key since.
+    #[error(
+        "step {step} of migration {version} is a backfill that is half done along the key {found}, \
+         and the key is now {now}"
+    )]
+    KeyChanged {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// The checkpoint's key.
+        found: String,
+        /// The table's.
+        now: String,
+        /// Where, and the ways out.
+        explanation: Explanation,
+    },
     /// A step failed.
     #[error("migration {version}, step {step} of {steps} failed: {source}")]
     Step {
@@ -142,6 +159,7 @@ impl RunError {
             RunError::Plan(error) => error.explain(),
             RunError::Refused { explanation, .. }
             | RunError::NoTable { explanation, .. }
+            | RunError::KeyChanged { explanation, .. }
             | RunError::Step { explanation, .. } => explanation.clone(),
             RunError::History(HistoryError::TooNarrow { remedy, .. }) => {
                 plain().note("next", format!("`{remedy}`, or give the file a smaller version"))

@@ -172,3 +172,23 @@ pub(super) fn no_table(at: At<'_>) -> RunError {
             .note("next", "mend the name, create the table in an earlier step or migration, or give this user a right to it: some databases hide what one has no right to"),
     }
 }
+
+/// The error of a backfill whose checkpoint says nothing about the table as it is now.
+pub(super) fn key_changed(at: At<'_>, found: String, now: String) -> RunError {
+    let version = at.migration.version;
+    RunError::KeyChanged {
+        version,
+        step: at.number,
+        found,
+        now,
+        explanation: Explanation::at(at.migration.place(at.step.span.clone(), ""))
+            .note("either", "give the table its former key back; the backfill then goes on")
+            .note(
+                "or",
+                format!(
+                    "`lockkeeper resolve {version} --retry`: the statement starts from the first \
+                     row again, also over rows that are done"
+                ),
+            ),
+    }
+}

@@ -29,7 +29,7 @@ pub enum Waited {
 }
 
 /// What is left to do while another run is at it.
-enum Left<'a> {
+pub(super) enum Left<'a> {
     /// Its next migration is the first of these.
     Plan(Plan<'a>),
     /// It is at a statement outside a transaction, and no plan goes past that.
@@ -136,8 +136,8 @@ impl Run<'_> {
         }
     }
 
-    /// What is left, seen while another run is at it: its open claims aren't dirt.
-    fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Left<'s>, RunError> {
+    /// What is left, seen while another run may be at it: its open claims aren't dirt.
+    pub(super) fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Left<'s>, RunError> {
         match Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection) {
             Ok(plan) => Ok(Left::Plan(plan)),
             Err(PlanError::Dirty { version, step, .. }) => Ok(Left::Claimed { version, step }),

@@ -95,15 +95,15 @@ impl Run<'_> {
         self.database.end_orphans(&identity.run).await?;
         let mut worker =
             Worker::open(self.database.clone(), &identity.run, self.stop.clone()).await?;
-        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog)
-            .await
-            .map_err(RunError::from)?;
-        let claim: Option<&StepRecord> =
-            survey.steps.iter().find(|step| step.version == version && !step.done);
-        let claim = claim.ok_or(ResolveError::Nothing { version })?;
         let ledger = Ledger::of(self.database.as_ref());
+        if claim(&self.survey(&mut worker).await?, version).is_none() {
+            return Err(ResolveError::Nothing { version });
+        }
         ledger.ensure(worker.session()).await?;
         let pen = ledger.begin(worker.session(), identity).await?;
+        // Until our epoch, a predecessor that has lost the lock could still settle it itself.
+        let survey = self.survey(&mut worker).await?;
+        let claim = claim(&survey, version).ok_or(ResolveError::Nothing { version })?;
         let mut list = match verdict {
             Verdict::Retry => pen.unclaim(version, claim.step),
             Verdict::Applied => pen.complete(version, claim.step, Duration::ZERO),
@@ -117,4 +117,13 @@ impl Run<'_> {
         pen.end(worker.session(), "resolved").await?;
         Ok(claim.step)
     }
+
+    async fn survey(&self, worker: &mut Worker) -> Result<Survey, RunError> {
+        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await;
+        survey.map_err(RunError::from)
+    }
+}
+
+fn claim(survey: &Survey, version: i64) -> Option<&StepRecord> {
+    survey.steps.iter().find(|step| step.version == version && !step.done)
 }

@@ -13,7 +13,7 @@ use crate::stop::Stop;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::failure::{kept, no_table, unprepared};
+use super::failure::{kept, key_changed, no_table, unprepared};
 
 /// How often a script that failed for a passing reason is tried, with growing pauses.
 const ATTEMPTS: u32 = 10;
@@ -221,6 +221,7 @@ impl Steps<'_> {
                 Err(match error {
                     BackfillError::Stopped => self.stopped(),
                     BackfillError::Fenced => RunError::Fenced,
+                    BackfillError::KeyChanged { found, now } => key_changed(at, found, now),
                     BackfillError::Statement(error) => self.batch_failed(worker, at, error).await,
                     BackfillError::Db(error) if error.is_lost() => error.into(),
                     BackfillError::Db(mut error) => {
@@ -243,7 +244,15 @@ impl Steps<'_> {
         resumed: bool,
     ) -> Result<(), BackfillError> {
         let version = at.migration.version;
+        let ledger = self.pen.ledger();
+        let key = prepared.described_key();
         let list = if resumed {
+            let ranges = ledger.ranges(worker.session(), version, at.number).await?;
+            let columns = prepared.batch.key().len();
+            if let Some(other) = ranges.into_iter().find(|range| !range.is_along(&key, columns)) {
+                let found = other.key.unwrap_or_else(|| "of an older lockkeeper".to_owned());
+                return Err(BackfillError::KeyChanged { found, now: key });
+            }
             self.pen.adopt_ranges(version, at.number)
         } else {
             let ceiling = prepared.ceiling(worker).await?;
@@ -251,11 +260,10 @@ impl Steps<'_> {
             let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
             let mut list =
                 self.pen.claim(version, at.number, at.step.kind.as_str(), &at.step.checksum);
-            list.extend(self.pen.open_ranges(version, at.number, &ranges));
+            list.extend(self.pen.open_ranges(version, at.number, &key, &ranges));
             list
         };
         worker.transact(&list).await?;
-        let ledger = self.pen.ledger();
         let ranges = ledger.ranges(worker.session(), version, at.number).await?;
         let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
             ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use lockkeeper::db::Dialect;
 use lockkeeper::migration::{FileName, Migration};
 
-use crate::suite::bad::changes_nothing;
+use crate::suite::bad::{changes_nothing, fails};
 use crate::support::{Database, Kind, Lockkeeper, Project};
 
 const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres15, Kind::MariaDb];
@@ -129,6 +129,123 @@ async fn a_ledger_that_is_damaged() {
     }
 }
 
+/// A table of fifty rows and a backfill of it that has got stuck at the twenty-fifth.
+async fn stuck(kind: Kind) -> (Project, Database) {
+    let database = Database::of(kind).await;
+    database
+        .execute(
+            "create table t (id bigint not null primary key, rev bigint not null, \
+             n bigint not null check (n < 100))",
+        )
+        .await;
+    let rows: Vec<_> =
+        (1..=50).map(|id| format!("({id}, {}, {})", 51 - id, 99 * i64::from(id == 25))).collect();
+    database.execute(&format!("insert into t values {}", rows.join(", "))).await;
+    let text = "-- lockkeeper: batch rows=10\nupdate t set n = n + 1;\n";
+    let project = Project::with([("V1__fill.sql", text)]);
+    command(&["up"], &project, &database).run().await.expect(1);
+    let done = database.query_i64("select count(*) from t where n = 1").await;
+    assert!((1..25).contains(&done), "{kind:?}: {done}");
+    database.execute("update t set n = 0 where id = 25").await;
+    (project, database)
+}
+
+/// A cursor means nothing along another key, whether or not that has as many columns.
+#[tokio::test]
+async fn a_checkpoint_of_another_key() {
+    for kind in [Kind::Postgres15, Kind::MariaDb] {
+        let (project, database) = stuck(kind).await;
+        let drop = match kind {
+            Kind::MariaDb => "alter table t drop primary key",
+            _ => "alter table t drop constraint t_pkey",
+        };
+        let up = command(&["up"], &project, &database);
+        for other in ["rev", "rev, id"] {
+            database.execute(&format!("{drop}, add primary key ({other})")).await;
+            let before = database.query_rows("select id, n from t order by id").await;
+            let texts = [
+                "step 1 of migration 1 is a backfill that is half done along the key",
+                "V1__fill.sql:2",
+                "give the table its former key back",
+                "`lockkeeper resolve 1 --retry`",
+            ];
+            fails(&up, 5, &texts).await;
+            let after = database.query_rows("select id, n from t order by id").await;
+            assert_eq!(after, before, "{kind:?}");
+        }
+        database.execute(&format!("{drop}, add primary key (id)")).await;
+        up.run().await.expect(0);
+        assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 50, "{kind:?}");
+    }
+}
+
+/// Somebody "unlocks" by hand: what is half done is gone on with all the same.
+#[tokio::test]
+async fn a_control_row_that_is_gone() {
+    for kind in KINDS {
+        let (project, database) = stuck(kind).await;
+        database.execute("delete from lockkeeper_control").await;
+        command(&["up"], &project, &database).run().await.expect(0);
+        assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 50, "{kind:?}");
+    }
+}
+
+/// The contract phase doesn't run ahead of an expand phase that failed or was forgotten.
+#[tokio::test]
+async fn a_contract_phase_that_comes_too_early() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        let project = Project::with([
+            ONE,
+            ("V2__two.sql", "create table two (id bigint not null primary key);\n"),
+            ("V3__drop.sql", "-- lockkeeper: phase=contract\ndrop table one;\n"),
+        ]);
+        let up = |more: &[&str]| command(&["up"], &project, &database).args(more);
+        up(&["--to", "1"]).run().await.expect(0);
+        let texts = ["V3__drop.sql waits for migration 2", "`lockkeeper up --phase expand`"];
+        changes_nothing(&database, &up(&["--phase", "contract"]), 5, &texts).await;
+        let plan = command(&["plan", "--phase", "contract"], &project, &database);
+        changes_nothing(&database, &plan, 5, &texts).await;
+        up(&["--phase", "expand"]).run().await.expect(0);
+        up(&["--phase", "contract"]).run().await.expect(0);
+    }
+}
+
+/// What a backfill needs may be made by a step before it: that isn't judged by the tables of now.
+#[tokio::test]
+async fn a_table_that_an_earlier_step_mends() {
+    for kind in KINDS {
+        let database = Database::of(kind).await;
+        database.execute("create table t (id bigint not null, n bigint)").await;
+        database.execute("insert into t values (1, 0), (2, 0)").await;
+        let key = match kind {
+            Kind::Sqlite => {
+                "create table u (id bigint not null primary key, n bigint);\n\
+                 insert into u select * from t;\ndrop table t;\nalter table u rename to t;\n"
+            }
+            _ => "alter table t add primary key (id);\n",
+        };
+        let fill = "alter table t add column m bigint;\n\
+                    -- lockkeeper: batch\nupdate t set m = 1 where t.m is null;\n";
+        let project = Project::with([("V1__key.sql", key), ("V2__fill.sql", fill)]);
+        command(&["plan"], &project, &database).run().await.expect(0).expect_text("backfill");
+        command(&["up"], &project, &database).run().await.expect(0);
+        assert_eq!(database.query_i64("select count(*) from t where m = 1").await, 2, "{kind:?}");
+
+        // What the text alone shows is refused before anything is written.
+        let never = "alter table t add column o bigint;\n\
+                     -- lockkeeper: batch\nupdate t set o = 1 limit 5;\n";
+        let never = if kind == Kind::MariaDb {
+            never.to_owned()
+        } else {
+            never.replace("= 1 limit 5", "= random()")
+        };
+        project.file("V3__never.sql", never);
+        changes_nothing(&database, &command(&["up"], &project, &database), 2, &["V3__never.sql:3"])
+            .await;
+    }
+}
+
 /// Version 1 of the ledger, in the middle of a backfill: upgraded in place, and gone on from there.
 #[tokio::test]
 async fn a_ledger_of_an_older_lockkeeper() {
@@ -194,7 +311,7 @@ async fn a_ledger_of_an_older_lockkeeper() {
         assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 50, "{kind:?}");
         let control =
             database.query_rows("select ledger_version, epoch from lockkeeper_control").await;
-        assert_eq!(control, [[Some("2".to_owned()), Some("8".to_owned())]], "{kind:?}");
+        assert_eq!(control, [[Some("3".to_owned()), Some("8".to_owned())]], "{kind:?}");
         let runs = "select host from lockkeeper_run where run = 'old' and epoch = 7";
         assert_eq!(database.query_text(runs).await, "old-host");
         let steps = database.query_rows("select state, began_at from lockkeeper_step").await;

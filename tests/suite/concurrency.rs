@@ -122,6 +122,40 @@ async fn ten_at_once_on_sqlite() {
     assert_eq!(database.query_i64("select count(*) from big where n = id + 1").await, 100_000);
 }
 
+/// A second run that starts while the leader is at a statement outside a transaction, whose outcome
+/// only the leader will know.
+async fn a_claim_of_a_living_run_is_waited_for(kind: Kind, text: &str, blocked: &str) {
+    let database = Database::of(kind).await;
+    database.execute("create table big (id bigint not null primary key)").await;
+    let project = Project::with([("V1__widen.sql", text)]);
+    let mut holder = database.connect().await;
+    holder.execute("begin").await;
+    holder.execute("select count(*) from big").await;
+    let leader = Lockkeeper::up(&project, &database).start();
+    database.wait_for(blocked).await;
+    let second = Lockkeeper::up(&project, &database).start();
+    second.line_with(NAMED).await;
+    holder.execute("commit").await;
+    leader.wait().await.expect(0);
+    second.wait().await.expect(0);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_living_run_is_waited_for_on_mariadb() {
+    let blocked = "select count(*) from information_schema.processlist where db = database() \
+                   and state like 'Waiting for table metadata lock'";
+    let text = "ALTER TABLE big ADD COLUMN b int;\n";
+    a_claim_of_a_living_run_is_waited_for(Kind::MariaDb, text, blocked).await;
+}
+
+#[tokio::test]
+async fn a_claim_of_a_living_run_is_waited_for_on_postgres() {
+    let blocked = "select count(*) from pg_stat_activity where datname = current_database() \
+                   and wait_event_type = 'Lock' and query like 'ALTER TABLE%'";
+    let text = "-- lockkeeper: no-transaction\nALTER TABLE big ADD COLUMN b int;\n";
+    a_claim_of_a_living_run_is_waited_for(Kind::Postgres15, text, blocked).await;
+}
+
 /// The leader sleeps until the row in `pace` says otherwise, for whoever comes next.
 async fn sleeper(kind: Kind) -> (Project, Database) {
     let database = Database::of(kind).await;

@@ -193,3 +193,41 @@ async fn a_silent_server_is_given_up() {
     Lockkeeper::up(&project, &database).run().await.expect(0);
     counters::assert_once(&database, 5 * ROWS).await;
 }
+
+/// A script that commits while its successor already has the lock, and waits for nothing but the
+/// fence: what the successor has read before that is no longer true.
+#[tokio::test]
+async fn a_script_that_commits_late_runs_once() {
+    let database = Database::of(Kind::Postgres15).await;
+    database.execute("create table t (n bigint not null); insert into t values (0)").await;
+    database.execute("create table gate (id int); insert into gate values (1)").await;
+    // Under another name, the session isn't found as the remnant of a dead run.
+    let script = "set application_name = 'shop';\nupdate t set n = n + 1;\n\
+                  select id from gate for update;\n";
+    let project = Project::with([("V1__count.sql", script)]);
+    let mut holder = database.connect().await;
+    holder.execute("begin").await;
+    holder.execute("select id from gate for update").await;
+    let first = Lockkeeper::up(&project, &database).start();
+    let waits = |what: &str| {
+        format!(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+             and datname = current_database() and query like '%{what}%'"
+        )
+    };
+    database.wait_for(&waits("from gate for update")).await;
+    first.signal(libc::SIGSTOP);
+    take_lock(&database).await;
+    let second = Lockkeeper::up(&project, &database).start();
+    database.wait_for(&waits("lockkeeper_control")).await;
+    holder.execute("commit").await;
+    let done = "select count(*) from pg_stat_activity where application_name = 'shop' \
+                and state = 'idle in transaction' and datname = current_database()";
+    database.wait_for(done).await;
+    first.signal(libc::SIGCONT);
+    first.wait().await;
+    second.wait().await.expect(0);
+    assert_eq!(database.query_i64("select n from t").await, 1);
+    let entries = "select count(*) from refinery_schema_history";
+    assert_eq!(database.query_i64(entries).await, 1);
+}
