@@ -156,6 +156,9 @@ impl Statement {
 pub enum Purpose {
     /// Reads: plan, status, wait, keep-alive.
     Watch,
+    /// Reads of a run that waits for its turn. Where SQLite's file is locked it is told so at once,
+    /// since what keeps it from reading is the leader that it waits for.
+    Wait,
     /// Writes of the run with this id, under the run lock. A successor that holds the lock may end
     /// such a session when its process is dead.
     Work {
@@ -281,7 +284,7 @@ pub async fn connect(
     loop {
         // A host that swallows packets would else hold up one attempt for minutes.
         let left = timeout.saturating_sub(started.elapsed()).max(Duration::from_secs(1));
-        let error = match tokio::time::timeout(left, open(options)).await {
+        let error = match tokio::time::timeout(left, open(options, timeout)).await {
             Ok(Ok(database)) => return Ok(database),
             Ok(Err(error)) => error,
             Err(_) => DbError::new(ErrorKind::Connection, "no answer"),
@@ -295,11 +298,11 @@ pub async fn connect(
     }
 }
 
-async fn open(options: &ConnectOptions) -> Result<Arc<dyn Database>, DbError> {
+async fn open(options: &ConnectOptions, patience: Duration) -> Result<Arc<dyn Database>, DbError> {
     options.check_files()?;
     Ok(match options.engine {
         Engine::Postgres => Arc::new(postgres::Postgres::connect(options).await?),
         Engine::MySql => Arc::new(mysql::MySql::connect(options).await?),
-        Engine::Sqlite => Arc::new(sqlite::Sqlite::connect(options).await?),
+        Engine::Sqlite => Arc::new(sqlite::Sqlite::connect(options, patience).await?),
     })
 }

@@ -118,7 +118,7 @@ impl Database for Postgres {
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
         let connection = match &purpose {
-            Purpose::Watch => match self.first() {
+            Purpose::Watch | Purpose::Wait => match self.first() {
                 Some(connection) => connection,
                 None => open(&self.options, WATCH_NAME, &self.translate).await?,
             },

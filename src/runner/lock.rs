@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::db::{Database, Locker, Session};
+use crate::db::{Database, ErrorKind, Locker, Session};
 use crate::ledger::{Ledger, RunRecord};
 use crate::plan::{Plan, PlanError};
-use crate::progress::{Event, Holder, LeaderStep};
+use crate::progress::{Event, Holder, LeaderStep, PendingMigration};
 use crate::stop::Stop;
 
 use super::{Run, RunError, Survey};
@@ -106,7 +106,7 @@ impl Run<'_> {
     ) -> Result<Waited, RunError> {
         let started = Instant::now();
         let mut locker = self.database.locker().await?;
-        let mut told = None;
+        let (mut told, mut last) = (None, None);
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
@@ -114,26 +114,42 @@ impl Run<'_> {
             if locker.try_lock().await? {
                 return Ok(Waited::Held(Held::keep(locker, self.stop.clone())));
             }
-            let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
-            let left = self.plan_of_leader(&survey)?;
-            if let Left::Plan(plan) = &left {
-                // What the leader has applied since is no longer pending here either.
-                let summary = plan.summary();
-                if told.as_ref() != Some(&summary) {
-                    self.report(plan);
-                    told = Some(summary);
-                }
-                if plan.pending.is_empty() {
-                    return Ok(Waited::NothingLeft);
-                }
-            }
-            let (holder, leader) = self.look_at_leader(session, &left).await?;
+            let (holder, leader) = match self.follow(session, &mut told).await {
+                Ok(Some(seen)) => seen,
+                Ok(None) => return Ok(Waited::NothingLeft),
+                // It has the whole of SQLite's file; what it was when last seen is known.
+                Err(error) if is_busy(&error) => (last.clone(), None),
+                Err(error) => return Err(error),
+            };
+            last.clone_from(&holder);
             if started.elapsed() >= patience {
                 return Err(RunError::LockHeld { holder, waited: started.elapsed() });
             }
             self.reporter.emit(Event::LockWaiting { holder, leader });
             self.stop.sleep(POLL.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
         }
+    }
+
+    /// Looks how far the leader is. `None` when it has left nothing to do.
+    async fn follow(
+        &self,
+        session: &mut dyn Session,
+        told: &mut Option<Vec<PendingMigration>>,
+    ) -> Result<Option<(Option<Holder>, Option<LeaderStep>)>, RunError> {
+        let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+        let left = self.plan_of_leader(&survey)?;
+        if let Left::Plan(plan) = &left {
+            // What the leader has applied since is no longer pending here either.
+            let summary = plan.summary();
+            if told.as_ref() != Some(&summary) {
+                self.report(plan);
+                *told = Some(summary);
+            }
+            if plan.pending.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.look_at_leader(session, &left).await?))
     }
 
     /// What is left, seen while another run may be at it: its open claims aren't dirt.
@@ -181,6 +197,11 @@ impl Run<'_> {
         };
         Ok((holder, Some(leader)))
     }
+}
+
+/// Whether nothing could be read because another process has the whole of SQLite's file locked.
+pub(super) fn is_busy(error: &RunError) -> bool {
+    matches!(error, RunError::Db(error) if error.kind == ErrorKind::LockTimeout)
 }
 
 /// Whether a run is at work.

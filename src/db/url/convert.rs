@@ -1,7 +1,5 @@
 //! From our options to sqlx's. Those print passwords in Debug: never print them.
 
-use std::time::Duration;
-
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -104,7 +102,6 @@ impl ConnectOptions {
             .filename(self.path.as_deref().unwrap_or_else(|| std::path::Path::new("")))
             .create_if_missing(self.file_mode == FileMode::Create)
             .read_only(self.file_mode == FileMode::Read)
-            .busy_timeout(Duration::from_secs(5))
     }
 
     /// Where it is, for people: `shop at db:5432`, `demo.db`.
