@@ -157,9 +157,7 @@ impl Backfill<'_> {
         let through = range.through.key().unwrap_or_default();
         let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
         if let Some(row) = worker.query(&query).await?.first() {
-            let key: Result<Vec<_>, _> =
-                (0..through.len()).map(|index| row.text(index).map(str::to_owned)).collect();
-            let to = Cursor::at(key?);
+            let to = self.prepared.cursor(row)?;
             let last = to == range.through;
             return Ok(Batch { to, keys: rows, last });
         }

@@ -156,6 +156,9 @@ impl Statement {
 pub enum Purpose {
     /// Reads: plan, status, wait, keep-alive.
     Watch,
+    /// Reads of a run that waits for its turn. Where SQLite's file is locked it is told so at once,
+    /// since what keeps it from reading is the leader that it waits for.
+    Wait,
     /// Writes of the run with this id, under the run lock. A successor that holds the lock may end
     /// such a session when its process is dead.
     Work {
@@ -303,14 +306,14 @@ pub async fn connect_once(
     timeout: Duration,
 ) -> Result<Arc<dyn Database>, DbError> {
     let no_answer = |_| DbError::new(ErrorKind::Connection, "no answer");
-    tokio::time::timeout(timeout, open(options)).await.map_err(no_answer)?
+    tokio::time::timeout(timeout, open(options, timeout)).await.map_err(no_answer)?
 }
 
-async fn open(options: &ConnectOptions) -> Result<Arc<dyn Database>, DbError> {
+async fn open(options: &ConnectOptions, patience: Duration) -> Result<Arc<dyn Database>, DbError> {
     options.check_files()?;
     Ok(match options.engine {
         Engine::Postgres => Arc::new(postgres::Postgres::connect(options).await?),
         Engine::MySql => Arc::new(mysql::MySql::connect(options).await?),
-        Engine::Sqlite => Arc::new(sqlite::Sqlite::connect(options).await?),
+        Engine::Sqlite => Arc::new(sqlite::Sqlite::connect(options, patience).await?),
     })
 }

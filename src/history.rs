@@ -133,8 +133,8 @@ impl History {
         };
         let sql = format!(
             "create table if not exists {} (version {version} primary key, name varchar(255), \
-             applied_on varchar(255), checksum varchar(255))",
-            self.table
+             applied_on varchar(255), checksum varchar(255)){}",
+            self.table, self.dialect.table_options
         );
         (!self.exists).then(|| Statement::new(sql, Vec::new()))
     }

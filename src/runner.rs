@@ -29,7 +29,7 @@ pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
 pub use survey::{Survey, SurveyError};
 
-use lock::{Held, Left, Waited};
+use lock::{Held, Left, Waited, is_busy};
 use steps::Steps;
 
 /// What one invocation of `up` is told.
@@ -57,6 +57,11 @@ pub struct Run<'a> {
     pub stop: &'a Stop,
 }
 
+enum Outlook {
+    NothingToDo,
+    Work,
+}
+
 impl Run<'_> {
     /// Applies what is pending. Returns how many migrations this run completed.
     ///
@@ -72,23 +77,27 @@ impl Run<'_> {
     }
 
     async fn attempt(&self) -> Result<u64, RunError> {
-        let mut watch = self.database.session(Purpose::Watch).await?;
-        let survey = Survey::read(self.database.as_ref(), watch.as_mut(), self.catalog).await?;
-        // What another run is at isn't dirt; only the plan under the lock tells them apart.
-        if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
-            self.report(&plan);
-            if plan.pending.is_empty() {
-                return Ok(0);
-            }
-            self.prove(watch.as_mut(), &plan).await?;
-        }
+        let mut watch = self.database.session(Purpose::Wait).await?;
+        let looked = match self.look(watch.as_mut()).await {
+            Ok(Outlook::NothingToDo) => return Ok(0),
+            Ok(Outlook::Work) => true,
+            // A leader's long script: the wait for the run lock is the wait for its end, too.
+            Err(error) if is_busy(&error) => false,
+            Err(error) => return Err(error),
+        };
         let held = match self.lock(watch.as_mut(), self.settings.lock_wait).await? {
             Waited::Held(held) => held,
             Waited::NothingLeft => return Ok(0),
         };
-        drop(watch);
+        let work = async {
+            if !looked {
+                self.look(watch.as_mut()).await?;
+            }
+            drop(watch);
+            self.locked(&held).await
+        };
         let result = tokio::select! {
-            result = self.locked(&held) => result,
+            result = work => result,
             () = held.abandoned() => {
                 Err(DbError::new(ErrorKind::Connection, "the server gives no answer").into())
             }
@@ -99,6 +108,20 @@ impl Run<'_> {
             Err(error) if lost => Err(RunError::LockLost { error: error.to_string() }),
             result => result,
         }
+    }
+
+    /// The look before the lock: what a run would do, and whether it may.
+    async fn look(&self, session: &mut dyn Session) -> Result<Outlook, RunError> {
+        let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+        // What another run is at isn't dirt; only the plan under the lock tells them apart.
+        if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
+            self.report(&plan);
+            if plan.pending.is_empty() {
+                return Ok(Outlook::NothingToDo);
+            }
+            self.prove(session, &plan).await?;
+        }
+        Ok(Outlook::Work)
     }
 
     /// Everything that happens under the lock. What was read before it may be stale, and so may

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::{Batch, KeyColumn, Refusal, Said, Servo, Shape, parse, rewrite};
-use crate::db::{DbError, Dialect, Session, Statement, Table, TableName};
+use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
 use crate::place::Explanation;
@@ -131,10 +131,25 @@ impl Prepared {
     /// The database's.
     pub async fn ceiling(&self, worker: &mut Worker) -> Result<Option<Cursor>, DbError> {
         let rows = worker.query(&self.batch.last()).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+        rows.first().map(|row| self.cursor(row)).transpose()
+    }
+
+    /// The cursor in a row of [`Batch::last`] or [`Batch::boundary`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Type`] for a key that a range could not end at.
+    pub fn cursor(&self, row: &Row) -> Result<Cursor, DbError> {
         let key: Result<Vec<_>, _> =
             (0..row.0.len()).map(|index| row.text(index).map(str::to_owned)).collect();
-        Ok(Some(Cursor::at(key?)))
+        let lost = |_| {
+            let key = self.key().join(", ");
+            let message = format!(
+                "the key ({key}) of a row doesn't survive the way through text, so that rows could \
+                 be passed by: a zero date, or a value of another type than its column"
+            );
+            DbError::new(ErrorKind::Type, message)
+        };
+        key.map(Cursor::at).map_err(lost)
     }
 
     /// How many keys there are, about.

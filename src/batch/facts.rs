@@ -49,6 +49,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         refers_to_itself: false,
         cascades_to: Vec::new(),
         cascaded_trigger: None,
+        engine_without_transactions: None,
         estimated_rows: Some(1_000_000),
     }
 }

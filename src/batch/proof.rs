@@ -165,6 +165,18 @@ fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
         }
         TableKind::Other => return refuse(format!("{name} is no ordinary table")),
     }
+    if let Some(engine) = &target.engine_without_transactions {
+        // Whole, it would be no safer: what fails in the middle stays half done.
+        return Err(Refusal::of(
+            shape.verb,
+            format_args!(
+                "{name} is kept by the storage engine {engine}, which has no transactions: rows \
+                 and checkpoint could come apart"
+            ),
+        )
+        .at(shape.target_span.clone(), "")
+        .only_way(format!("ALTER TABLE {name} ENGINE=InnoDB, before this is applied")));
+    }
     if target.has_rules {
         return refuse(format!("{name} has rewrite rules, which change what the statement does"));
     }

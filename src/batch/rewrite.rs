@@ -80,16 +80,21 @@ pub fn rewrite(
     })
 }
 
-/// A key column as text. A column of SQLite may hold values of other types than its own, which
-/// would not come back from text as they were: these become NULL, and the loop then stops.
+/// A key column as text. Some values would not come back from text as they were: those of other
+/// types than the column's in SQLite, and MySQL's zero dates under the `sql_mode` NO_ZERO_DATE. A
+/// range that ends at such a one passes rows by. They become NULL, and the loop then stops.
 fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
     let Some(text) = dialect.key_out(column, &key.type_name) else {
         return column.to_owned();
     };
-    if dialect.engine != Engine::Sqlite || text == column {
+    if dialect.engine == Engine::Postgres || text == column {
         return text;
     }
     match dialect.key_in(&text, &key.type_name) {
+        // MariaDB takes the NULL that it has made of a zero date for equal to the zero date.
+        Some(back) if dialect.engine == Engine::MySql => {
+            format!("CASE WHEN {back} IS NOT NULL AND {back} = {column} THEN {text} END")
+        }
         Some(back) => format!("CASE WHEN {back} = {column} THEN {text} END"),
         None => text,
     }

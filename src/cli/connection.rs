@@ -46,7 +46,7 @@ pub struct Connection {
     /// Whether to use TLS, in libpq's words
     #[arg(long, env = "LOCKKEEPER_TLS_MODE", value_name = "MODE")]
     tls_mode: Option<TlsMode>,
-    /// The certificates to trust instead of the system's (PEM)
+    /// CAs to trust beside the system's (PEM); the host's name is then always checked
     #[arg(long, env = "LOCKKEEPER_TLS_CA", value_name = "FILE", value_parser = super::path())]
     tls_ca: Option<PathBuf>,
     /// How long to try while the database isn't reachable yet

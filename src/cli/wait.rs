@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::db::{Database, Purpose, Session};
+use crate::db::{Database, ErrorKind, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::migration::{Catalog, Migration};
@@ -119,6 +119,12 @@ impl Wait {
                 Ok(Ok(Some(reason))) => reason,
                 Ok(Err(Error::Connect { source, .. })) if source.is_unreachable() => {
                     format!("the database is not reachable yet: {source}")
+                }
+                // A script of the run at work holds SQLite's file.
+                Ok(Err(Error::Run(RunError::Db(error))))
+                    if error.kind == ErrorKind::LockTimeout =>
+                {
+                    error.to_string()
                 }
                 // The server may be restarting; nothing was lost.
                 Ok(Err(Error::Run(RunError::Db(error)))) if error.is_lost() => {

@@ -49,6 +49,9 @@ pub struct Dialect {
     pub text: &'static str,
     /// A type for text that can be (part of) a primary key, compared byte by byte.
     pub key_text: &'static str,
+    /// What follows the columns of a table of ours. Its changes must roll back with the rest,
+    /// whatever the server's default storage engine is.
+    pub table_options: &'static str,
 }
 
 impl Dialect {
@@ -59,6 +62,7 @@ impl Dialect {
         row_comparison: true,
         text: "text",
         key_text: "varchar(64)",
+        table_options: "",
     };
 
     /// MySQL's and MariaDB's. Our text is compared by bytes: the fence must not take `A` for `a`.
@@ -68,6 +72,7 @@ impl Dialect {
         row_comparison: false,
         text: "longtext character set utf8mb4 collate utf8mb4_bin",
         key_text: "varchar(64) character set utf8mb4 collate utf8mb4_bin",
+        table_options: " engine=InnoDB",
     };
 
     /// SQLite's.
@@ -77,6 +82,7 @@ impl Dialect {
         row_comparison: true,
         text: "text",
         key_text: "text",
+        table_options: "",
     };
 
     /// The placeholder for parameter `number`, counted from 1. MySQL's have no numbers: there the

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Fenced,
     /// The disk is full.
     DiskFull,
+    /// A statement that is longer than the server takes.
+    TooLong,
     /// A value of a type that doesn't cross the seam.
     Type,
     /// Any other error in the SQL or the data.
@@ -58,6 +60,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Cancelled => "cancelled from outside",
             ErrorKind::Fenced => "another run has taken over",
             ErrorKind::DiskFull => "the disk is full",
+            ErrorKind::TooLong => "a statement longer than the server takes",
             ErrorKind::Type => "a value of an unexpected type",
             ErrorKind::Sql => "the database refused the statement",
         })

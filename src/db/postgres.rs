@@ -25,6 +25,12 @@ const WATCH_NAME: &str = "lockkeeper";
 /// How long a terminated backend may take to roll back and go.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
+/// On a link that forgets what is idle, the reply to a long statement would be lost, and neither
+/// side would notice. The driver sends no keep-alive, so the server has to. The other sessions are
+/// asked something every second. Set afterwards, since poolers refuse unknown start-up parameters.
+const KEEP_ALIVE: &str = "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; \
+                          set tcp_keepalives_count = 3";
+
 /// A PostgreSQL server and database.
 pub struct Postgres {
     options: PgConnectOptions,
@@ -118,12 +124,15 @@ impl Database for Postgres {
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
         let connection = match &purpose {
-            Purpose::Watch => match self.first() {
+            Purpose::Watch | Purpose::Wait => match self.first() {
                 Some(connection) => connection,
                 None => open(&self.options, WATCH_NAME, &self.translate).await?,
             },
             Purpose::Work { run } => {
-                open(&self.options, &self.work_name(run), &self.translate).await?
+                let name = self.work_name(run);
+                let mut connection = open(&self.options, &name, &self.translate).await?;
+                raw(&mut connection, KEEP_ALIVE, &self.translate).await?;
+                connection
             }
         };
         let session =

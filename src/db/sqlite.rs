@@ -7,6 +7,7 @@ mod table;
 mod trigger;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions as _;
@@ -18,9 +19,16 @@ use super::{
     ConnectOptions, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Session, Statement,
 };
 
+/// How long a statement waits for another process to let go of the file; a step may set its own.
+const BUSY: Duration = Duration::from_secs(5);
+/// The same for one who has something else to do meanwhile.
+const GLANCE: Duration = Duration::from_millis(500);
+
 /// A database in an SQLite file.
 pub(super) struct Sqlite {
     options: SqliteConnectOptions,
+    /// How long one who only reads waits: a long script keeps readers out, too.
+    patience: Duration,
     path: PathBuf,
     lock_file: PathBuf,
     description: String,
@@ -28,15 +36,33 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Looks at the file where there is one, and makes none: `plan` and `status` write nothing.
-    pub(super) async fn connect(options: &ConnectOptions) -> Result<Self, DbError> {
+    /// One that another process keeps locked is taken as it is. Who reads it then, waits for up to
+    /// `patience`.
+    pub(super) async fn connect(
+        options: &ConnectOptions,
+        patience: Duration,
+    ) -> Result<Self, DbError> {
         // `ConnectOptions` refuses an SQLite database without a path.
         let path = options.path.clone().unwrap_or_default();
         let lock_file = lock_file(&path)?;
-        let mut database =
-            Sqlite { options: options.to_sqlite(), lock_file, description: String::new(), path };
-        let mut session = database.open(&Purpose::Watch).await?;
+        let mut database = Sqlite {
+            options: options.to_sqlite(),
+            patience: patience.max(BUSY),
+            lock_file,
+            description: String::new(),
+            path,
+        };
+        let mut session = database.open(&Purpose::Wait).await?;
         // Reading the schema finds out whether the file is a database at all.
-        session.query(&Statement::new("select count(*) from sqlite_master", vec![])).await?;
+        let schema = Statement::new("select count(*) from sqlite_master", vec![]);
+        match session.query(&schema).await {
+            Ok(_) => {}
+            // Every statement reads the schema first; the version must come from elsewhere.
+            Err(error) if error.kind == ErrorKind::LockTimeout => {
+                session = connected(SqliteConnectOptions::new().in_memory(true)).await?;
+            }
+            Err(error) => return Err(error),
+        }
         let rows = session.query(&Statement::new("select sqlite_version()", vec![])).await?;
         let version = rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
         database.description = format!("SQLite {version} · {}", options.place());
@@ -45,15 +71,17 @@ impl Sqlite {
 
     async fn open(&self, purpose: &Purpose) -> Result<SqliteSession, DbError> {
         let options = match purpose {
-            Purpose::Work { .. } => self.options.clone(),
+            Purpose::Work { .. } => self.options.clone().busy_timeout(BUSY),
             // A file that isn't there yet is an empty database to one who only reads.
-            Purpose::Watch if !self.path.exists() => SqliteConnectOptions::new().in_memory(true),
-            Purpose::Watch => self.options.clone().create_if_missing(false),
+            _ if !self.path.exists() => SqliteConnectOptions::new().in_memory(true),
+            Purpose::Watch => self.reading(self.patience),
+            Purpose::Wait => self.reading(GLANCE),
         };
-        match options.disable_statement_logging().connect().await {
-            Ok(connection) => SqliteSession::new(connection).await,
-            Err(error) => Err(self.cannot_open(DbError::from_sqlite(error))),
-        }
+        connected(options).await.map_err(|error| self.cannot_open(error))
+    }
+
+    fn reading(&self, patience: Duration) -> SqliteConnectOptions {
+        self.options.clone().create_if_missing(false).busy_timeout(patience)
     }
 
     /// SQLite says "unable to open" of everything; the operating system knows more.
@@ -74,6 +102,11 @@ impl Sqlite {
         }
         error
     }
+}
+
+async fn connected(options: SqliteConnectOptions) -> Result<SqliteSession, DbError> {
+    let connection = options.disable_statement_logging().connect().await;
+    SqliteSession::new(connection.map_err(DbError::from_sqlite)?).await
 }
 
 /// Where the run lock lies: beside the database's own file, whichever way leads there.

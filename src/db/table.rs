@@ -96,6 +96,8 @@ pub struct Table {
     /// A trigger of one of those tables, and which one's: such an action sets it off. `None` where
     /// there is none, or where actions fire no triggers (MySQL).
     pub cascaded_trigger: Option<(String, TableName)>,
+    /// Its storage engine, where that can't roll a change back (MySQL: MyISAM, Aria, MEMORY, …).
+    pub engine_without_transactions: Option<String>,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

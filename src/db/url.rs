@@ -59,9 +59,9 @@ pub enum TlsMode {
     Disable,
     /// TLS when the server offers it, without a look at its certificate.
     Prefer,
-    /// TLS or nothing; the certificate is looked at only when a CA is given.
+    /// TLS or nothing; the certificate is looked at only when a CA is given, then as `verify-full`.
     Require,
-    /// TLS, and the certificate must come from a trusted CA.
+    /// TLS, and the certificate must come from a trusted CA; with a CA given, as `verify-full`.
     VerifyCa,
     /// TLS, and the certificate must come from a trusted CA and be the host's own.
     VerifyFull,
@@ -95,14 +95,28 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The mode that holds. As in libpq, `require` with a CA checks the certificate. A CA without
-    /// a mode asks for the whole check: nobody names a CA in order to ignore it.
+    /// The mode that holds. Nobody names a CA in order to ignore it: without a mode it asks for the
+    /// whole check, and `require` checks the certificate, as in libpq. The driver trusts the
+    /// system's CAs beside the one that is given, and they sign for everybody. So the host's name is
+    /// what remains to tell its certificate from a stranger's, and is checked with `require` and
+    /// `verify-ca` too.
     pub fn effective(&self) -> TlsMode {
         match (self.mode, &self.ca) {
             (None, None) => TlsMode::Prefer,
-            (None, Some(_)) => TlsMode::VerifyFull,
-            (Some(TlsMode::Require), Some(_)) => TlsMode::VerifyCa,
+            (None | Some(TlsMode::Require | TlsMode::VerifyCa), Some(_)) => TlsMode::VerifyFull,
             (Some(mode), _) => mode,
+        }
+    }
+
+    /// The same, with what isn't given from libpq's variables: the driver reads them too, but would
+    /// not check the name.
+    fn with_libpq(&self, variable: impl Fn(&str) -> Option<String>) -> Tls {
+        let asked = self.mode.is_some() || self.ca.is_some();
+        let given = || variable("PGSSLMODE").and_then(|word| TlsMode::from_word(&word));
+        Tls {
+            mode: if asked { self.mode } else { Some(given().unwrap_or(TlsMode::Prefer)) },
+            ca: self.ca.clone().or_else(|| variable("PGSSLROOTCERT").map(PathBuf::from)),
+            ..self.clone()
         }
     }
 }

@@ -144,7 +144,9 @@ impl Ledger {
         }
         let sql = match change {
             Change::Table { name, columns } => {
-                format!("create table {} ({})", self.sql(&format!("[{name}]")), self.types(columns))
+                let table = self.sql(&format!("[{name}]"));
+                let options = self.dialect.table_options;
+                format!("create table {table} ({}){options}", self.types(columns))
             }
             Change::Column { table, name, definition } => {
                 let table = self.sql(&format!("[{table}]"));

@@ -290,7 +290,7 @@ fn grant(error: &DbError) -> Option<&str> {
 fn hint_is_way_out(error: &DbError) -> bool {
     error.hint.is_some()
         && match error.kind {
-            ErrorKind::NoDatabase | ErrorKind::Tls => true,
+            ErrorKind::NoDatabase | ErrorKind::Tls | ErrorKind::TooLong => true,
             ErrorKind::ReadOnly | ErrorKind::Permission => error.is_of_file(),
             _ => false,
         }

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::db::{Database, Locker, Session};
+use crate::db::{Database, ErrorKind, Locker, Session};
 use crate::ledger::{Ledger, RunRecord};
 use crate::plan::{Plan, PlanError};
-use crate::progress::{Event, Holder, LeaderStep};
+use crate::progress::{Event, Holder, LeaderStep, PendingMigration};
 use crate::stop::Stop;
 
 use super::{Run, RunError, Survey};
@@ -36,9 +36,10 @@ pub(super) enum Left<'a> {
     Claimed { version: i64, step: u32 },
 }
 
-/// The run lock while it is held.
+/// The run lock while it is held. Dropped, by a caller's panic or because nobody waits for the run
+/// any more, it gives the lock back too: the task that keeps it would hold it for ever.
 pub struct Held {
-    release: CancellationToken,
+    release: DropGuard,
     lost: CancellationToken,
     watch: JoinHandle<()>,
 }
@@ -48,7 +49,7 @@ impl Held {
         let release = CancellationToken::new();
         let lost = CancellationToken::new();
         let watch = tokio::spawn(keep(locker, release.clone(), lost.clone(), stop));
-        Held { release, lost, watch }
+        Held { release: release.drop_guard(), lost, watch }
     }
 
     pub fn is_lost(&self) -> bool {
@@ -64,7 +65,7 @@ impl Held {
 
     /// Gives the lock back. `true` when it had been lost before.
     pub async fn release(self) -> bool {
-        self.release.cancel();
+        drop(self.release);
         // The task ends by itself in any case; a panic of it would have lost the lock.
         let panicked = self.watch.await.is_err();
         panicked || self.lost.is_cancelled()
@@ -105,7 +106,7 @@ impl Run<'_> {
     ) -> Result<Waited, RunError> {
         let started = Instant::now();
         let mut locker = self.database.locker().await?;
-        let mut told = None;
+        let (mut told, mut last) = (None, None);
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
@@ -113,26 +114,42 @@ impl Run<'_> {
             if locker.try_lock().await? {
                 return Ok(Waited::Held(Held::keep(locker, self.stop.clone())));
             }
-            let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
-            let left = self.plan_of_leader(&survey)?;
-            if let Left::Plan(plan) = &left {
-                // What the leader has applied since is no longer pending here either.
-                let summary = plan.summary();
-                if told.as_ref() != Some(&summary) {
-                    self.report(plan);
-                    told = Some(summary);
-                }
-                if plan.pending.is_empty() {
-                    return Ok(Waited::NothingLeft);
-                }
-            }
-            let (holder, leader) = self.look_at_leader(session, &left).await?;
+            let (holder, leader) = match self.follow(session, &mut told).await {
+                Ok(Some(seen)) => seen,
+                Ok(None) => return Ok(Waited::NothingLeft),
+                // It has the whole of SQLite's file; what it was when last seen is known.
+                Err(error) if is_busy(&error) => (last.clone(), None),
+                Err(error) => return Err(error),
+            };
+            last.clone_from(&holder);
             if started.elapsed() >= patience {
                 return Err(RunError::LockHeld { holder, waited: started.elapsed() });
             }
             self.reporter.emit(Event::LockWaiting { holder, leader });
             self.stop.sleep(POLL.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
         }
+    }
+
+    /// Looks how far the leader is. `None` when it has left nothing to do.
+    async fn follow(
+        &self,
+        session: &mut dyn Session,
+        told: &mut Option<Vec<PendingMigration>>,
+    ) -> Result<Option<(Option<Holder>, Option<LeaderStep>)>, RunError> {
+        let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+        let left = self.plan_of_leader(&survey)?;
+        if let Left::Plan(plan) = &left {
+            // What the leader has applied since is no longer pending here either.
+            let summary = plan.summary();
+            if told.as_ref() != Some(&summary) {
+                self.report(plan);
+                *told = Some(summary);
+            }
+            if plan.pending.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.look_at_leader(session, &left).await?))
     }
 
     /// What is left, seen while another run may be at it: its open claims aren't dirt.
@@ -180,6 +197,11 @@ impl Run<'_> {
         };
         Ok((holder, Some(leader)))
     }
+}
+
+/// Whether nothing could be read because another process has the whole of SQLite's file locked.
+pub(super) fn is_busy(error: &RunError) -> bool {
+    matches!(error, RunError::Db(error) if error.kind == ErrorKind::LockTimeout)
 }
 
 /// Whether a run is at work.

@@ -196,7 +196,23 @@ async fn tls_that_does_not_come_about() {
         let output = changes_nothing(&database, &lockkeeper, 2, texts).await;
         assert!(!output.text().contains("trying again"), "{}", output.text());
     }
-    with("verify-ca", Some(&ours)).run().await.expect(0);
+
+    // The system's CAs are trusted beside the one that is given, and sign for everybody: a
+    // certificate of theirs, or of the given one, must be in this host's name.
+    let name = "not valid for name \"127.0.0.1\"";
+    for mode in ["require", "verify-ca", "verify-full"] {
+        for (system, given) in [(&ours, &stranger), (&stranger, &ours)] {
+            let lockkeeper = with(mode, Some(given)).env("SSL_CERT_FILE", system);
+            changes_nothing(&database, &lockkeeper, 2, &[name, "--tls-mode"]).await;
+        }
+    }
+    for mode in ["require", "verify-ca"] {
+        let lockkeeper = with(mode, None).env("PGSSLROOTCERT", &stranger);
+        changes_nothing(&database, &lockkeeper.env("SSL_CERT_FILE", &ours), 2, &[name]).await;
+    }
+    // One's own CA in the system's place: then the name needs no check.
+    with("verify-ca", None).env("SSL_CERT_FILE", &ours).run().await.expect(0);
+    with("verify-ca", None).env("SSL_CERT_FILE", &stranger).run().await.expect(2);
 
     for kind in [Kind::Postgres15, Kind::MariaDb] {
         let plain = Database::of(kind).await;

@@ -69,13 +69,9 @@ cp disk/test.db done.db
 exit $code
 "#;
 
-/// Needs the right to mount, which root has and most containers' root hasn't.
-#[tokio::test]
-async fn on_sqlite() {
-    let project = Project::with([(
-        "V1__fill.sql",
-        "-- lockkeeper: batch rows=500\nupdate t set s = s || s, n = n + 1;\n",
-    )]);
+/// Rows of which each batch makes the file larger.
+async fn growing() -> (Project, Database) {
+    let fill = "-- lockkeeper: batch rows=500\nupdate t set s = s || s, n = n + 1;\n";
     let seed = Database::sqlite();
     seed.execute(
         "create table t (id integer primary key not null, n int not null, s text not null)",
@@ -86,6 +82,49 @@ async fn on_sqlite() {
          select i, 0, hex(zeroblob(200)) from i",
     )
     .await;
+    (Project::with([("V1__fill.sql", fill)]), seed)
+}
+
+async fn assert_done(database: &Database, all: bool) {
+    let done = database.query_i64("select count(*) from t where n = 1").await;
+    assert_eq!(done == 4_000, all, "{done}");
+    let wrong = "select count(*) from t where length(s) <> 400 * (n + 1)";
+    assert_eq!(database.query_i64(wrong).await, 0);
+    if !all {
+        let checkpoint = database.query_i64("select keys_done from lockkeeper_range").await;
+        assert!(done > 0 && done == checkpoint, "{done} rows, {checkpoint} keys");
+    }
+}
+
+/// A limit on the size of its files, in the middle of a page.
+#[tokio::test]
+async fn on_sqlite() {
+    let (project, database) = growing().await;
+    // The signal that comes with it would end the process; the write then fails.
+    let script = r#"trap "" XFSZ; exec prlimit --fsize=2600000 "$LOCKKEEPER" up"#;
+    let limited = Lockkeeper::program("sh", ["-c", script])
+        .project(&project)
+        .database(&database)
+        .env("LOCKKEEPER", env!("CARGO_BIN_EXE_lockkeeper"));
+    let texts = [
+        "disk I/O error (SQLite 778)",
+        "V1__fill.sql:2:1",
+        "rolled back: the open batch of step 1",
+        "look whether the disk is full",
+        "make room, then run the same command again",
+    ];
+    let output = fails(&limited, 1, &texts).await;
+    assert!(output.took.as_secs() < 20, "{:?}", output.took);
+    assert_done(&database, false).await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    assert_done(&database, true).await;
+}
+
+/// The same on a disk that is full indeed. Needs the right to mount, which root has and most
+/// containers' root hasn't.
+#[tokio::test]
+async fn on_sqlite_where_one_may_mount() {
+    let (project, seed) = growing().await;
     std::fs::copy(seed.path(), project.path().join("seed.db")).unwrap();
     let output = Lockkeeper::program("unshare", ["-m", "sh", "-c", SCRIPT])
         .project(&project)
@@ -103,13 +142,6 @@ async fn on_sqlite() {
         .expect_text("V1__fill.sql:2:1");
     for (name, all) in [("failed.db", false), ("done.db", true)] {
         std::fs::copy(project.path().join(name), seed.path()).unwrap();
-        let done = seed.query_i64("select count(*) from t where n = 1").await;
-        assert_eq!(done == 4_000, all, "{name}: {done}");
-        let once = seed.query_i64("select count(*) from t where length(s) <> 400 * (n + 1)").await;
-        assert_eq!(once, 0, "{name}");
-        if !all {
-            let checkpoint = seed.query_i64("select keys_done from lockkeeper_range").await;
-            assert!(done > 0 && done == checkpoint, "{done} rows, {checkpoint} keys");
-        }
+        assert_done(&seed, all).await;
     }
 }

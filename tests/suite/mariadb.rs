@@ -1,5 +1,9 @@
 //! What is particular about MySQL and MariaDB.
 
+mod engine;
+mod packet;
+mod zero_date;
+
 use std::time::Duration;
 
 use lockkeeper::db::{
@@ -186,7 +190,7 @@ async fn the_modes_of_tls() {
         ("127.0.0.1", Some(TlsMode::Require), None),
         ("127.0.0.1", Some(TlsMode::VerifyFull), ca()),
         ("127.0.0.1", None, ca()),
-        ("localhost", Some(TlsMode::VerifyCa), ca()),
+        ("127.0.0.1", Some(TlsMode::VerifyCa), ca()),
     ] {
         connect(host, mode, ca).await.unwrap_or_else(|error| panic!("{host} {mode:?}: {error}"));
     }
@@ -194,6 +198,8 @@ async fn the_modes_of_tls() {
         ("127.0.0.1", Some(TlsMode::VerifyCa), None),
         ("127.0.0.1", Some(TlsMode::VerifyFull), Some(strange.join("ca.pem"))),
         ("127.0.0.1", Some(TlsMode::Require), Some(strange.join("ca.pem"))),
+        ("localhost", Some(TlsMode::Require), ca()),
+        ("localhost", Some(TlsMode::VerifyCa), ca()),
         ("localhost", Some(TlsMode::VerifyFull), ca()),
         ("127.0.0.1", None, Some(file("missing.pem"))),
         ("127.0.0.1", None, Some(file("server.key"))),

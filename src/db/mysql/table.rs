@@ -16,7 +16,9 @@ pub(super) async fn read(
     let found = rows(
         session,
         "select table_schema, table_name, table_type, coalesce(create_options, ''), \
-         cast(table_rows as signed), table_schema = database() \
+         cast(table_rows as signed), table_schema = database(), engine, \
+         (select if(max(transactions) = 'YES', 'YES', 'NO') from information_schema.engines \
+         where engines.engine = tables.engine) \
          from information_schema.tables \
          where table_schema = coalesce(?, database()) and table_name = ?",
         vec![name.schema.as_deref().into(), name.name.as_str().into()],
@@ -56,6 +58,10 @@ pub(super) async fn read(
         refers_to_itself: false,
         cascades_to: Vec::new(),
         cascaded_trigger: None,
+        engine_without_transactions: match row.text(7)? {
+            "NO" => row.optional_text(6)?.map(str::to_owned),
+            _ => None,
+        },
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;

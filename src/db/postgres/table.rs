@@ -133,6 +133,7 @@ pub async fn read(
         refers_to_itself: relation.int(6)? != 0,
         cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
+        engine_without_transactions: None,
         estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
     }))
 }

@@ -17,6 +17,11 @@ impl DbError {
                  SQLite keeps its journal; in the URL, leave out `mode=ro`"
                     .to_owned(),
             ),
+            ErrorKind::DiskFull if code == IOERR_WRITE => Some(
+                "the system refused a write: look whether the disk is full, or the file at its \
+                 limit (ulimit -f)"
+                    .to_owned(),
+            ),
             ErrorKind::NoDatabase if code & 0xff == 26 => {
                 Some("the file exists and is something else: look at the path".to_owned())
             }
@@ -24,6 +29,19 @@ impl DbError {
         };
         found
     }
+}
+
+/// `SQLITE_IOERR_WRITE`: what a write fails with but for a disk that has no room at all. A quota or
+/// a limit on the file's size is the likeliest cause.
+const IOERR_WRITE: i32 = 778;
+
+/// Whether an error of a COMMIT leaves open what became of it: the journal may or may not have been
+/// ended. A page that could not be written comes before that.
+pub(super) fn is_open(error: &DbError) -> bool {
+    const IOERR: i32 = 10;
+    let code = error.code.as_deref().and_then(|code| code.rsplit(' ').next());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == IOERR && code != IOERR_WRITE)
 }
 
 /// The low byte is the primary code (sqlite.org/rescode.html).
@@ -36,6 +54,7 @@ fn kind(code: i32) -> ErrorKind {
         8 => ErrorKind::ReadOnly,
         9 => ErrorKind::Cancelled,
         13 => ErrorKind::DiskFull,
+        _ if code == IOERR_WRITE => ErrorKind::DiskFull,
         14 | 26 => ErrorKind::NoDatabase,
         _ => ErrorKind::Sql,
     }

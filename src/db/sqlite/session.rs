@@ -173,10 +173,7 @@ impl Session for SqliteSession {
         if outcome.is_ok()
             && let Err(mut error) = self.execute("COMMIT").await
         {
-            // 10 is SQLITE_IOERR: the journal may or may not have reached the disk.
-            let code = error.code.as_deref().and_then(|code| code.rsplit(' ').next());
-            let code = code.and_then(|code| code.parse::<i32>().ok());
-            if error.is_lost() || code.is_some_and(|code| code & 0xff == 10) {
+            if error.is_lost() || error::is_open(&error) {
                 error.kind = ErrorKind::CommitUnknown;
             }
             outcome = Err(error);

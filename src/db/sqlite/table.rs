@@ -45,6 +45,7 @@ pub(super) async fn read(
         refers_to_itself: false,
         cascades_to: Vec::new(),
         cascaded_trigger: None,
+        engine_without_transactions: None,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;

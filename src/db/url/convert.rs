@@ -1,7 +1,5 @@
 //! From our options to sqlx's. Those print passwords in Debug: never print them.
 
-use std::time::Duration;
-
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -33,8 +31,9 @@ impl ConnectOptions {
         if self.socket.is_some() {
             // As in libpq: nothing travels over a socket that TLS could protect.
             options = options.ssl_mode(PgSslMode::Disable);
-        } else if self.tls.mode.is_some() || self.tls.ca.is_some() {
-            options = options.ssl_mode(match self.tls.effective() {
+        } else {
+            let tls = self.tls.with_libpq(|name| std::env::var(name).ok());
+            options = options.ssl_mode(match tls.effective() {
                 TlsMode::Disable => PgSslMode::Disable,
                 TlsMode::Prefer => PgSslMode::Prefer,
                 TlsMode::Require => PgSslMode::Require,
@@ -103,7 +102,6 @@ impl ConnectOptions {
             .filename(self.path.as_deref().unwrap_or_else(|| std::path::Path::new("")))
             .create_if_missing(self.file_mode == FileMode::Create)
             .read_only(self.file_mode == FileMode::Read)
-            .busy_timeout(Duration::from_secs(5))
     }
 
     /// Where it is, for people: `shop at db:5432`, `demo.db`.

@@ -178,6 +178,10 @@ fn parameters() {
     assert_eq!(options.tls.effective(), TlsMode::VerifyFull);
     let options = url("postgres://ann@db/x?sslmode=disable").with_tls(Some(TlsMode::Require), None);
     assert_eq!(options.tls.effective(), TlsMode::Require);
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let options = url(&format!("postgres://ann@db/x?sslmode={mode}&sslrootcert=/ca.pem"));
+        assert_eq!(options.tls.effective(), TlsMode::VerifyFull, "{mode}");
+    }
 
     assert_eq!(
         error("postgres://ann:pw@db/x?sslmod=require").to_string(),
@@ -254,4 +258,23 @@ fn a_piece_of_the_password_is_no_parameter_to_be_named() {
         let error = ConnectOptions::from_url(url).unwrap_err();
         assert!(!error.to_string().contains("Geheimnis"), "{error}");
     }
+}
+
+/// The driver reads them too, and would take any name.
+#[test]
+fn libpqs_variables_are_held_to_the_same_rule() {
+    let mode = |query: &str, variables: &[(&str, &str)]| {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        url(&format!("postgres://ann@db/x{query}")).tls.with_libpq(variable).effective()
+    };
+    let ca = ("PGSSLROOTCERT", "/ca.pem");
+    assert_eq!(mode("", &[]), TlsMode::Prefer);
+    assert_eq!(mode("", &[ca]), TlsMode::Prefer);
+    assert_eq!(mode("", &[("PGSSLMODE", "verify-ca")]), TlsMode::VerifyCa);
+    assert_eq!(mode("", &[("PGSSLMODE", "verify-ca"), ca]), TlsMode::VerifyFull);
+    assert_eq!(mode("?sslmode=require", &[ca]), TlsMode::VerifyFull);
+    assert_eq!(mode("?sslmode=disable", &[("PGSSLMODE", "verify-ca"), ca]), TlsMode::Disable);
+    assert_eq!(mode("?sslrootcert=/ca.pem", &[("PGSSLMODE", "disable")]), TlsMode::VerifyFull);
 }
