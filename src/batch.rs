@@ -28,7 +28,7 @@ pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
 pub use shape::{Call, Shape, Verb, parse};
 
-/// The tables that a statement names: whose facts [`rewrite`] asks for.
+/// The tables that a statement names: whose facts [`rewrite()`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relations {
     /// The table that it changes.

@@ -95,7 +95,7 @@ impl History {
         let columns =
             format!("select {}, name, applied_on, checksum from {table}", text(dialect, "version"));
         let rows = session.query(&Statement::new(columns, Vec::new())).await?;
-        let applied = rows.iter().map(|row| applied(&name, row));
+        let applied = rows.into_iter().map(|row| applied(&name, &row));
         let mut applied = applied.collect::<Result<Vec<_>, _>>()?;
         // Not by the server: to PostgreSQL the cast's name is that of its column, and 10 stands
         // before 2 as text.

@@ -3,11 +3,16 @@
 //! The claim is: the batches, one after the other, leave what the whole statement would leave. It
 //! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
 
-use super::key::{KeyColumn, same_column, usable};
+mod effects;
+mod keys;
+
 use super::refusal::Refusal;
-use super::shape::{Shape, Verb};
+use super::shape::Shape;
 use super::survey::Read;
-use crate::db::{Column, Dialect, Engine, Table, TableKind, TableName, Trigger, UniqueKey};
+use crate::db::{Engine, Table, TableKind, TableName};
+use effects::{foreign_keys, triggers};
+
+pub(super) use keys::prove_keys;
 
 /// Proves all that doesn't depend on the choice of the key.
 pub(super) fn prove(
@@ -38,115 +43,6 @@ pub(super) fn prove(
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
     Ok(())
-}
-
-/// Proves that no batch moves a row along the key, and that no two rows trade unique values.
-pub(super) fn prove_keys(
-    shape: &Shape,
-    key: &[KeyColumn],
-    target: &Table,
-    dialect: Dialect,
-) -> Result<(), Refusal> {
-    let engine = dialect.engine;
-    for set in &shape.sets {
-        let hidden = engine == Engine::Sqlite
-            && ["rowid", "oid", "_rowid_"].iter().any(|name| set.name.eq_ignore_ascii_case(name))
-            && !target.columns.iter().any(|column| same_column(engine, &column.name, &set.name));
-        if hidden || key.iter().any(|column| same_column(engine, &column.name, &set.name)) {
-            return Err(Refusal::of(
-                shape.verb,
-                format_args!("it sets {}, and the batches go along that key", set.name),
-            )
-            .at(set.span.clone(), "rows would move from batch to batch")
-            .ways(others(shape, target, dialect)));
-        }
-        // All rows get the same constant: a conflict on the way is one at the end, too.
-        let trades = target.unique.iter().find(|unique| {
-            (!set.constant || unique.deferrable)
-                && unique.columns.iter().any(|column| same_column(engine, column, &set.name))
-        });
-        if let Some(unique) = trades {
-            return Err(trade(shape, unique, format_args!("it sets {}", set.name))
-                .at(set.span.clone(), "a batch could meet a value that a later one gives up"));
-        }
-    }
-    computed_keys(shape, key, target, dialect)
-}
-
-/// The same for columns that the database computes from those that the statement sets.
-fn computed_keys(
-    shape: &Shape,
-    key: &[KeyColumn],
-    target: &Table,
-    dialect: Dialect,
-) -> Result<(), Refusal> {
-    let touched = touched(shape, target, dialect.engine);
-    let computed = |name: &str| {
-        touched.iter().any(|column| column.name == name && column.computed_from.is_some())
-    };
-    if let Some(column) = key.iter().find(|column| computed(&column.name)) {
-        return Err(Refusal::of(
-            shape.verb,
-            format_args!(
-                "{} is computed from what it sets, and the batches go along that key",
-                column.name
-            ),
-        )
-        .at(shape.target_span.clone(), "rows would move from batch to batch")
-        .ways(others(shape, target, dialect)));
-    }
-    let column_of = |unique: &UniqueKey| unique.columns.iter().find(|name| computed(name)).cloned();
-    let trades = target.unique.iter().find_map(|unique| Some((unique, column_of(unique)?)));
-    if let Some((unique, column)) = trades {
-        return Err(trade(shape, unique, format_args!("what it sets changes {column}")).at(
-            shape.target_span.clone(),
-            "a batch could meet a value that a later one gives up",
-        ));
-    }
-    Ok(())
-}
-
-fn trade(shape: &Shape, unique: &UniqueKey, what: std::fmt::Arguments<'_>) -> Refusal {
-    Refusal::of(
-        shape.verb,
-        format_args!(
-            "{what}, a column of the unique key ({}), and rows could trade values",
-            unique.columns.join(", ")
-        ),
-    )
-    .way(
-        "drop the unique index in an earlier migration and create it again in a later one, if \
-         nobody else needs it in between",
-    )
-}
-
-/// The columns that the statement changes: those that it sets, and those that the database computes
-/// from them, all the way down.
-fn touched<'t>(shape: &Shape, target: &'t Table, engine: Engine) -> Vec<&'t Column> {
-    let set = |column: &&Column| {
-        shape.sets.iter().any(|set| same_column(engine, &set.name, &column.name))
-    };
-    let (mut touched, mut rest): (Vec<_>, Vec<_>) = target.columns.iter().partition(set);
-    loop {
-        let follows = |column: &&Column| {
-            let from = column.computed_from.iter().flatten();
-            touched.iter().any(|it| from.clone().any(|name| same_column(engine, name, &it.name)))
-        };
-        let (more, left): (Vec<_>, Vec<_>) = rest.into_iter().partition(follows);
-        if more.is_empty() {
-            return touched;
-        }
-        touched.extend(more);
-        rest = left;
-    }
-}
-
-/// Other keys to go along, of columns that the statement leaves alone.
-fn others(shape: &Shape, target: &Table, dialect: Dialect) -> Option<String> {
-    let touched = touched(shape, target, dialect.engine);
-    let left_alone = |name: &String| !touched.iter().any(|column| column.name == *name);
-    let key = usable(target, dialect).into_iter().find(|key| key.columns.iter().all(left_alone))?;
-    Some(format!("go along another key: `-- lockkeeper: batch key={}`", key.columns.join(",")))
 }
 
 fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
@@ -227,96 +123,6 @@ fn other_tables(
         }
         if table.has_children {
             return Err(may_hold("has tables that inherit from it").way("read those directly"));
-        }
-    }
-    Ok(())
-}
-
-fn triggers(shape: &Shape, trusted: bool, target: &Table) -> Result<(), Refusal> {
-    let fires = |trigger: &&Trigger| match shape.verb {
-        Verb::Update => trigger.on_update,
-        Verb::Delete => trigger.on_delete,
-    };
-    for trigger in target.triggers.iter().filter(fires) {
-        let once = trigger.per_statement || trigger.deferrable;
-        let cause = if trigger.per_statement {
-            "fires once a statement, so once a batch"
-        } else if trigger.deferrable {
-            "may fire at the commit, so at each batch's"
-        } else if trusted {
-            continue;
-        } else {
-            "could change the key, or rows that later batches read"
-        };
-        return Err(Refusal::of(
-            shape.verb,
-            format_args!("the trigger {} of {} {cause}", trigger.name, target.name),
-        )
-        .at(shape.target_span.clone(), "")
-        .ways((!once).then(|| VOUCH.to_owned()))
-        .way(DISABLE));
-    }
-    Ok(())
-}
-
-const VOUCH: &str = "if it changes neither the key nor anything that the statement reads (it only \
-                     sets updated_at, say), vouch for it: `-- lockkeeper: batch trust-triggers`";
-const DISABLE: &str = "disable the trigger in an earlier migration and enable it again in a later \
-                       one, if nobody else needs it in between";
-
-fn foreign_keys(
-    shape: &Shape,
-    trust_triggers: bool,
-    target: &Table,
-    reads: &[(&Read, &Table)],
-    engine: Engine,
-) -> Result<(), Refusal> {
-    // A foreign key refers to unique columns (InnoDB takes others, too). Where none of these
-    // changes, no foreign key acts, and each row's own reference can be checked on its own.
-    let touched =
-        |column: &String| shape.sets.iter().any(|set| same_column(engine, &set.name, column));
-    let refers = target.unique.iter().flat_map(|unique| &unique.columns).any(touched);
-    if shape.verb == Verb::Update && engine != Engine::MySql && !refers {
-        return Ok(());
-    }
-    let to_itself = |table: &TableName| same_table(engine, table, &target.name);
-    if target.refers_to_itself || target.cascades_to.iter().any(to_itself) {
-        return Err(Refusal::of(
-            shape.verb,
-            format_args!(
-                "{} refers to itself by a foreign key, which ties rows of different batches",
-                target.name
-            ),
-        )
-        .at(shape.target_span.clone(), "")
-        .way(
-            "drop the foreign key in an earlier migration and add it again in a later one, if \
-             nobody else needs it in between",
-        ));
-    }
-    if let (Some((trigger, of)), false) = (&target.cascaded_trigger, trust_triggers) {
-        return Err(Refusal::of(
-            shape.verb,
-            format_args!(
-                "a foreign key's action sets off the trigger {trigger} of {of}, which could change \
-                 rows that later batches read"
-            ),
-        )
-        .at(shape.target_span.clone(), "")
-        .way(VOUCH)
-        .way(DISABLE));
-    }
-    for (read, table) in reads {
-        if target.cascades_to.iter().any(|name| same_table(engine, name, &table.name)) {
-            return Err(Refusal::of(
-                shape.verb,
-                format_args!(
-                    "a foreign key's action changes {}, which the statement reads",
-                    table.name
-                ),
-            )
-            .at(read.span.clone(), "later batches would see what earlier ones changed")
-            .way("put what it reads into a table of its own first, and read it from there"));
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ impl Shape {
         self.verb
     }
 
-    /// The tables that it names. [`rewrite`](super::rewrite) wants the facts of those in `read` in
+    /// The tables that it names. [`rewrite`](super::rewrite()) wants the facts of those in `read` in
     /// this order.
     pub fn relations(&self) -> Relations {
         let mut read: Vec<TableName> = Vec::new();

@@ -1,6 +1,7 @@
 //! `up`: apply what is pending.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::DbError;
+use crate::db::{Database, Engine};
 use crate::error::{Error, Exit};
 use crate::http;
 use crate::migration::Catalog;
@@ -74,11 +75,7 @@ impl Up {
             identity: identity(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
-        let dialect = options.engine.dialect();
-        let result = match Catalog::read(&self.files.dir, dialect) {
-            Ok(catalog) => self.migrate(&catalog, &settings, &reporter, &stop).await,
-            Err(error) => Err(error.into()),
-        };
+        let result = self.migrate(options.engine, &settings, &reporter, &stop).await;
         // The run reports its own end; what fails before there is one, has to be reported here.
         if let Err(error) = &result
             && !progress.borrow().state.is_final()
@@ -105,23 +102,46 @@ impl Up {
 
     async fn migrate(
         &self,
-        catalog: &Catalog,
+        engine: Engine,
         settings: &Settings,
         reporter: &Reporter,
         stop: &Stop,
     ) -> Result<u64, Error> {
-        let on_retry = |error: &DbError| {
-            reporter.emit(Event::Unreachable { reason: error.to_string() });
-        };
-        let database = tokio::select! {
-            database = self.connection.connect(on_retry) => database?,
+        let (catalog, database) = tokio::select! {
+            both = self.read_and_connect(engine, reporter) => both?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
                 return Err(RunError::Stopped { reason }.into());
             }
         };
         reporter.emit(Event::Connected { database: database.description().to_owned() });
-        Ok(Run { database, catalog, settings, reporter, stop }.up().await?)
+        Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up().await?)
+    }
+
+    /// Reads the files, and meanwhile connects: either takes as long as the other where there are a
+    /// thousand files. But SQLite's connection may make a database, and it isn't to be made for
+    /// files that can't be used.
+    async fn read_and_connect(
+        &self,
+        engine: Engine,
+        reporter: &Reporter,
+    ) -> Result<(Catalog, Arc<dyn Database>), Error> {
+        let (dir, dialect) = (self.files.dir.clone(), engine.dialect());
+        let reading = tokio::task::spawn_blocking(move || Catalog::read(&dir, dialect));
+        let catalog = async {
+            match reading.await {
+                Ok(catalog) => Ok(catalog?),
+                // A panic goes on where its result was wanted.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        };
+        let database = self.connection.connect(|error| {
+            reporter.emit(Event::Unreachable { reason: error.to_string() });
+        });
+        if engine == Engine::Sqlite {
+            return Ok((catalog.await?, database.await?));
+        }
+        tokio::try_join!(catalog, database)
     }
 
     async fn listen(

@@ -1,6 +1,5 @@
 //! The fingerprint of a step.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use sha2::{Digest, Sha256};
@@ -25,11 +24,9 @@ pub(super) fn checksum(kind: &StepKind, text: &str, statements: &[Range<usize>])
         hash.update(b"\0");
         update_normalised(&mut hash, &text[span.clone()]);
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
+    hash.finalize().iter().flat_map(digits).collect()
 }
 
 fn update_normalised(hash: &mut Sha256, text: &str) {

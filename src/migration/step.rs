@@ -173,6 +173,8 @@ impl<'a> Assembly<'a> {
         for step in &mut self.steps {
             step.checksum = checksum(&step.kind, self.text, &step.statements);
         }
+        // There may be thousands of files, most of them of one step.
+        self.steps.shrink_to_fit();
         Ok(Contents { phase: self.phase.unwrap_or_default(), steps: self.steps })
     }
 }

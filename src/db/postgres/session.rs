@@ -10,6 +10,7 @@ use sqlx::postgres::{
 };
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
+use tokio_stream::StreamExt;
 
 use super::error::Translator;
 use super::{open, raw, table};
@@ -83,11 +84,14 @@ impl PostgresSession {
 impl Session for PostgresSession {
     async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         self.close_abandoned().await?;
-        let rows = prepare(statement)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|error| self.translate.translate(error))?;
-        rows.iter().map(|row| decode(row, &self.translate)).collect()
+        // Row by row: the driver's own rows are several times the size of ours.
+        let mut stream = prepare(statement).fetch(&mut self.connection);
+        let mut rows = Vec::new();
+        while let Some(row) = stream.next().await {
+            let row = row.map_err(|error| self.translate.translate(error))?;
+            rows.push(decode(&row, &self.translate)?);
+        }
+        Ok(rows)
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {

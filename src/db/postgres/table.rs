@@ -7,17 +7,19 @@ use crate::db::{
 
 const RELATION: &str = "
     select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
-           exists (select 1 from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN'),
-           exists (select 1 from pg_inherits i where i.inhparent = c.oid),
-           exists (select 1 from pg_constraint f
-                   where f.contype = 'f' and f.conrelid = c.oid and f.confrelid = c.oid),
            case when c.reltuples >= 0 and c.relpages > 0
                 then (c.reltuples / c.relpages
                       * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
                 when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end,
-           c.relhastriggers
+           c.relhasrules or c.relhassubclass, c.relhastriggers
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.oid = to_regclass($1)";
+
+// The flags of pg_class may still say that there is what there no longer is.
+const KIN: &str = "
+    select exists (select 1 from pg_rewrite r
+                   where r.ev_class = $1::bigint::oid and r.rulename <> '_RETURN'),
+           exists (select 1 from pg_inherits i where i.inhparent = $1::bigint::oid)";
 
 const COLUMNS: &str = "
     select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> ''
@@ -64,6 +66,10 @@ const TRIGGERS: &str = "
     from pg_constraint
     where contype = 'f' and condeferred and $1::bigint::oid in (conrelid, confrelid)
     order by 1";
+
+const SELF: &str = "
+    select exists (select 1 from pg_constraint f where f.contype = 'f'
+                   and f.conrelid = $1::bigint::oid and f.confrelid = $1::bigint::oid)";
 
 const CASCADES: &str = "
     with recursive reached(oid) as (
@@ -115,10 +121,19 @@ pub async fn read(
         }
     }
     let unique = session.query(&ask(UNIQUE)).await?;
-    // Foreign keys act by triggers on both of their tables. A table without any, such as each of
-    // ours, needs no questions about them: half the time of a start.
+    // Half the time of a start would be questions about tables without any of this, such as ours.
+    // Foreign keys act by triggers on both of their tables.
+    let (mut has_rules, mut has_children, mut refers_to_itself) = (false, false, false);
     let (mut triggers, mut cascades) = (Vec::new(), Vec::new());
-    if relation.int(8)? != 0 {
+    let yes = |row: &Row, at: usize| row.int(at).map(|yes| yes != 0);
+    if yes(relation, 5)?
+        && let Some(kin) = session.query(&ask(KIN)).await?.first()
+    {
+        (has_rules, has_children) = (yes(kin, 0)?, yes(kin, 1)?);
+    }
+    if yes(relation, 6)? {
+        let rows = session.query(&ask(SELF)).await?;
+        refers_to_itself = rows.first().map_or(Ok(false), |row| yes(row, 0))?;
         triggers = session.query(&ask(TRIGGERS)).await?;
         cascades = session.query(&ask(CASCADES)).await?;
     }
@@ -128,13 +143,13 @@ pub async fn read(
         columns,
         unique: unique_keys(&unique)?,
         triggers: triggers.iter().map(trigger).collect::<Result<_, _>>()?,
-        has_rules: relation.int(4)? != 0,
-        has_children: kind == TableKind::Ordinary && relation.int(5)? != 0,
-        refers_to_itself: relation.int(6)? != 0,
+        has_rules,
+        has_children: kind == TableKind::Ordinary && has_children,
+        refers_to_itself,
         cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
         engine_without_transactions: None,
-        estimated_rows: relation.optional_int(7)?.map(|rows| rows.max(0) as u64),
+        estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
     }))
 }
 

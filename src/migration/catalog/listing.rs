@@ -15,7 +15,8 @@ pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     while let Some(dir) = pending.pop() {
         list(&dir, &mut found, &mut pending)?;
     }
-    found.sort();
+    // As text, which is much cheaper than part by part.
+    found.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
     match found.iter().find(|path| !FileName::is_meant(&file_name(path))) {
         Some(path) => Err(CatalogError::Stranger { path: path.clone() }),
         None => Ok(found),
