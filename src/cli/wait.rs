@@ -35,7 +35,7 @@ pub struct Wait {
     /// Which migrations must be applied; the new release starts before the contract phase
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "expand")]
     phase: PhaseChoice,
-    /// Ask another instance instead of the database, such as http://migrate:9002/ready
+    /// Ask another instance instead of the database: http://migrate:9002, or its /ready
     #[arg(long, env = "LOCKKEEPER_URL", value_name = "URL")]
     url: Option<String>,
     /// How long to wait
@@ -82,15 +82,20 @@ impl Wait {
     }
 
     async fn ask_instance(&self, url: &str, started: Instant) -> Result<(), Error> {
-        if probe::uri(url).is_none() {
+        let Some(asked) = probe::uri(url) else {
             return Err(Error::Usage {
                 message: "what is to be asked is no HTTP URL".to_owned(),
                 next: "give --url the form http://HOST:PORT/ready".to_owned(),
             });
-        }
+        };
+        // The page at the root answers whatever the schema is like.
+        let url = match asked.path() {
+            "/" if asked.query().is_none() => format!("{}/ready", url.trim_end_matches('/')),
+            _ => url.to_owned(),
+        };
         let mut said = Said::default();
         loop {
-            match probe::get(url.to_owned(), self.patience(started).min(ANSWER)).await {
+            match probe::get(url.clone(), self.patience(started).min(ANSWER)).await {
                 Ok(()) => return Ok(()),
                 Err(error) => self.pause(started, error.to_string(), &mut said).await?,
             }

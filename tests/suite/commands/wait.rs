@@ -89,10 +89,14 @@ async fn it_asks_another_instance() {
     let mut held = Held::new().await;
     let up = held.up().args(["--listen", "127.0.0.1:0", "--linger", "60s"]).start();
     let line = up.line_with("listening on ").await;
-    let url = format!("{}/ready", line.split_once("listening on ").unwrap().1);
+    let instance = line.split_once("listening on ").unwrap().1;
+    let url = format!("{instance}/ready");
     let ask = |more: &[&str]| Lockkeeper::new(["wait", "--url", &url]).args(more);
-    let in_vain = ask(&["--timeout", "100ms"]).run().await.expect(1);
-    assert!(in_vain.stderr.contains("503"), "{}", in_vain.stderr);
+    for url in [instance, &format!("{instance}/"), &url] {
+        let ask = Lockkeeper::new(["wait", "--timeout", "100ms", "--url", url]);
+        let in_vain = ask.run().await.expect(1);
+        assert!(in_vain.stderr.contains("503"), "{}", in_vain.stderr);
+    }
     let waiting = ask(&["--", "echo", "at last"]).start();
     waiting.line_with("migrations are pending").await;
     assert!(waiting.runs());
