@@ -100,6 +100,7 @@ impl Backfill<'_> {
                     }
                     attempts = 0;
                     range.cursor = batch.to;
+                    range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
                     let position = self.prepared.position(&range.cursor);
                     let keys = batch.keys;
                     self.reporter.emit(Event::BatchDone { keys, changed, took, position });
@@ -107,7 +108,12 @@ impl Backfill<'_> {
                 Err(error) => {
                     attempts += 1;
                     servo.failed();
+                    let before = range.keys_done;
                     range = self.recover(worker, range, error, attempts).await?;
+                    if range.keys_done != before {
+                        let keys_done = range.keys_done.max(0) as u64;
+                        self.reporter.emit(Event::Recounted { keys_done });
+                    }
                 }
             }
         }

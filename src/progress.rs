@@ -165,6 +165,11 @@ impl Progress {
                     current.batch(at, keys, changed, took, position);
                 }
             }
+            Event::Recounted { keys_done } => {
+                if let Some(current) = &mut self.current {
+                    current.recount(keys_done);
+                }
+            }
             Event::Retrying { reason, .. } => {
                 self.retries += 1;
                 self.set_throttle(Some(reason));

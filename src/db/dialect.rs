@@ -158,6 +158,11 @@ impl Dialect {
                 "set enable_sort = off",
                 "set jit = off",
                 "set plan_cache_mode = force_custom_plan",
+                // A server that crashes loses the last commits whole, rows and cursor together, and
+                // the step's completion waits for all before it. A standby that commits wait for
+                // goes on holding the batches back.
+                "select set_config('synchronous_commit', 'off', false) \
+                 where current_setting('synchronous_standby_names') = ''",
             ],
             Engine::MySql | Engine::Sqlite => &[],
         }
@@ -166,9 +171,13 @@ impl Dialect {
     /// Statements that undo [`Dialect::batch_settings`].
     pub fn reset_batch_settings(&self) -> &'static [&'static str] {
         match self.engine {
-            Engine::Postgres => {
-                &["reset enable_seqscan", "reset enable_sort", "reset jit", "reset plan_cache_mode"]
-            }
+            Engine::Postgres => &[
+                "reset enable_seqscan",
+                "reset enable_sort",
+                "reset jit",
+                "reset plan_cache_mode",
+                "reset synchronous_commit",
+            ],
             Engine::MySql | Engine::Sqlite => &[],
         }
     }

@@ -96,6 +96,12 @@ impl Current {
         self.advance();
     }
 
+    /// What the ledger says of this run's backfill.
+    pub(super) fn recount(&mut self, done: u64) {
+        self.rows_done = Some(done);
+        self.advance();
+    }
+
     /// What the ledger says of another run's backfill. Returns how many keys are new, since when.
     pub(super) fn observe(
         &mut self,

@@ -65,6 +65,12 @@ pub enum Event {
         /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
         position: String,
     },
+    /// The ledger was read again after a failure. What was reported may differ: the reply to a
+    /// commit got lost, or a crash of the server took back the last commits.
+    Recounted {
+        /// Keys that the backfill has passed.
+        keys_done: u64,
+    },
     /// A batch or step failed for a passing reason and is tried again.
     Retrying {
         /// The reason.

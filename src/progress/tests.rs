@@ -49,6 +49,17 @@ fn the_fraction_never_falls_and_never_reaches_one_before_the_end() {
 }
 
 #[test]
+fn what_the_ledger_says_after_a_failure_counts() {
+    let mut progress = backfilling(1_000);
+    batch(&mut progress, 1.0, 100, 1.0);
+    batch(&mut progress, 2.0, 100, 1.0);
+    progress.apply(seconds(3.0), Event::Recounted { keys_done: 100 });
+    batch(&mut progress, 4.0, 100, 1.0);
+    let current = progress.current.unwrap();
+    assert_eq!((current.rows_done, current.fraction), (Some(200), Some(0.2)));
+}
+
+#[test]
 fn the_eta_says_measuring_until_it_knows_and_leaves_pauses_out() {
     let mut progress = backfilling(100_000);
     batch(&mut progress, 0.2, 1_000, 0.2);
