@@ -123,6 +123,11 @@ impl History {
         self.applied.get(at)
     }
 
+    /// The table, qualified and quoted, where it exists.
+    pub fn table(&self) -> Option<&str> {
+        self.exists.then_some(self.table.as_str())
+    }
+
     /// The statement that creates the table, where it doesn't exist yet. The columns are refinery's
     /// (`refinery_core::traits::ASSERT_MIGRATIONS_TABLE_QUERY`); the version is wide only when the
     /// catalog needs it, since refinery reads 32 bits unless it is built with `int8-versions`.

@@ -91,6 +91,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, PlanError> {
         selection.check(catalog)?;
         verify(catalog, history)?;
+        has_files(catalog, history, steps)?;
         let selected = || catalog.migrations.iter().filter(|migration| selection.takes(migration));
         let last = history.applied().last().map_or(0, |applied| applied.version);
         let mut pending = Vec::new();
@@ -174,6 +175,33 @@ fn verify(catalog: &Catalog, history: &History) -> Result<(), PlanError> {
         }
     }
     Ok(())
+}
+
+/// Whether every migration that was begun, and isn't in the history, still has its file.
+fn has_files(catalog: &Catalog, history: &History, steps: &[StepRecord]) -> Result<(), PlanError> {
+    match without_file(catalog, history, steps).next() {
+        Some(version) => Err(PlanError::HalfMissing {
+            version,
+            done: steps.iter().filter(|step| step.version == version && step.done).count(),
+            dir: catalog.dir.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The migrations that were begun, aren't in the history, and have no file; by version, as `steps`
+/// are.
+pub fn without_file<'a>(
+    catalog: &'a Catalog,
+    history: &'a History,
+    steps: &'a [StepRecord],
+) -> impl Iterator<Item = i64> + 'a {
+    let mut last = None;
+    steps.iter().map(|step| step.version).filter(move |version| {
+        last.replace(*version) != Some(*version)
+            && history.find(*version).is_none()
+            && catalog.find(*version).is_none()
+    })
 }
 
 fn missing(catalog: &Catalog, applied: &Applied) -> PlanError {

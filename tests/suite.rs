@@ -29,6 +29,7 @@ mod suite {
     mod held;
     mod history;
     mod kill;
+    mod lost_file;
     mod mariadb;
     mod refinery;
     mod s1;

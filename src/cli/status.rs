@@ -8,7 +8,7 @@ use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, StepRecord};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
-use crate::plan::{Plan, PlanError, Selection};
+use crate::plan::{Plan, PlanError, Selection, without_file};
 use crate::progress::Holder;
 use crate::runner::{Leader, SurveyError, leader};
 use crate::terminal::format::{one_line, seconds, short};
@@ -50,9 +50,13 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Entry {
     version: i64,
-    name: String,
+    /// Unknown where there is neither a file nor an entry in the history.
+    name: Option<String>,
     phase: Option<Phase>,
     state: State,
+    /// How many there are in its file.
+    steps: Option<usize>,
+    steps_done: Option<usize>,
     applied_on: Option<String>,
     took_seconds: Option<f64>,
     checkpoint: Option<Checkpoint>,
@@ -128,9 +132,11 @@ impl Status {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
             let mut entry = Entry {
                 version: migration.version,
-                name: migration.name.clone(),
+                name: Some(migration.name.clone()),
                 phase: Some(migration.phase),
                 state: State::Pending,
+                steps: Some(migration.steps.len()),
+                steps_done: Some(steps_done(&steps, migration.version)),
                 applied_on: None,
                 took_seconds: took(&steps, migration.version),
                 checkpoint: None,
@@ -140,6 +146,8 @@ impl Status {
                     let fits = history.fits(migration, applied);
                     entry.state = if fits { State::Applied } else { State::Drift };
                     entry.applied_on = Some(applied.applied_on.clone());
+                    // The ledger knows nothing of what another tool applied.
+                    entry.steps_done = entry.steps;
                 }
                 None => {
                     if let Some(claim) = claim {
@@ -153,6 +161,9 @@ impl Status {
             migrations.push(entry);
         }
         migrations.extend(missing(&history, catalog));
+        for version in without_file(catalog, &history, &steps) {
+            migrations.push(half_missing(&steps, version));
+        }
         migrations.sort_by_key(|entry| entry.version);
         let (ready, refusal) = match Plan::new(catalog, &history, &steps, selection) {
             Ok(plan) => (plan.pending.is_empty(), None),
@@ -191,6 +202,10 @@ fn is_at(leader: &Leader, step: &StepRecord, version: i64) -> bool {
     step.version == version && step.run == holder.run
 }
 
+fn steps_done(steps: &[StepRecord], version: i64) -> usize {
+    steps.iter().filter(|step| step.version == version && step.done).count()
+}
+
 fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
     let of: Vec<_> = steps.iter().filter(|step| step.version == version).collect();
     let millis: i64 = of.iter().map(|step| step.took_ms).sum();
@@ -219,13 +234,30 @@ fn missing<'a>(history: &'a History, catalog: &'a Catalog) -> impl Iterator<Item
     let without_file = |applied: &&crate::history::Applied| catalog.find(applied.version).is_none();
     history.applied().iter().filter(without_file).map(|applied| Entry {
         version: applied.version,
-        name: applied.name.clone(),
+        name: Some(applied.name.clone()),
         phase: None,
         state: State::Missing,
+        steps: None,
+        steps_done: None,
         applied_on: Some(applied.applied_on.clone()),
         took_seconds: None,
         checkpoint: None,
     })
+}
+
+/// What was begun, isn't applied, and has no file any more.
+fn half_missing(steps: &[StepRecord], version: i64) -> Entry {
+    Entry {
+        version,
+        name: None,
+        phase: None,
+        state: State::Missing,
+        steps: None,
+        steps_done: Some(steps_done(steps, version)),
+        applied_on: None,
+        took_seconds: took(steps, version),
+        checkpoint: None,
+    }
 }
 
 fn as_text(report: &Report) -> String {
@@ -234,7 +266,7 @@ fn as_text(report: &Report) -> String {
     for entry in &report.migrations {
         let cells = [
             entry.version.to_string(),
-            entry.name.clone(),
+            entry.name.clone().unwrap_or_default(),
             entry.phase.map(Phase::as_str).unwrap_or_default().to_owned(),
             state(entry),
             when(entry, report.lock.as_ref()),
@@ -261,9 +293,27 @@ fn state(entry: &Entry) -> String {
         State::Running => "running",
         State::Dirty => "dirty",
         State::Drift => "drift: the file has changed since",
-        State::Missing => "missing: applied, but without a file",
+        State::Missing if entry.applied_on.is_some() => "missing: applied, but without a file",
+        State::Missing => "missing: half applied, but without a file",
     };
-    let Some(checkpoint) = &entry.checkpoint else { return name.to_owned() };
+    let far = [steps_of(entry), entry.checkpoint.as_ref().map(position)];
+    match far.into_iter().flatten().collect::<Vec<_>>().join(", ") {
+        far if far.is_empty() => name.to_owned(),
+        far => format!("{name}  {far}"),
+    }
+}
+
+/// `2 of 3 steps done`, of a migration that has stopped in the middle or is there now.
+fn steps_of(entry: &Entry) -> Option<String> {
+    let done = entry.steps_done.filter(|done| *done > 0 && entry.applied_on.is_none())?;
+    Some(match entry.steps {
+        Some(steps) => format!("{done} of {steps} steps done"),
+        None => format!("steps done: {done}"),
+    })
+}
+
+/// `57 %, up to 6812000`.
+fn position(checkpoint: &Checkpoint) -> String {
     let done = checkpoint.rows_done;
     let far = match checkpoint.rows_total {
         Some(total) if total > 0 => {
@@ -272,7 +322,7 @@ fn state(entry: &Entry) -> String {
         _ => format!("{} rows", short(done as f64)),
     };
     let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
-    format!("{name}  {far}{}", key.unwrap_or_default())
+    format!("{far}{}", key.unwrap_or_default())
 }
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {

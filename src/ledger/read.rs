@@ -20,6 +20,28 @@ impl Ledger {
         rows.iter().map(step).collect()
     }
 
+    /// Whether a step of a migration was ever claimed that isn't in the table `history`: one
+    /// question, for those who find nothing else to do. It has no answer where there is no ledger,
+    /// or one that is damaged; [`Ledger::steps`] tells these apart.
+    ///
+    /// # Errors
+    /// As [`Ledger::steps`].
+    pub async fn has_unfinished(
+        &self,
+        session: &mut dyn Session,
+        history: &str,
+    ) -> Result<bool, LedgerError> {
+        let sql = self.sql(&format!(
+            "select s.version from [step] s where not exists \
+             (select 1 from {history} h where h.version = s.version) limit 1"
+        ));
+        match session.query(&Statement::new(sql, Vec::new())).await.map_err(LedgerError::from) {
+            Ok(rows) => Ok(!rows.is_empty()),
+            Err(LedgerError::Damaged { .. }) => Ok(!self.steps(session).await?.is_empty()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The ranges of one step, in order.
     ///
     /// # Errors

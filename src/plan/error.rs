@@ -40,6 +40,19 @@ pub enum PlanError {
         /// The directory.
         dir: PathBuf,
     },
+    /// A migration that stopped in the middle has no file any more.
+    #[error(
+        "migration {version} is half applied ({}), but {} has no file for it",
+        steps_done(*done), dir.display()
+    )]
+    HalfMissing {
+        /// The version.
+        version: i64,
+        /// How many of its steps are done.
+        done: usize,
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A file appeared below what is applied already.
     #[error(
         "{} is new, but the later migration {last} is applied already", path.display()
@@ -115,6 +128,16 @@ impl PlanError {
             PlanError::Missing { version, name, .. } => Explanation::default()
                 .note("either", format!("restore V{version}__{name}.sql"))
                 .note("or", "run the release that has it: this one may be older than the database"),
+            PlanError::HalfMissing { version, .. } => Explanation::default()
+                .note(
+                    "either",
+                    format!("bring its file V{version}__….sql back: `up` then goes on there"),
+                )
+                .note("or", "run the release that has it: this one may be older than the database")
+                .note(
+                    "or",
+                    "undo by hand what it did, and delete its steps: see docs/runbook.md#forget",
+                ),
             PlanError::Late { path, last } => Explanation::default()
                 .note("either", format!("give {} a version above {last}", path.display()))
                 .note("or", format!("rename it to {}, if it may run after later ones", late(path))),
@@ -139,6 +162,14 @@ impl PlanError {
                     ),
                 ),
         }
+    }
+}
+
+fn steps_done(done: usize) -> String {
+    match done {
+        0 => "its first step is begun".to_owned(),
+        1 => "1 step is done".to_owned(),
+        done => format!("{done} steps are done"),
     }
 }
 

@@ -29,8 +29,9 @@ pub enum SurveyError {
 }
 
 impl Survey {
-    /// Reads them; writes nothing. The ledger is asked only when something is pending, since all it
-    /// could add is about unfinished migrations.
+    /// Reads them; writes nothing. Where all files are applied, the ledger is only asked whether it
+    /// knows of an unfinished migration that has lost its file: this is how most starts of a program
+    /// find things, and the steps of all applied migrations stand in the ledger.
     ///
     /// # Errors
     /// See [`SurveyError`].
@@ -40,13 +41,20 @@ impl Survey {
         catalog: &Catalog,
     ) -> Result<Self, SurveyError> {
         let history = History::read(database, session, catalog).await?;
+        let ledger = Ledger::of(database);
         let pending = |version| history.find(version).is_none();
-        let steps = if catalog.migrations.iter().any(|migration| pending(migration.version)) {
-            let steps = Ledger::of(database).steps(session).await?;
-            steps.into_iter().filter(|step| pending(step.version)).collect()
-        } else {
-            Vec::new()
+        let is_applied = catalog.migrations.iter().all(|migration| !pending(migration.version));
+        let is_worth_a_look = match history.table() {
+            Some(table) if is_applied => ledger.has_unfinished(session, table).await?,
+            _ => true,
         };
+        // Filtered here and not by the server: what another run completes between the two queries
+        // must not look as if it had not been begun.
+        let mut steps = match is_worth_a_look {
+            true => ledger.steps(session).await?,
+            false => Vec::new(),
+        };
+        steps.retain(|step| pending(step.version));
         Ok(Survey { history, steps })
     }
 }
