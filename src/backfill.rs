@@ -39,9 +39,14 @@ pub enum BackfillError {
         /// The table's.
         now: String,
     },
-    /// The database's error, about the statement's text.
-    #[error(transparent)]
-    Statement(DbError),
+    /// The database's error, about the statement.
+    #[error("{error}")]
+    Statement {
+        /// In its words.
+        error: DbError,
+        /// The batch's keys: behind the one, up to the other. Rolled back.
+        keys: (Cursor, Cursor),
+    },
     /// The database's error, elsewhere.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -135,7 +140,9 @@ impl Backfill<'_> {
         ];
         match worker.transact(&list).await {
             Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
-            Err(error) if error.statement == Some(1) => Err(BackfillError::Statement(error)),
+            Err(error) if error.statement == Some(1) => {
+                Err(BackfillError::Statement { error, keys: (range.cursor.clone(), batch.to) })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -183,7 +190,8 @@ impl Backfill<'_> {
         error: BackfillError,
         attempts: u32,
     ) -> Result<RangeRecord, BackfillError> {
-        let (BackfillError::Statement(cause) | BackfillError::Db(cause)) = &error else {
+        let (BackfillError::Statement { error: cause, .. } | BackfillError::Db(cause)) = &error
+        else {
             return Err(error);
         };
         if self.stop.is_forced() {

@@ -202,11 +202,58 @@ impl Prepared {
             (names, values) => format!("({}) ≤ ({})", names.join(", "), values.join(", ")),
         }
     }
+
+    /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.
+    pub fn between(&self, after: &Cursor, through: &Cursor) -> String {
+        between(&self.key(), after, through)
+    }
+}
+
+fn between(names: &[String], after: &Cursor, through: &Cursor) -> String {
+    let bound = |sign: &str, cursor: &Cursor| {
+        let values: Vec<_> = cursor.key()?.iter().map(|value| literal(value)).collect();
+        Some(format!("{} {sign} {}", row_of(names), row_of(&values)))
+    };
+    let bounds = [bound(">", after), bound("<=", through)];
+    bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+fn row_of(parts: &[String]) -> String {
+    match parts {
+        [one] => one.clone(),
+        several => format!("({})", several.join(", ")),
+    }
+}
+
+fn literal(value: &str) -> String {
+    match value.parse::<i128>() {
+        Ok(_) => value.to_owned(),
+        Err(_) => format!("'{}'", value.replace('\'', "''")),
+    }
 }
 
 fn quoted(dialect: Dialect, name: &TableName) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", dialect.quote(schema), dialect.quote(&name.name)),
         None => dialect.quote(&name.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_keys_can_be_looked_up() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let at = |key: &[&str]| Cursor::at(names(key));
+        let id = names(&["id"]);
+        assert_eq!(between(&id, &at(&["-7"]), &at(&["24000"])), "id > -7 and id <= 24000");
+        assert_eq!(between(&id, &Cursor::START, &at(&["o'b"])), "id <= 'o''b'");
+        assert_eq!(
+            between(&names(&["a", "b"]), &at(&["1", "x"]), &at(&["2", "1.5"])),
+            "(a, b) > (1, 'x') and (a, b) <= (2, '1.5')"
+        );
     }
 }

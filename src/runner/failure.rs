@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::backfill::PrepareError;
+use crate::backfill::{PrepareError, Prepared};
 use crate::db::{DbError, ErrorKind};
-use crate::ledger::Cursor;
+use crate::ledger::{Cursor, RangeRecord};
 use crate::migration::StepKind;
 use crate::place::Explanation;
 use crate::worker::Worker;
@@ -24,14 +24,8 @@ impl Steps<'_> {
                 .and_then(|index| index.checked_sub(first))
                 .and_then(|index| at.step.statements.get(index)),
         };
-        let next = way_out(&error).unwrap_or_else(|| {
-            format!(
-                "mend {} (steps after the last completed one may be edited), then `lockkeeper up` \
-                 again",
-                at.migration.path.display()
-            )
-        });
-        step_failed(at, error, span, None, &[("next", next)])
+        let next = [("next", mend(at, &error))];
+        step_failed(at, error, span, Extent::of(at), &next)
     }
 
     /// The error of a bare statement that may have committed a part of its work.
@@ -48,7 +42,8 @@ impl Steps<'_> {
             ("or", format!("`lockkeeper resolve {version} --retry`: nothing of it is")),
         ];
         let rolled_back = "what it had not committed itself; the rest is not known".to_owned();
-        step_failed(at, error, at.step.statements.first(), Some(rolled_back), &next)
+        let extent = Extent { rolled_back, ..Extent::of(at) };
+        step_failed(at, error, at.step.statements.first(), extent, &next)
     }
 
     /// The error of a bare step that happened, and can't be entered as done.
@@ -60,19 +55,39 @@ impl Steps<'_> {
              ledger, then `lockkeeper resolve {} --applied`",
             at.migration.version
         );
-        step_failed(at, error, at.step.statements.first(), None, &[("next", next)])
+        step_failed(at, error, at.step.statements.first(), Extent::of(at), &[("next", next)])
     }
 
-    /// The error of a batch.
+    /// The error of a batch, and which `keys` it was about where it came as far as the statement.
+    /// They are notes, for whoever reads the terminal: keys may be personal data, and the message
+    /// goes further.
     pub(super) async fn batch_failed(
         &self,
         worker: &mut Worker,
         at: At<'_>,
+        prepared: &Prepared,
         error: DbError,
+        keys: Option<String>,
     ) -> RunError {
         let statement = at.step.statements.first();
-        if self.give_back(worker, at).await {
-            return self.failed(at, error, None);
+        let mut extent = Extent::of(at);
+        if let Some(keys) = keys {
+            extent.rolled_back = format!("{}: {keys}", extent.rolled_back);
+        }
+        let ranges = self.pen.ledger().ranges(worker.session(), at.migration.version, at.number);
+        let ranges = ranges.await;
+        let is_untouched = |range: &RangeRecord| range.cursor == Cursor::START;
+        if ranges.as_ref().is_ok_and(|ranges| ranges.iter().all(is_untouched))
+            && self.give_back(worker, at).await
+        {
+            let next = [("next", mend(at, &error))];
+            return step_failed(at, error, statement, extent, &next);
+        }
+        for range in ranges.iter().flatten().filter(|range| !is_untouched(range)) {
+            let (number, rows) = (at.number, range.keys_done);
+            let position = prepared.position(&range.cursor);
+            extent.kept =
+                format!("{}; of step {number}, all up to {position} ({rows} rows)", extent.kept);
         }
         let next = match way_out(&error) {
             Some(next) => vec![("next", next)],
@@ -94,28 +109,53 @@ impl Steps<'_> {
                 ),
             ],
         };
-        step_failed(at, error, statement, None, &next)
+        step_failed(at, error, statement, extent, &next)
     }
 
-    /// Gives the claim on a backfill back when not one batch is done, so that its statement may be
-    /// edited like any other. Whether it did.
+    /// Gives the claim on a backfill back of which not one batch is done, so that its statement may
+    /// be edited like any other. Whether it did.
     async fn give_back(&self, worker: &mut Worker, at: At<'_>) -> bool {
         let (version, step) = (at.migration.version, at.number);
-        let ranges = self.pen.ledger().ranges(worker.session(), version, step).await;
-        let untouched =
-            ranges.is_ok_and(|ranges| ranges.iter().all(|range| range.cursor == Cursor::START));
         let mut list = self.pen.unclaim(version, step);
         list.push(self.pen.close_ranges(version, step));
-        untouched && worker.transact(&list).await.is_ok()
+        worker.transact(&list).await.is_ok()
     }
 }
 
-/// The error of a step, at its statement; `rolled_back` where that isn't told by the step's kind.
+/// How far a failure reaches.
+struct Extent {
+    kept: String,
+    rolled_back: String,
+}
+
+impl Extent {
+    /// What a step's place and kind tell of it.
+    fn of(at: At<'_>) -> Self {
+        let rolled_back = match at.step.kind {
+            StepKind::Script => format!("step {} as a whole", at.number),
+            StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
+            StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
+        };
+        Extent { kept: kept(at), rolled_back }
+    }
+}
+
+/// What to do about a step that may still be edited.
+fn mend(at: At<'_>, error: &DbError) -> String {
+    way_out(error).unwrap_or_else(|| {
+        format!(
+            "mend {} (steps after the last completed one may be edited), then `lockkeeper up` again",
+            at.migration.path.display()
+        )
+    })
+}
+
+/// The error of a step, at its statement.
 fn step_failed(
     at: At<'_>,
     error: DbError,
     statement: Option<&Range<usize>>,
-    rolled_back: Option<String>,
+    extent: Extent,
     next: &[(&'static str, String)],
 ) -> RunError {
     if error.kind == ErrorKind::Fenced {
@@ -125,13 +165,9 @@ fn step_failed(
         Some(span) => Explanation::at(at.migration.place(error_span(at, span, &error), "")),
         None => Explanation::default(),
     };
-    let rolled_back = rolled_back.unwrap_or_else(|| match at.step.kind {
-        StepKind::Script => format!("step {} as a whole", at.number),
-        StepKind::Bare => "nothing: the statement runs outside a transaction".to_owned(),
-        StepKind::Backfill(_) => format!("the open batch of step {}", at.number),
-    });
-    let explanation =
-        hints(explanation, &error).note("kept", kept(at)).note("rolled back", rolled_back);
+    let explanation = hints(explanation, &error)
+        .note("kept", extent.kept)
+        .note("rolled back", extent.rolled_back);
     RunError::Step {
         version: at.migration.version,
         step: at.number,

@@ -238,12 +238,15 @@ impl Steps<'_> {
                     BackfillError::Stopped => self.stopped(),
                     BackfillError::Fenced => RunError::Fenced,
                     BackfillError::KeyChanged { found, now } => key_changed(at, found, now),
-                    BackfillError::Statement(error) => self.batch_failed(worker, at, error).await,
+                    BackfillError::Statement { error, keys: (after, through) } => {
+                        let keys = prepared.between(&after, &through);
+                        self.batch_failed(worker, at, &prepared, error, Some(keys)).await
+                    }
                     BackfillError::Db(error) if error.is_lost() => error.into(),
                     BackfillError::Db(mut error) => {
                         // It is a place in a query of ours.
                         error.position = None;
-                        self.batch_failed(worker, at, error).await
+                        self.batch_failed(worker, at, &prepared, error, None).await
                     }
                     BackfillError::Ledger(error) => error.into(),
                 })

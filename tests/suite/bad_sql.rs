@@ -157,11 +157,13 @@ async fn in_the_middle_of_a_backfill() {
         let far = scene.database.query_i64(done).await;
         assert!((5..25).contains(&far), "{kind:?}: {far}");
         let status = Lockkeeper::new(["status"]).project(&scene.project).database(&scene.database);
+        tells_which_keys(&scene, output).await;
         let checkpoint = format!("up to {far}");
         status.run().await.expect(0).expect_text(&checkpoint).expect_text("%");
 
         // It stops there again, and nothing is doubled.
-        fails(&scene.up(), 1, &texts).await;
+        let again = fails(&scene.up(), 1, &texts).await;
+        tells_which_keys(&scene, again).await;
         assert_eq!(scene.database.query_i64("select count(*) from t where n > 200").await, 0);
         scene.database.execute("update t set n = 26 where id = 25").await;
         scene.goes_on(text).await;
@@ -173,6 +175,19 @@ async fn in_the_middle_of_a_backfill() {
         };
         assert_eq!(scene.database.query_i64(&right).await, 35, "{kind:?}");
     }
+}
+
+/// Which rows stay, and which to look at; not in the message, which may go far.
+async fn tells_which_keys(scene: &Scene, output: Output) {
+    let far = scene.database.query_i64("select count(*) from t where n > 100").await;
+    let kept = format!("before migration 2; of step 1, all up to id ≤ {far} ({far} rows)\n");
+    let rolled_back = format!("rolled back: the open batch of step 1: id > {far} and id <= ");
+    let told = output.expect_text(&kept).expect_text(&rolled_back);
+    let (message, notes) = told.stderr.split_once("kept: ").unwrap();
+    let (_, keys) = notes.split_once(" and id <= ").unwrap();
+    let through: i64 = keys.lines().next().unwrap().parse().unwrap();
+    assert!((25..=35).contains(&through), "{through}");
+    assert!(!message.contains(&format!("id > {far}")), "{message}");
 }
 
 /// An edited statement whose rows are half done is refused, unless it is to start again.
@@ -202,7 +217,13 @@ async fn in_the_first_batch() {
     for kind in KINDS {
         let scene = Scene::of(kind).await;
         let text = |set: &str| format!("-- lockkeeper: batch rows=5\nupdate t\nset n = {set};\n");
-        let texts = ["refered", "V2__two.sql:3:9", "mend migrations/V2__two.sql"];
+        let texts = [
+            "refered",
+            "V2__two.sql:3:9",
+            "kept:        everything before migration 2\n",
+            "rolled back: the open batch of step 1: id <= 5\n",
+            "mend migrations/V2__two.sql",
+        ];
         let output = scene.fails(&text("refered"), &texts).await;
         assert!(!output.stderr.contains("resolve"), "{}", output.stderr);
         scene.goes_on(&text("n + 1")).await;
