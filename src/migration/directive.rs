@@ -3,7 +3,7 @@
 //! - `phase=expand|contract` is for the whole file, may stand anywhere between statements, once.
 //! - `no-transaction` and `lock-timeout=2s`, before the first statement, are for the whole file;
 //!   later ones are for the statement that follows.
-//! - `batch key=id rows=5000 target=200ms workers=2 trust-triggers` and `batch off` are for the
+//! - `batch key=id rows=5000 target=200ms workers=1 trust-triggers` and `batch off` are for the
 //!   statement that follows.
 //!
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
@@ -226,6 +226,7 @@ fn parse(mut words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
 
 fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
     let mut batch = BatchDirective { span, ..BatchDirective::default() };
+    let mut workers = None;
     let mut off = false;
     let mut any = None;
     for word in words {
@@ -238,10 +239,9 @@ fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
                 .target
                 .replace(word.value("target", "target=200ms", value::duration)?)
                 .map(|_| "target"),
-            "workers" => batch
-                .workers
-                .replace(word.value("workers", "workers=2", value::count)?)
-                .map(|_| "workers"),
+            "workers" => {
+                workers.replace(word.value("workers", "workers=1", value::one)?).map(|()| "workers")
+            }
             "trust-triggers" => {
                 word.without_value("trust-triggers")?;
                 std::mem::replace(&mut batch.trust_triggers, true).then_some("trust-triggers")

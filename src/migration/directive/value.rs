@@ -25,6 +25,14 @@ pub(super) fn count<T: FromStr + Default + PartialEq>(value: &str) -> Result<T, 
     }
 }
 
+/// Of what there is only one today: any other number would be taken and have no effect.
+pub(super) fn one(value: &str) -> Result<(), String> {
+    match count::<u32>(value)? {
+        1 => Ok(()),
+        _ => Err("can't be more than 1 yet: one session works on a backfill".to_owned()),
+    }
+}
+
 /// A positive duration: a whole number and `ms`, `s`, `m` or `h`.
 pub(super) fn duration(value: &str) -> Result<Duration, String> {
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();

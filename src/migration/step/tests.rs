@@ -393,7 +393,7 @@ fn only_what_a_step_does_counts_in_its_checksum() {
     let checksum = |text: &str| only(text, Postgres).checksum;
     let update = checksum("-- lockkeeper: batch key=id rows=5\nupdate t set a = 1");
     let same = "\u{feff}-- why\r\n-- lockkeeper: lock-timeout=1s\r\n\
-                -- lockkeeper: batch workers=3 trust-triggers target=1s key=id\r\nupdate t set a = 1 ; -- done";
+                -- lockkeeper: batch workers=1 trust-triggers target=1s key=id\r\nupdate t set a = 1 ; -- done";
     assert_eq!(checksum(same), update);
     assert_ne!(checksum("-- lockkeeper: batch key=no\nupdate t set a = 1"), update);
     assert_ne!(checksum("-- lockkeeper: batch\nupdate t set a = 1"), update);
