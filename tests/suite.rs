@@ -35,6 +35,7 @@ mod suite {
     mod s1;
     mod secrets;
     mod session;
+    mod severed;
     mod sqlite;
     mod stop;
     mod support;
