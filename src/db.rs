@@ -13,8 +13,9 @@ mod sqlite;
 mod table;
 mod url;
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -130,17 +131,25 @@ pub struct Statement {
     /// The number of rows that it must affect; any other number rolls the whole list back as
     /// [`ErrorKind::Fenced`].
     pub must_affect: Option<u64>,
+    /// Whether a last parameter follows when its turn comes: see [`Statement::timed`].
+    pub timed: bool,
 }
 
 impl Statement {
     /// A prepared statement.
     pub fn new(sql: impl Into<String>, params: Vec<Value>) -> Self {
-        Statement { sql: sql.into(), params, shape: Shape::Prepared, must_affect: None }
+        Statement {
+            sql: sql.into(),
+            params,
+            shape: Shape::Prepared,
+            must_affect: None,
+            timed: false,
+        }
     }
 
     /// A user's script, sent as it stands.
     pub fn script(sql: impl Into<String>) -> Self {
-        Statement { sql: sql.into(), params: Vec::new(), shape: Shape::Script, must_affect: None }
+        Statement { shape: Shape::Script, ..Statement::new(sql, Vec::new()) }
     }
 
     /// The same statement, which must affect exactly `rows` rows.
@@ -149,6 +158,31 @@ impl Statement {
         self.must_affect = Some(rows);
         self
     }
+
+    /// The same statement with one more parameter, its last: the milliseconds from the begin of its
+    /// list until its turn. So what a list enters of itself can say how long it took, in the same
+    /// transaction.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.timed = true;
+        self
+    }
+
+    /// As it is sent in a list that began then.
+    fn in_list(&self, began: Instant) -> Cow<'_, Statement> {
+        if !self.timed {
+            return Cow::Borrowed(self);
+        }
+        let mut statement = self.clone();
+        statement.params.push(millis(began.elapsed()).into());
+        statement.timed = false;
+        Cow::Owned(statement)
+    }
+}
+
+/// Whole milliseconds, rounded up: 0 is what took no time, or a time that nobody knows.
+pub fn millis(took: Duration) -> i64 {
+    i64::try_from(took.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
 
 /// What a session is for; a database that shows its sessions shows this too.
@@ -279,7 +313,7 @@ pub async fn connect(
     timeout: Duration,
     on_retry: &mut (dyn FnMut(&DbError, Duration) + Send),
 ) -> Result<Arc<dyn Database>, DbError> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
         // A host that swallows packets would else hold up one attempt for minutes.

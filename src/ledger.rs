@@ -65,7 +65,7 @@ pub struct StepRecord {
     pub run: String,
     /// When it was begun, RFC 3339.
     pub began_at: String,
-    /// How long it took, in milliseconds, over all runs.
+    /// How long it took, in milliseconds, over all runs; 0 where that isn't known.
     pub took_ms: i64,
 }
 

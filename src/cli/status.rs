@@ -206,10 +206,11 @@ fn steps_done(steps: &[StepRecord], version: i64) -> usize {
     steps.iter().filter(|step| step.version == version && step.done).count()
 }
 
+/// As far as it is known: not of a backfill in its first run, nor of what another tool applied.
 fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
-    let of: Vec<_> = steps.iter().filter(|step| step.version == version).collect();
-    let millis: i64 = of.iter().map(|step| step.took_ms).sum();
-    (!of.is_empty()).then_some(millis as f64 / 1000.0)
+    let of = steps.iter().filter(|step| step.version == version);
+    let millis: i64 = of.map(|step| step.took_ms).sum();
+    (millis > 0).then_some(millis as f64 / 1000.0)
 }
 
 async fn checkpoint(

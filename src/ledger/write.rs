@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::db::{Session, Statement, Value};
+use crate::db::{Session, Statement, Value, millis};
 use crate::history::now;
 
 use super::{Cursor, Identity, Ledger, LedgerError, Pen, RangeRecord};
@@ -73,7 +73,7 @@ impl Pen {
 
     /// Claims a step: committed before work whose outcome might stay unknown.
     pub fn claim(&self, version: i64, step: u32, kind: &str, checksum: &str) -> Vec<Statement> {
-        self.enter(version, step, kind, checksum, "running", 0)
+        self.enter(version, step, kind, checksum, ("running", Some(0)))
     }
 
     /// Gives a claim back: the work is known not to have happened.
@@ -81,16 +81,10 @@ impl Pen {
         vec![self.fence(), self.forget("step", version, step)]
     }
 
-    /// Enters a step as done that was not claimed: it commits in the same transaction as its work.
-    pub fn done(
-        &self,
-        version: i64,
-        step: u32,
-        kind: &str,
-        checksum: &str,
-        took: Duration,
-    ) -> Vec<Statement> {
-        self.enter(version, step, kind, checksum, "done", millis(took))
+    /// Enters a step as done that was not claimed: it commits in the same transaction as its work,
+    /// which has taken as long as the list until here.
+    pub fn done(&self, version: i64, step: u32, kind: &str, checksum: &str) -> Vec<Statement> {
+        self.enter(version, step, kind, checksum, ("done", None))
     }
 
     /// Completes a claimed step.
@@ -191,14 +185,13 @@ impl Pen {
         step: u32,
         kind: &str,
         checksum: &str,
-        state: &str,
-        took_ms: i64,
+        (state, took_ms): (&str, Option<i64>),
     ) -> Vec<Statement> {
         let sql = self.ledger.sql(
             "insert into [step] (version, step, kind, checksum, state, run, began_at, took_ms) \
              values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})",
         );
-        let params = vec![
+        let mut params: Vec<Value> = vec![
             version.into(),
             i64::from(step).into(),
             kind.into(),
@@ -206,17 +199,19 @@ impl Pen {
             state.into(),
             self.run.as_str().into(),
             now().into(),
-            took_ms.into(),
         ];
-        vec![self.fence(), self.forget("step", version, step), Statement::new(sql, params)]
+        let enter = match took_ms {
+            Some(took_ms) => {
+                params.push(took_ms.into());
+                Statement::new(sql, params)
+            }
+            None => Statement::new(sql, params).timed(),
+        };
+        vec![self.fence(), self.forget("step", version, step), enter]
     }
 
     fn forget(&self, table: &str, version: i64, step: u32) -> Statement {
         let sql = format!("delete from [{table}] where version = {{1}} and step = {{2}}");
         Statement::new(self.ledger.sql(&sql), vec![version.into(), i64::from(step).into()])
     }
-}
-
-fn millis(took: Duration) -> i64 {
-    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
 }

@@ -24,7 +24,7 @@ pub struct Steps<'a> {
     pub history: &'a History,
     pub reporter: &'a Reporter,
     pub stop: &'a Stop,
-    /// How long committed scripts took: known only after their commit, so entered later.
+    /// How long the step that ended the run was worked on: entered after it.
     pub spent: Vec<(i64, u32, Duration)>,
 }
 
@@ -94,7 +94,7 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Enters the times that became known after their step's commit. They are for people only.
+    /// Enters the time of the step that ended the run. It is for people only.
     pub async fn account(&mut self, worker: &mut Worker) {
         let list: Vec<_> = self
             .spent
@@ -129,7 +129,7 @@ impl Steps<'_> {
     }
 
     /// The statements, the record of the step, and for the last step the history: one transaction.
-    async fn script(&mut self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+    async fn script(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
         let version = at.migration.version;
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         let mut list = vec![self.pen.fence()];
@@ -141,18 +141,11 @@ impl Steps<'_> {
             list.push(Statement::new(sql, Vec::new()));
         }
         let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
-        list.extend(self.pen.done(version, at.number, kind, checksum, Duration::ZERO));
+        list.extend(self.pen.done(version, at.number, kind, checksum));
         self.enter_history(&mut list, at);
         let mut attempts = 0;
         loop {
-            let started = Instant::now();
-            let error = match worker.transact(&list).await {
-                Ok(_) => {
-                    self.spent.push((version, at.number, started.elapsed()));
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
+            let Err(error) = worker.transact(&list).await else { return Ok(()) };
             attempts += 1;
             if !error.is_transient() || !self.may_retry(attempts) {
                 return Err(self.ended(at, error, Some(1)));

@@ -43,6 +43,7 @@ for_every_database! {
     transact:
         a_list_commits_whole
         a_failure_keeps_nothing
+        a_list_knows_how_long_it_took
         the_fence_refuses
         a_script_is_all_or_nothing
         values_cross_unchanged

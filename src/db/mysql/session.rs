@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
@@ -106,8 +107,10 @@ impl MySqlSession {
         }
         self.execute("START TRANSACTION").await?;
         let mut affected = Vec::with_capacity(statements.len());
+        let began = Instant::now();
         for (index, statement) in statements.iter().enumerate() {
-            let rows = self.run(statement).await.map_err(|error| error.at(index))?;
+            let rows =
+                self.run(&statement.in_list(began)).await.map_err(|error| error.at(index))?;
             // Rows found, not rows changed: sqlx asks for CLIENT_FOUND_ROWS.
             if let Some(wanted) = statement.must_affect.filter(|wanted| *wanted != rows) {
                 return Err(DbError::fenced(wanted, rows).at(index));

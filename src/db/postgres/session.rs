@@ -1,6 +1,7 @@
 //! A session on PostgreSQL.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sqlx::encode::IsNull;
@@ -68,8 +69,10 @@ impl PostgresSession {
 
     async fn run_all(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         let mut counts = Vec::with_capacity(statements.len());
+        let began = Instant::now();
         for (index, statement) in statements.iter().enumerate() {
-            let rows = self.run(statement).await.map_err(|error| error.at(index))?;
+            let rows =
+                self.run(&statement.in_list(began)).await.map_err(|error| error.at(index))?;
             if statement.must_affect.is_some_and(|wanted| wanted != rows) {
                 let message = format!("another run moved it: {rows} rows instead of 1");
                 return Err(DbError::new(ErrorKind::Fenced, message).at(index));

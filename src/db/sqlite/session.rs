@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -111,8 +112,10 @@ impl SqliteSession {
         // waiting when another writer came in between.
         self.execute("BEGIN IMMEDIATE").await?;
         let mut affected = Vec::with_capacity(statements.len());
+        let began = Instant::now();
         for (index, statement) in statements.iter().enumerate() {
-            let rows = self.run(statement).await.map_err(|error| error.at(index))?;
+            let rows =
+                self.run(&statement.in_list(began)).await.map_err(|error| error.at(index))?;
             if let Some(wanted) = statement.must_affect.filter(|wanted| *wanted != rows) {
                 return Err(DbError::fenced(wanted, rows).at(index));
             }

@@ -1,6 +1,6 @@
 //! Lists of statements.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockkeeper::db::{ErrorKind, Purpose, Row, Statement, Value};
 
@@ -50,6 +50,34 @@ pub async fn a_failure_keeps_nothing(subject: &Subject) {
     }
     session.transact(&[Statement::new("insert into t values (1, 1)", vec![])]).await.unwrap();
     assert_eq!(contents(subject).await, [row(1, 1)]);
+}
+
+/// From its begin until the statement that enters it.
+pub async fn a_list_knows_how_long_it_took(subject: &Subject) {
+    subject.home.execute(TABLE).await;
+    let mut session = subject.session().await;
+    let slow = subject.pick(
+        "select pg_sleep(0.3)",
+        "do sleep(0.3)",
+        "insert into t with recursive s(i) as (select 10 union all select i + 1 from s where i < 9999) \
+         select i, 0 from s",
+    );
+    let enter = "insert into t values ({1}, {2})";
+    let list = [
+        subject.statement(enter, vec![1.into()]).timed(),
+        Statement::script(slow),
+        subject.statement(enter, vec![2.into()]).timed(),
+    ];
+    let started = Instant::now();
+    session.transact(&list).await.unwrap();
+    let whole = i64::try_from(started.elapsed().as_millis()).unwrap() + 1;
+    let before = subject.home.query_i64("select n from t where id = 1").await;
+    let after = subject.home.query_i64("select n from t where id = 2").await;
+    let slow = if subject.kind() == Kind::Sqlite { 0 } else { 300 };
+    assert!(
+        before > 0 && before + slow <= after + 1 && after <= whole,
+        "{before}, {after}, {whole}"
+    );
 }
 
 pub async fn the_fence_refuses(subject: &Subject) {
