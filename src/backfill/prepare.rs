@@ -205,14 +205,16 @@ impl Prepared {
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.
     pub fn between(&self, after: &Cursor, through: &Cursor) -> String {
-        between(&self.key(), after, through)
+        between(self.batch.key(), after, through)
     }
 }
 
-fn between(names: &[String], after: &Cursor, through: &Cursor) -> String {
+fn between(key: &[KeyColumn], after: &Cursor, through: &Cursor) -> String {
+    let names: Vec<_> = key.iter().map(|column| column.name.clone()).collect();
     let bound = |sign: &str, cursor: &Cursor| {
-        let values: Vec<_> = cursor.key()?.iter().map(|value| literal(value)).collect();
-        Some(format!("{} {sign} {}", row_of(names), row_of(&values)))
+        let values = key.iter().zip(cursor.key()?);
+        let values: Vec<_> = values.map(|(column, value)| literal(column, value)).collect();
+        Some(format!("{} {sign} {}", row_of(&names), row_of(&values)))
     };
     let bounds = [bound(">", after), bound("<=", through)];
     bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")
@@ -225,10 +227,13 @@ fn row_of(parts: &[String]) -> String {
     }
 }
 
-fn literal(value: &str) -> String {
+/// A number may stand bare, but not beside a text.
+fn literal(column: &KeyColumn, value: &str) -> String {
+    let type_name = column.type_name.to_ascii_lowercase();
+    let is_text = ["char", "text"].iter().any(|word| type_name.contains(word));
     match value.parse::<i128>() {
-        Ok(_) => value.to_owned(),
-        Err(_) => format!("'{}'", value.replace('\'', "''")),
+        Ok(_) if !is_text => value.to_owned(),
+        _ => format!("'{}'", value.replace('\'', "''")),
     }
 }
 
@@ -245,15 +250,19 @@ mod tests {
 
     #[test]
     fn a_range_of_keys_can_be_looked_up() {
-        let names =
-            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let at = |key: &[&str]| Cursor::at(names(key));
-        let id = names(&["id"]);
+        let column = |(name, type_name): &(&str, &str)| KeyColumn {
+            name: (*name).to_owned(),
+            type_name: (*type_name).to_owned(),
+        };
+        let key = |columns: &[(&str, &str)]| columns.iter().map(column).collect::<Vec<_>>();
+        let at = |key: &[&str]| Cursor::at(key.iter().map(|part| (*part).to_owned()).collect());
+        let id = key(&[("id", "bigint")]);
         assert_eq!(between(&id, &at(&["-7"]), &at(&["24000"])), "id > -7 and id <= 24000");
         assert_eq!(between(&id, &Cursor::START, &at(&["o'b"])), "id <= 'o''b'");
+        let pair = key(&[("a", "int"), ("b", "character varying(9)")]);
         assert_eq!(
-            between(&names(&["a", "b"]), &at(&["1", "x"]), &at(&["2", "1.5"])),
-            "(a, b) > (1, 'x') and (a, b) <= (2, '1.5')"
+            between(&pair, &at(&["1", "x"]), &at(&["2", "15"])),
+            "(a, b) > (1, 'x') and (a, b) <= (2, '15')"
         );
     }
 }
