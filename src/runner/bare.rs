@@ -92,7 +92,7 @@ impl Steps<'_> {
             };
             attempts += 1;
             if error.is_lost() {
-                return Err(self.failed(at, error, None));
+                return Err(self.unanswered(at, error));
             }
             if !at.step.atomic && !never_began(worker.database().dialect().engine, &error) {
                 // The claim stays: a part of it may be committed.

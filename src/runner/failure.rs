@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::backfill::{PrepareError, Prepared};
 use crate::db::{DbError, ErrorKind};
 use crate::ledger::{Cursor, RangeRecord};
-use crate::migration::StepKind;
+use crate::migration::{Repeat, StepKind};
 use crate::place::Explanation;
 use crate::worker::Worker;
 
@@ -44,6 +44,22 @@ impl Steps<'_> {
         let rolled_back = "what it had not committed itself; the rest is not known".to_owned();
         let extent = Extent { rolled_back, ..Extent::of(at) };
         step_failed(at, error, at.step.statements.first(), extent, &next)
+    }
+
+    /// The error of a bare statement whose reply was lost. The next run knows more: it ends what may
+    /// still be at work in the server, and asks the catalog or a human what became of it.
+    pub(super) fn unanswered(&self, at: At<'_>, error: DbError) -> RunError {
+        if at.step.repeat != Repeat::AskHuman {
+            return self.failed(at, error, None);
+        }
+        let extent = Extent {
+            rolled_back: "nothing that is known of: the statement runs outside a transaction"
+                .to_owned(),
+            ..Extent::of(at)
+        };
+        let next = "run the same command again: it ends what may still run of the statement, and \
+                    asks for a verdict on it";
+        step_failed(at, error, at.step.statements.first(), extent, &[("next", next.to_owned())])
     }
 
     /// The error of a bare step that happened, and can't be entered as done.

@@ -114,7 +114,8 @@ async fn a_bare_statement_asks_for_a_human() {
                 -- lockkeeper: no-transaction\ncall doze();\n";
     let (project, database, running) = asleep(Kind::Postgres15, text).await;
     assert!(sever(&database).await);
-    running.wait().await.expect(4).expect_text("run the same command again");
+    let output = running.wait().await.expect(4);
+    output.expect_text("run the same command again").expect_text("asks for a verdict on it");
     database.execute("update pace set seconds = 0").await;
     let up = Lockkeeper::up(&project, &database);
     up.run().await.expect(5).expect_text("`lockkeeper resolve 1 --applied`");
