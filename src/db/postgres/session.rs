@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::{open, raw, table};
+use super::{open, table};
 use crate::db::{
     Canceller, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
 };
@@ -27,18 +27,15 @@ pub struct PostgresSession {
 }
 
 impl PostgresSession {
-    pub async fn start(
-        mut connection: PgConnection,
+    /// Of a connection to the backend with this process id.
+    pub fn new(
+        connection: PgConnection,
+        pid: i32,
         options: PgConnectOptions,
         translate: Translator,
-    ) -> Result<Self, DbError> {
-        let rows = raw(&mut connection, "select pg_backend_pid()::text", &translate).await?;
-        let canceller = PostgresCanceller {
-            pid: rows[0][0].parse().unwrap_or_default(),
-            options,
-            translate: translate.clone(),
-        };
-        Ok(PostgresSession { connection, translate, canceller: canceller.into(), open: false })
+    ) -> Self {
+        let canceller = PostgresCanceller { pid, options, translate: translate.clone() };
+        PostgresSession { connection, translate, canceller: canceller.into(), open: false }
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
