@@ -39,7 +39,21 @@ impl Survey {
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, SurveyError> {
-        let history = History::read(database, session, catalog).await?;
+        let history = History::ahead(database, session).await?;
+        Self::complete(history, database, session, catalog).await
+    }
+
+    /// The same with a history that was read ahead.
+    ///
+    /// # Errors
+    /// See [`SurveyError`].
+    pub async fn complete(
+        history: History,
+        database: &dyn Database,
+        session: &mut dyn Session,
+        catalog: &Catalog,
+    ) -> Result<Self, SurveyError> {
+        let history = history.fitting(catalog)?;
         let pending = |version| history.find(version).is_none();
         let steps = if catalog.migrations.iter().any(|migration| pending(migration.version)) {
             let steps = Ledger::of(database).steps(session).await?;

@@ -15,7 +15,7 @@ use tokio_stream::StreamExt;
 use super::error::Translator;
 use super::{open, table};
 use crate::db::{
-    Canceller, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
+    Canceller, Column, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
 };
 
 pub struct PostgresSession {
@@ -118,6 +118,10 @@ impl Session for PostgresSession {
 
     async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
         table::read(self, name).await
+    }
+
+    async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
+        table::columns(self, name).await
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {
