@@ -84,6 +84,7 @@ impl Backfill<'_> {
         worker: &mut Worker,
         mut range: RangeRecord,
     ) -> Result<(), BackfillError> {
+        self.prepared.hurry(worker).await?;
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
         let mut attempts = 0;
         while range.cursor != range.through {
@@ -212,6 +213,7 @@ impl Backfill<'_> {
             worker.renew().await?;
             // The session is new; its settings are not.
             self.prepared.settle(worker).await?;
+            self.prepared.hurry(worker).await?;
         }
         // What the ledger says decides: after a lost reply the batch may have been committed.
         let ledger = self.pen.ledger();

@@ -263,6 +263,15 @@ pub trait Session: Send {
     /// The server's.
     async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError>;
 
+    /// The columns of a table alone, for whom the rest would be too many questions. None where
+    /// there is no such relation.
+    ///
+    /// # Errors
+    /// The server's.
+    async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
+        Ok(self.table(name).await?.map(|table| table.columns).unwrap_or_default())
+    }
+
     /// A handle that ends this session's running statement from outside.
     fn canceller(&self) -> Arc<dyn Canceller>;
 }

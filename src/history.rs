@@ -6,7 +6,7 @@ mod checksum;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::db::{Database, DbError, Dialect, Engine, Row, Session, Statement, Table, TableName};
+use crate::db::{Column, Database, DbError, Dialect, Engine, Row, Session, Statement, TableName};
 use crate::migration::{Catalog, Migration};
 
 use checksum::Width;
@@ -67,6 +67,7 @@ pub enum HistoryError {
 #[derive(Debug, Clone)]
 pub struct History {
     dialect: Dialect,
+    name: TableName,
     table: String,
     exists: bool,
     width: Width,
@@ -77,24 +78,35 @@ impl History {
     /// Reads it. A table that doesn't exist yet is an empty history.
     ///
     /// # Errors
-    /// [`HistoryError::NotOurs`] and [`HistoryError::Damaged`] rather than a guess.
+    /// Those of [`History::ahead`] and [`History::fitting`].
     pub async fn read(
         database: &dyn Database,
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, HistoryError> {
+        History::ahead(database, session).await?.fitting(catalog)
+    }
+
+    /// Reads it ahead of the files; [`History::fitting`] completes it.
+    ///
+    /// # Errors
+    /// [`HistoryError::NotOurs`] and [`HistoryError::Damaged`] rather than a guess.
+    pub async fn ahead(
+        database: &dyn Database,
+        session: &mut dyn Session,
+    ) -> Result<Self, HistoryError> {
         let dialect = database.dialect();
         let name = TableName { schema: Some(database.schema().to_owned()), name: TABLE.to_owned() };
         let table = format!("{}.{}", dialect.quote(database.schema()), dialect.quote(TABLE));
-        let Some(found) = session.table(&name).await? else {
-            let widest = catalog.migrations.last().map_or(0, |migration| migration.version);
-            let width = if i32::try_from(widest).is_ok() { Width::Int4 } else { Width::Int8 };
-            return Ok(History { dialect, table, exists: false, width, applied: Vec::new() });
-        };
-        let width = check_columns(dialect, &found)?;
-        let columns =
+        let columns = session.columns(&name).await?;
+        if columns.is_empty() {
+            let (width, applied) = (Width::Int4, Vec::new());
+            return Ok(History { dialect, name, table, exists: false, width, applied });
+        }
+        let width = check_columns(dialect, &name, &columns)?;
+        let select =
             format!("select {}, name, applied_on, checksum from {table}", text(dialect, "version"));
-        let rows = session.query(&Statement::new(columns, Vec::new())).await?;
+        let rows = session.query(&Statement::new(select, Vec::new())).await?;
         let applied = rows.into_iter().map(|row| applied(&name, &row));
         let mut applied = applied.collect::<Result<Vec<_>, _>>()?;
         // Not by the server: to PostgreSQL the cast's name is that of its column, and 10 stands
@@ -107,9 +119,25 @@ impl History {
                 fault: "stands in it twice",
             });
         }
-        let history = History { dialect, table, exists: true, width, applied };
-        history.check_width(catalog, &name)?;
-        Ok(history)
+        Ok(History { dialect, name, table, exists: true, width, applied })
+    }
+
+    /// The same, for the versions of these files.
+    ///
+    /// # Errors
+    /// [`HistoryError::TooNarrow`].
+    pub fn fitting(mut self, catalog: &Catalog) -> Result<Self, HistoryError> {
+        let wide = |migration: &&Migration| i32::try_from(migration.version).is_err();
+        match catalog.migrations.iter().find(wide) {
+            Some(migration) if self.exists && self.width == Width::Int4 => {
+                Err(self.too_narrow(migration.version))
+            }
+            Some(_) if !self.exists => {
+                self.width = Width::Int8;
+                Ok(self)
+            }
+            _ => Ok(self),
+        }
     }
 
     /// What is applied, by version.
@@ -169,29 +197,22 @@ impl History {
                 .is_ok_and(|found: u64| checksum::accepts(migration, self.width, found))
     }
 
-    fn check_width(&self, catalog: &Catalog, name: &TableName) -> Result<(), HistoryError> {
-        let wide = |migration: &&Migration| i32::try_from(migration.version).is_err();
-        match catalog.migrations.iter().find(wide) {
-            Some(migration) if self.width == Width::Int4 => Err(HistoryError::TooNarrow {
-                table: name.to_string(),
-                version: migration.version,
-                remedy: match self.dialect.engine {
-                    Engine::MySql => format!("alter table {} modify version bigint", self.table),
-                    // SQLite can't change a column's type.
-                    Engine::Sqlite => format!(
-                        "alter table {0} rename to narrow_history; create table {0} (version int8 \
-                         primary key, name varchar(255), applied_on varchar(255), checksum \
-                         varchar(255)); insert into {0} select * from narrow_history; drop table \
-                         narrow_history",
-                        self.table
-                    ),
-                    Engine::Postgres => {
-                        format!("alter table {} alter column version type bigint", self.table)
-                    }
-                },
-            }),
-            _ => Ok(()),
-        }
+    fn too_narrow(&self, version: i64) -> HistoryError {
+        let remedy = match self.dialect.engine {
+            Engine::MySql => format!("alter table {} modify version bigint", self.table),
+            // SQLite can't change a column's type.
+            Engine::Sqlite => format!(
+                "alter table {0} rename to narrow_history; create table {0} (version int8 \
+                 primary key, name varchar(255), applied_on varchar(255), checksum \
+                 varchar(255)); insert into {0} select * from narrow_history; drop table \
+                 narrow_history",
+                self.table
+            ),
+            Engine::Postgres => {
+                format!("alter table {} alter column version type bigint", self.table)
+            }
+        };
+        HistoryError::TooNarrow { table: self.name.to_string(), version, remedy }
     }
 }
 
@@ -209,10 +230,14 @@ fn text(dialect: Dialect, column: &str) -> String {
 }
 
 /// SQLite's integers are 64 bits wide whatever the column says, and refinery declares `INT4`.
-fn check_columns(dialect: Dialect, table: &Table) -> Result<Width, HistoryError> {
-    let wrong = |column| HistoryError::NotOurs { table: table.name.to_string(), column };
+fn check_columns(
+    dialect: Dialect,
+    table: &TableName,
+    columns: &[Column],
+) -> Result<Width, HistoryError> {
+    let wrong = |column| HistoryError::NotOurs { table: table.to_string(), column };
     let type_of = |column: &'static str| {
-        let found = table.columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
+        let found = columns.iter().find(|found| found.name.eq_ignore_ascii_case(column));
         found.map(|found| found.type_name.to_ascii_lowercase()).ok_or(wrong(column))
     };
     let version = type_of("version")?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
+use crate::history::{History, HistoryError};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Selection, Upcoming};
@@ -57,6 +58,24 @@ pub struct Run<'a> {
     pub stop: &'a Stop,
 }
 
+/// What a run reads before it knows the files, while they are being read.
+pub struct Ahead {
+    session: Box<dyn Session>,
+    history: Result<History, HistoryError>,
+}
+
+impl Ahead {
+    /// Reads it. What is wrong with the history is told by the run: a file's fault comes first.
+    ///
+    /// # Errors
+    /// When no session can be opened.
+    pub async fn read(database: &dyn Database) -> Result<Self, RunError> {
+        let mut session = database.session(Purpose::Wait).await?;
+        let history = History::ahead(database, session.as_mut()).await;
+        Ok(Ahead { session, history })
+    }
+}
+
 enum Outlook {
     NothingToDo,
     Work,
@@ -67,8 +86,8 @@ impl Run<'_> {
     ///
     /// # Errors
     /// See [`RunError`]. Whatever was committed stays, and a next run goes on from there.
-    pub async fn up(&self) -> Result<u64, RunError> {
-        let result = self.attempt().await;
+    pub async fn up(&self, ahead: Ahead) -> Result<u64, RunError> {
+        let result = self.attempt(ahead).await;
         self.reporter.emit(match &result {
             Ok(_) => Event::Finished,
             Err(error) => error.event(),
@@ -76,9 +95,9 @@ impl Run<'_> {
         result
     }
 
-    async fn attempt(&self) -> Result<u64, RunError> {
-        let mut watch = self.database.session(Purpose::Wait).await?;
-        let looked = match self.look(watch.as_mut()).await {
+    async fn attempt(&self, ahead: Ahead) -> Result<u64, RunError> {
+        let Ahead { session: mut watch, history } = ahead;
+        let looked = match self.first_look(watch.as_mut(), history).await {
             Ok(Outlook::NothingToDo) => return Ok(0),
             Ok(Outlook::Work) => true,
             // A leader's long script: the wait for the run lock is the wait for its end, too.
@@ -91,7 +110,8 @@ impl Run<'_> {
         };
         let work = async {
             if !looked {
-                self.look(watch.as_mut()).await?;
+                let survey = self.survey(watch.as_mut()).await?;
+                self.look(watch.as_mut(), &survey).await?;
             }
             drop(watch);
             self.locked(&held).await
@@ -110,11 +130,25 @@ impl Run<'_> {
         }
     }
 
+    async fn first_look(
+        &self,
+        session: &mut dyn Session,
+        history: Result<History, HistoryError>,
+    ) -> Result<Outlook, RunError> {
+        let history = history.map_err(SurveyError::from)?;
+        let database = self.database.as_ref();
+        let survey = Survey::complete(history, database, session, self.catalog).await?;
+        self.look(session, &survey).await
+    }
+
+    async fn survey(&self, session: &mut dyn Session) -> Result<Survey, RunError> {
+        Ok(Survey::read(self.database.as_ref(), session, self.catalog).await?)
+    }
+
     /// The look before the lock: what a run would do, and whether it may.
-    async fn look(&self, session: &mut dyn Session) -> Result<Outlook, RunError> {
-        let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+    async fn look(&self, session: &mut dyn Session, survey: &Survey) -> Result<Outlook, RunError> {
         // What another run is at isn't dirt; only the plan under the lock tells them apart.
-        if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
+        if let Left::Plan(plan) = self.plan_of_leader(survey)? {
             self.report(&plan);
             if plan.pending.is_empty() {
                 return Ok(Outlook::NothingToDo);
@@ -130,7 +164,7 @@ impl Run<'_> {
         let run = &self.settings.identity.run;
         self.database.end_orphans(run).await?;
         let mut worker = Worker::open(self.database.clone(), run, self.stop.clone()).await?;
-        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await?;
+        let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
         if plan.pending.is_empty() {
             return Ok(0);
@@ -151,7 +185,7 @@ impl Run<'_> {
 
     /// Everything that happens once no older run can write any more.
     async fn fenced(&self, worker: &mut Worker, pen: &Pen) -> Result<u64, RunError> {
-        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await?;
+        let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
         self.take_steps(worker, pen, &survey, &plan).await
     }

@@ -1,6 +1,10 @@
 //! The servo: how many keys a batch takes, so that it takes as long as it should.
 
+mod overhead;
+
 use std::time::Duration;
+
+use overhead::Overhead;
 
 /// Finds the size of a batch by the time that the last ones took.
 ///
@@ -13,28 +17,29 @@ use std::time::Duration;
 pub struct Servo {
     rows: u64,
     target: f64,
-    /// Seconds a batch of no rows, as far as known.
-    fixed: f64,
+    overhead: Overhead,
     /// Seconds a row.
     cost: Option<f64>,
     /// By how much a batch takes longer than expected, as a share of that, on average.
     excess: f64,
-    /// The seconds of the batches of no rows up to now, until they are enough.
-    probes: Vec<f64>,
-    /// Rows and seconds of the last batch.
-    last: (f64, f64),
-    /// Rows of the first of the late batches in a row.
-    before: u64,
     /// Batches that it learnt from.
     seen: u32,
-    /// The last batch took far too long: a stall, or the first of many.
-    stalled: bool,
-    /// A batch of no rows would tell something.
-    doubts: bool,
-    /// Batches since the last of these.
-    since_probe: u32,
+    /// Rows and seconds of the last batch.
+    last: (f64, f64),
+    pace: Pace,
     /// Batches for which it doesn't grow, after a failure.
     calm: u32,
+}
+
+/// How the last batches kept to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    OnTime,
+    /// Late, or far too late: a stall, or the first of many. With the rows of the first late one.
+    Late {
+        before: u64,
+        far: bool,
+    },
 }
 
 impl Servo {
@@ -59,26 +64,18 @@ impl Servo {
     const GROWTH: f64 = 1.5;
     /// A batch that took so many targets calls for a smaller one at once.
     const PANIC: f64 = 5.0;
-    /// So many batches of no rows are taken in a row: any one may be an accident.
-    const PROBES: usize = 3;
-    /// And so many others come between.
-    const PROBE_EVERY: u32 = 16;
 
     /// A servo whose first batch has `first` rows.
     pub fn new(first: u64, target: Duration) -> Self {
         Servo {
             rows: first.clamp(1, Self::MOST),
             target: target.as_secs_f64().max(0.001),
-            fixed: 0.0,
+            overhead: Overhead::unknown(),
             cost: None,
             excess: 0.0,
-            probes: Vec::new(),
-            last: (1.0, 0.0),
-            before: 0,
             seen: 0,
-            stalled: false,
-            doubts: false,
-            since_probe: Self::PROBE_EVERY,
+            last: (1.0, 0.0),
+            pace: Pace::OnTime,
             calm: 0,
         }
     }
@@ -91,34 +88,26 @@ impl Servo {
     /// Whether a batch of no rows should be timed now: without it, this can't tell dear rows from a
     /// slow commit.
     pub fn doubts(&self) -> bool {
-        self.doubts
+        self.overhead.in_doubt()
     }
 
     /// A batch of no rows took so long.
     pub fn probed(&mut self, took: Duration) {
-        self.probes.push(took.as_secs_f64());
-        if self.probes.len() < Self::PROBES {
+        let (size, last) = self.last;
+        if self.overhead.probed(took.as_secs_f64(), last) != Some(true) {
             return;
         }
-        self.probes.sort_by(f64::total_cmp);
-        let (size, took) = self.last;
-        let fixed = self.probes[Self::PROBES / 2].min(took);
-        self.probes.clear();
-        if fixed < self.fixed / 2.0 || fixed > self.fixed * 2.0 {
-            // What was learnt of rows, was learnt under another assumption.
-            self.fixed = fixed;
-            self.cost = Some((took - fixed).max(0.1 * took) / size);
-            self.excess = 0.0;
-            self.seen = 1;
-            if fixed > took / 2.0 {
-                // It shrank in vain.
-                self.rows = self.rows.max(self.before);
-            }
-        } else {
-            self.fixed += 0.3 * (fixed - self.fixed);
+        // What was learnt of rows, was learnt under another assumption.
+        let overhead = self.overhead.seconds();
+        self.cost = Some((last - overhead).max(0.1 * last) / size);
+        self.excess = 0.0;
+        self.seen = 1;
+        if let Pace::Late { before, .. } = self.pace
+            && overhead > last / 2.0
+        {
+            // It shrank in vain.
+            self.rows = self.rows.max(before);
         }
-        self.doubts = false;
-        self.since_probe = 0;
     }
 
     /// A batch of so many keys took so long, from its first lock to its commit.
@@ -127,34 +116,30 @@ impl Servo {
             return;
         }
         let (size, took) = (rows as f64, took.as_secs_f64());
+        let overhead = self.overhead.seconds();
         self.last = (size, took);
-        self.since_probe = self.since_probe.saturating_add(1);
-        // One may be an accident.
-        let late = took > self.target + self.fixed;
-        let again = late && self.before > 0;
-        self.before = match self.before {
-            _ if !late => 0,
-            0 => rows.min(self.rows),
-            before => before,
-        };
-        if took > Self::PANIC * (self.target + self.fixed) {
+        self.overhead.passed();
+        let earlier = self.pace;
+        self.pace = self.judged(rows, took);
+        if let Pace::Late { far: true, .. } = self.pace {
             // Whether the rows are so wide or the server stalled isn't known yet. Shrink, and
             // don't learn from it: if it was a stall, the next batch finds the old cost again.
-            let factor = (self.target / (took - self.fixed)).clamp(0.1, 1.0);
+            let factor = (self.target / (took - overhead)).clamp(0.1, 1.0);
             self.rows = scaled(rows.min(self.rows), factor);
-            self.doubts = self.stalled;
-            self.stalled = true;
+            if matches!(earlier, Pace::Late { far: true, .. }) {
+                self.overhead.doubt();
+            }
             return;
         }
-        self.stalled = false;
-        self.learn(size, took, again);
+        // One may be an accident.
+        let is_late_again = earlier != Pace::OnTime && self.pace != Pace::OnTime;
+        self.learn(size, took, is_late_again);
         self.calm = self.calm.saturating_sub(1);
         let most = if self.calm > 0 { 1.0 } else { Self::GROWTH };
         // Larger ones cost little more time there, and smaller ones would only be more of them.
-        let least = if self.fixed > Self::IDLE * took { most } else { 0.2 };
+        let least = if overhead > Self::IDLE * took { most } else { 0.2 };
         let change = (self.wanted() / self.rows as f64).clamp(least, most);
-        self.doubts = (change < 1.0 || took < self.fixed) && self.since_probe >= Self::PROBE_EVERY;
-        if self.doubts {
+        if (change < 1.0 || took < overhead) && self.overhead.doubt_if_stale() {
             return;
         }
         // Small steps aren't worth a new statement text, which the server would prepare again.
@@ -163,10 +148,23 @@ impl Servo {
         }
     }
 
+    fn judged(&self, rows: u64, took: f64) -> Pace {
+        let limit = self.target + self.overhead.seconds();
+        if took <= limit {
+            return Pace::OnTime;
+        }
+        let before = match self.pace {
+            Pace::OnTime => rows.min(self.rows),
+            Pace::Late { before, .. } => before,
+        };
+        Pace::Late { before, far: took > Self::PANIC * limit }
+    }
+
     /// How many rows fit.
     fn wanted(&self) -> f64 {
         let aim = Self::AIM * self.target / (1.0 + Self::RESERVE * self.excess);
-        let budget = (aim - self.fixed).max(self.fixed / Self::IDLE - self.fixed);
+        let overhead = self.overhead.seconds();
+        let budget = (aim - overhead).max(overhead / Self::IDLE - overhead);
         budget / self.cost.unwrap_or_default().max(1e-9)
     }
 
@@ -179,18 +177,19 @@ impl Servo {
     fn learn(&mut self, size: f64, took: f64, late: bool) {
         self.seen = self.seen.saturating_add(1);
         let even = 1.0 / f64::from(self.seen);
-        let sample = (took - self.fixed) / size;
+        let overhead = self.overhead.seconds();
+        let sample = (took - overhead) / size;
         let least = self.least();
         let Some(cost) = self.cost else {
             self.cost = Some(sample.max(least));
             return;
         };
-        let expected = (self.fixed + cost * size).max(1e-9);
+        let expected = (overhead + cost * size).max(1e-9);
         let above = (took / expected - 1.0).clamp(0.0, 1.0);
         self.excess += even.max(Self::LEARN / 2.0) * (above - self.excess);
         // Quick at first and when it is late again, for its rows; calm otherwise, and the calmer
         // the less of the time the rows took.
-        let share = (1.0 - self.fixed / expected).max(0.1);
+        let share = (1.0 - overhead / expected).max(0.1);
         let quick = late && share > 0.5;
         let learn = even.max(if quick { 0.5 } else { Self::LEARN }) * share;
         self.cost = Some((cost + learn * (sample - cost)).max(least));

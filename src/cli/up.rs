@@ -10,12 +10,12 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Database, Engine};
+use crate::db::{Database, DbError, Engine};
 use crate::error::{Error, Exit};
 use crate::http;
 use crate::migration::Catalog;
 use crate::progress::{Event, Progress, Reporter};
-use crate::runner::{Run, RunError, Settings};
+use crate::runner::{Ahead, Run, RunError, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
@@ -107,7 +107,7 @@ impl Up {
         reporter: &Reporter,
         stop: &Stop,
     ) -> Result<u64, Error> {
-        let (catalog, database) = tokio::select! {
+        let (catalog, (database, ahead)) = tokio::select! {
             both = self.read_and_connect(engine, reporter) => both?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
@@ -115,17 +115,17 @@ impl Up {
             }
         };
         reporter.emit(Event::Connected { database: database.description().to_owned() });
-        Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up().await?)
+        Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up(ahead).await?)
     }
 
-    /// Reads the files, and meanwhile connects: either takes as long as the other where there are a
-    /// thousand files. But SQLite's connection may make a database, and it isn't to be made for
+    /// Reads the files, and meanwhile connects and reads the history: either takes as long as the
+    /// other where there are a thousand files. But SQLite's connection may make a database, and it isn't to be made for
     /// files that can't be used.
     async fn read_and_connect(
         &self,
         engine: Engine,
         reporter: &Reporter,
-    ) -> Result<(Catalog, Arc<dyn Database>), Error> {
+    ) -> Result<(Catalog, (Arc<dyn Database>, Ahead)), Error> {
         let (dir, dialect) = (self.files.dir.clone(), engine.dialect());
         let reading = tokio::task::spawn_blocking(move || Catalog::read(&dir, dialect));
         let catalog = async {
@@ -135,13 +135,18 @@ impl Up {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         };
-        let database = self.connection.connect(|error| {
-            reporter.emit(Event::Unreachable { reason: error.to_string() });
-        });
+        let connected = async {
+            let unreachable = |error: &DbError| {
+                reporter.emit(Event::Unreachable { reason: error.to_string() });
+            };
+            let database = self.connection.connect(unreachable).await?;
+            let ahead = Ahead::read(database.as_ref()).await?;
+            Ok((database, ahead))
+        };
         if engine == Engine::Sqlite {
-            return Ok((catalog.await?, database.await?));
+            return Ok((catalog.await?, connected.await?));
         }
-        tokio::try_join!(catalog, database)
+        tokio::try_join!(catalog, connected)
     }
 
     async fn listen(

@@ -158,17 +158,26 @@ impl Dialect {
                 "set enable_sort = off",
                 "set jit = off",
                 "set plan_cache_mode = force_custom_plan",
-                // A server that crashes loses the last commits whole, rows and cursor together, and
-                // the step's completion waits for all before it. A standby that commits wait for
-                // goes on holding the batches back.
-                "select set_config('synchronous_commit', 'off', false) \
-                 where current_setting('synchronous_standby_names') = ''",
             ],
             Engine::MySql | Engine::Sqlite => &[],
         }
     }
 
-    /// Statements that undo [`Dialect::batch_settings`].
+    /// The statement after which a session's commits don't wait for the disk. A server that crashes
+    /// then loses the last of them whole. Where commits wait for a standby it changes nothing: the
+    /// standby would be left behind.
+    pub fn commit_setting(&self) -> Option<&'static str> {
+        match self.engine {
+            Engine::Postgres => Some(
+                "select set_config('synchronous_commit', 'off', false) \
+                 where current_setting('synchronous_standby_names') = ''",
+            ),
+            // MySQL's is the whole server's, and SQLite's the file's.
+            Engine::MySql | Engine::Sqlite => None,
+        }
+    }
+
+    /// Statements that undo [`Dialect::batch_settings`] and [`Dialect::commit_setting`].
     pub fn reset_batch_settings(&self) -> &'static [&'static str] {
         match self.engine {
             Engine::Postgres => &[

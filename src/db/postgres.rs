@@ -29,7 +29,7 @@ const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 /// side would notice. The driver sends no keep-alive, so the server has to. The other sessions are
 /// asked something every second. Set afterwards, since poolers refuse unknown start-up parameters.
 const KEEP_ALIVE: &str = "set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; \
-                          set tcp_keepalives_count = 3";
+                          set tcp_keepalives_count = 3;";
 
 /// A PostgreSQL server and database.
 pub struct Postgres {
@@ -40,7 +40,7 @@ pub struct Postgres {
     lock_name: String,
     /// The connection that asked for the facts, until the first watching session takes it over: a
     /// new one would be a third of the time of an `up` with nothing to do.
-    first: Mutex<Option<PgConnection>>,
+    first: Mutex<Option<(PgConnection, i32)>>,
 }
 
 impl Postgres {
@@ -55,7 +55,7 @@ impl Postgres {
         let rows = raw(
             &mut connection,
             "select current_setting('server_version'), coalesce(current_schema()::text, ''), \
-             current_database()::text",
+             current_database()::text, pg_backend_pid()::text",
             &translate,
         )
         .await?;
@@ -74,14 +74,26 @@ impl Postgres {
             schema: schema.clone(),
             options,
             translate,
-            first: Mutex::new(Some(connection)),
+            first: Mutex::new(Some((connection, pid(row)?))),
         })
     }
 
-    /// The connection that is there already, once.
-    fn first(&self) -> Option<PgConnection> {
+    /// The connection that is there already, once, and its backend.
+    fn first(&self) -> Option<(PgConnection, i32)> {
         // A panic elsewhere leaves the option whole.
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn another(&self, purpose: &Purpose) -> Result<(PgConnection, i32), DbError> {
+        let (name, keep_alive) = match purpose {
+            Purpose::Watch | Purpose::Wait => (WATCH_NAME.to_owned(), ""),
+            Purpose::Work { run } => (self.work_name(run), KEEP_ALIVE),
+        };
+        let mut connection = open(&self.options, &name, &self.translate).await?;
+        let sql = format!("{keep_alive} select pg_backend_pid()::text");
+        let rows = raw(&mut connection, &sql, &self.translate).await?;
+        let pid = pid(&rows[0])?;
+        Ok((connection, pid))
     }
 
     /// What `pg_stat_activity` shows for a session that writes for run `run`. The lock's digest
@@ -123,21 +135,20 @@ impl Database for Postgres {
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
-        let connection = match &purpose {
-            Purpose::Watch | Purpose::Wait => match self.first() {
-                Some(connection) => connection,
-                None => open(&self.options, WATCH_NAME, &self.translate).await?,
-            },
-            Purpose::Work { run } => {
-                let name = self.work_name(run);
-                let mut connection = open(&self.options, &name, &self.translate).await?;
-                raw(&mut connection, KEEP_ALIVE, &self.translate).await?;
-                connection
-            }
+        let first = match &purpose {
+            Purpose::Watch | Purpose::Wait => self.first(),
+            Purpose::Work { .. } => None,
         };
-        let session =
-            PostgresSession::start(connection, self.options.clone(), self.translate.clone());
-        Ok(Box::new(session.await?))
+        let (connection, pid) = match first {
+            Some(first) => first,
+            None => self.another(&purpose).await?,
+        };
+        Ok(Box::new(PostgresSession::new(
+            connection,
+            pid,
+            self.options.clone(),
+            self.translate.clone(),
+        )))
     }
 
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError> {
@@ -163,6 +174,12 @@ impl Database for Postgres {
         }
         Ok(found)
     }
+}
+
+/// The backend's process id, in the last column.
+fn pid(row: &[String]) -> Result<i32, DbError> {
+    let text = row.last().map_or("", String::as_str);
+    text.parse().map_err(|_| DbError::new(ErrorKind::Type, format!("{text:?} is no process id")))
 }
 
 /// The advisory lock's key: the first eight bytes of the name's SHA-256.

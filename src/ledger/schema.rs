@@ -67,7 +67,7 @@ impl Ledger {
 
     /// The version that the control row has; `None` where there is no such row.
     async fn entered(&self, session: &mut dyn Session) -> Result<Option<i64>, LedgerError> {
-        if session.table(&self.table_name("control")).await?.is_none() {
+        if session.columns(&self.table_name("control")).await?.is_empty() {
             return Ok(None);
         }
         let sql = self.sql("select ledger_version from [control] where id = 1");
@@ -130,10 +130,12 @@ impl Ledger {
         change: &Change,
     ) -> Result<bool, LedgerError> {
         Ok(match change {
-            Change::Table { name, .. } => session.table(&self.table_name(name)).await?.is_some(),
+            Change::Table { name, .. } => {
+                !session.columns(&self.table_name(name)).await?.is_empty()
+            }
             Change::Column { table, name, .. } => {
-                let found = session.table(&self.table_name(table)).await?;
-                found.is_some_and(|found| found.column(name).is_some())
+                let found = session.columns(&self.table_name(table)).await?;
+                found.iter().any(|found| found.name == *name)
             }
         })
     }

@@ -136,7 +136,7 @@ impl Run<'_> {
         session: &mut dyn Session,
         told: &mut Option<Vec<PendingMigration>>,
     ) -> Result<Option<(Option<Holder>, Option<LeaderStep>)>, RunError> {
-        let survey = Survey::read(self.database.as_ref(), session, self.catalog).await?;
+        let survey = self.survey(session).await?;
         let left = self.plan_of_leader(&survey)?;
         if let Left::Plan(plan) = &left {
             // What the leader has applied since is no longer pending here either.

@@ -102,13 +102,13 @@ impl Run<'_> {
         let mut worker =
             Worker::open(self.database.clone(), &identity.run, self.stop.clone()).await?;
         let ledger = Ledger::of(self.database.as_ref());
-        if claim(&self.survey(&mut worker).await?, version).is_none() {
+        if claim(&self.survey(worker.session()).await?, version).is_none() {
             return Err(ResolveError::Nothing { version });
         }
         ledger.ensure(worker.session()).await?;
         let pen = ledger.begin(worker.session(), identity).await?;
         // Until our epoch, a predecessor that has lost the lock could still settle it itself.
-        let survey = self.survey(&mut worker).await?;
+        let survey = self.survey(worker.session()).await?;
         let claim = claim(&survey, version).ok_or(ResolveError::Nothing { version })?;
         let mut list = match verdict {
             Verdict::Retry => pen.unclaim(version, claim.step),
@@ -122,11 +122,6 @@ impl Run<'_> {
         worker.transact(&list).await?;
         pen.end(worker.session(), "resolved").await?;
         Ok(claim.step)
-    }
-
-    async fn survey(&self, worker: &mut Worker) -> Result<Survey, RunError> {
-        let survey = Survey::read(self.database.as_ref(), worker.session(), self.catalog).await;
-        survey.map_err(RunError::from)
     }
 }
 

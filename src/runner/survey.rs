@@ -40,7 +40,21 @@ impl Survey {
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, SurveyError> {
-        let history = History::read(database, session, catalog).await?;
+        let history = History::ahead(database, session).await?;
+        Self::complete(history, database, session, catalog).await
+    }
+
+    /// The same with a history that was read ahead.
+    ///
+    /// # Errors
+    /// See [`SurveyError`].
+    pub async fn complete(
+        history: History,
+        database: &dyn Database,
+        session: &mut dyn Session,
+        catalog: &Catalog,
+    ) -> Result<Self, SurveyError> {
+        let history = history.fitting(catalog)?;
         let ledger = Ledger::of(database);
         let pending = |version| history.find(version).is_none();
         let is_applied = catalog.migrations.iter().all(|migration| !pending(migration.version));

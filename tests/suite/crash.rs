@@ -11,7 +11,7 @@ use lockkeeper::ledger::Identity;
 use lockkeeper::migration::Catalog;
 use lockkeeper::plan::{PlanError, Selection};
 use lockkeeper::progress::Reporter;
-use lockkeeper::runner::{self, Run, RunError, Settings, Verdict};
+use lockkeeper::runner::{self, Ahead, Run, RunError, Settings, Verdict};
 use lockkeeper::stop::Stop;
 use tokio::task::JoinSet;
 
@@ -91,8 +91,9 @@ impl Subject {
         let catalog = Catalog::read(&self.project.migrations(), database.dialect()).unwrap();
         let (reporter, _progress) = Reporter::new();
         let (settings, stop) = (settings(), Stop::default());
+        let ahead = Ahead::read(database.as_ref()).await?;
         Run { database, catalog: &catalog, settings: &settings, reporter: &reporter, stop: &stop }
-            .up()
+            .up(ahead)
             .await
     }
 

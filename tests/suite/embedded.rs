@@ -7,7 +7,7 @@ use lockkeeper::ledger::Identity;
 use lockkeeper::migration::Catalog;
 use lockkeeper::plan::Selection;
 use lockkeeper::progress::Reporter;
-use lockkeeper::runner::{Leader, Run, Settings, leader};
+use lockkeeper::runner::{Ahead, Leader, Run, Settings, leader};
 use lockkeeper::stop::Stop;
 
 use crate::support::{Database, Kind, Project, wait_until};
@@ -34,7 +34,9 @@ async fn a_dropped_run_gives_the_lock_back() {
         };
         let stop = Stop::default();
         let (database, catalog) = (inside, &files);
-        Run { database, catalog, settings: &settings, reporter: &reporter, stop: &stop }.up().await
+        let ahead = Ahead::read(database.as_ref()).await?;
+        let run = Run { database, catalog, settings: &settings, reporter: &reporter, stop: &stop };
+        run.up(ahead).await
     });
     home.wait_for(
         "select count(*) from pg_stat_activity where state = 'active' \

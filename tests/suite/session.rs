@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lockkeeper::db::{self, ConnectOptions, Purpose, Statement};
 
-use crate::support::{Database, Kind, Lockkeeper, Project};
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
 
 /// On a link that forgets what is idle, nobody would miss the reply to a long statement.
 #[tokio::test]
@@ -148,4 +148,39 @@ async fn a_local_setting_of_mysql_ends_with_its_file() {
     let seen = database.query_column("select what from seen").await;
     assert_eq!(seen[0], "7");
     assert_ne!(seen[1], "7");
+}
+
+/// Batches don't wait for the disk; everything else does. Where commits wait for a standby, the
+/// batches do too, or it would be left behind.
+#[tokio::test]
+async fn only_batches_commit_without_waiting_and_never_past_a_standby() {
+    let standby = ["synchronous_standby_names=nobody", "synchronous_commit=local"];
+    let with = |settings: &[&str]| {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Server::with(Options { settings, ..Options::new(Kind::Postgres15) })
+    };
+    for (settings, batch, other) in [(&[][..], "off", "on"), (&standby[..], "local", "local")] {
+        let server = with(settings);
+        let database = server.database().await;
+        database
+            .execute(
+                "create table t (id int primary key, n int not null);
+                 insert into t values (1, 0), (2, 0);
+                 create table seen (at serial, what text);
+                 create function see() returns trigger language plpgsql as $$ begin
+                     insert into seen (what) values (current_setting('synchronous_commit'));
+                     return new;
+                 end $$;
+                 create trigger see before update on t for each row execute function see();",
+            )
+            .await;
+        let project = Project::with([(
+            "V1__fill.sql",
+            "-- lockkeeper: batch trust-triggers\nUPDATE t SET n = n + 1;\n\
+             UPDATE t SET n = n + 1 WHERE id = 1;\n",
+        )]);
+        Lockkeeper::up(&project, &database).run().await.expect(0);
+        let seen = database.query_column("select what from seen order by at").await;
+        assert_eq!(seen, [batch, batch, other]);
+    }
 }

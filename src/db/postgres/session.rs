@@ -14,9 +14,9 @@ use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::{open, raw, table};
+use super::{open, table};
 use crate::db::{
-    Canceller, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
+    Canceller, Column, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
 };
 
 pub struct PostgresSession {
@@ -28,18 +28,15 @@ pub struct PostgresSession {
 }
 
 impl PostgresSession {
-    pub async fn start(
-        mut connection: PgConnection,
+    /// Of a connection to the backend with this process id.
+    pub fn new(
+        connection: PgConnection,
+        pid: i32,
         options: PgConnectOptions,
         translate: Translator,
-    ) -> Result<Self, DbError> {
-        let rows = raw(&mut connection, "select pg_backend_pid()::text", &translate).await?;
-        let canceller = PostgresCanceller {
-            pid: rows[0][0].parse().unwrap_or_default(),
-            options,
-            translate: translate.clone(),
-        };
-        Ok(PostgresSession { connection, translate, canceller: canceller.into(), open: false })
+    ) -> Self {
+        let canceller = PostgresCanceller { pid, options, translate: translate.clone() };
+        PostgresSession { connection, translate, canceller: canceller.into(), open: false }
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -124,6 +121,10 @@ impl Session for PostgresSession {
 
     async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
         table::read(self, name).await
+    }
+
+    async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
+        table::columns(self, name).await
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {

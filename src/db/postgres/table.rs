@@ -23,7 +23,7 @@ const KIN: &str = "
 
 const COLUMNS: &str = "
     select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> ''
-    from pg_attribute where attrelid = $1::bigint::oid and attnum > 0 and not attisdropped
+    from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
     order by attnum";
 
 // What a generated column depends on stands at the column or at its expression, by the server's
@@ -91,12 +91,8 @@ pub async fn read(
     session: &mut PostgresSession,
     name: &TableName,
 ) -> Result<Option<Table>, DbError> {
-    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
-    let spelled = match &name.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
-        None => quoted(&name.name),
-    };
-    let found = session.query(&Statement::new(RELATION, vec![spelled.into()])).await?;
+    let named = |sql: &str| Statement::new(sql, vec![spelled(name).into()]);
+    let found = session.query(&named(RELATION)).await?;
     let Some(relation) = found.first() else { return Ok(None) };
     let oid = relation.int(0)?;
     let kind = match relation.text(3)? {
@@ -107,7 +103,7 @@ pub async fn read(
     let ask = |sql: &str| Statement::new(sql, vec![oid.into()]);
     let mut columns = Vec::new();
     let mut any_computed = false;
-    for row in session.query(&ask(COLUMNS)).await? {
+    for row in session.query(&named(COLUMNS)).await? {
         columns.push(column(&row)?);
         any_computed |= row.int(3)? != 0;
     }
@@ -151,6 +147,23 @@ pub async fn read(
         engine_without_transactions: None,
         estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
     }))
+}
+
+pub async fn columns(
+    session: &mut PostgresSession,
+    name: &TableName,
+) -> Result<Vec<Column>, DbError> {
+    let rows = session.query(&Statement::new(COLUMNS, vec![spelled(name).into()])).await?;
+    rows.iter().map(column).collect()
+}
+
+/// As `to_regclass` reads it.
+fn spelled(name: &TableName) -> String {
+    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+        None => quoted(&name.name),
+    }
 }
 
 fn table_name(row: &Row, at: usize) -> Result<TableName, DbError> {

@@ -44,9 +44,10 @@ async fn the_page_follows_a_run() {
     browser.screenshot(&picture("page-migrating-phone")).await;
     browser.resize(1280, 900).await;
 
+    browser.shows("Next: migration 3. Then the schema is at version 3").await;
     held.hurry().await;
     served.progress_that("the gate", |now| now["current"]["version"] == 3).await;
-    browser.shows("Next").await;
+    browser.shows("Then the schema is at version 3, and /ready answers 200.").await;
     held.open().await;
     browser.shows("The schema is at version 3: 3 migrations").await;
     assert_eq!(browser.script("return document.body.dataset.state").await, "ready");
