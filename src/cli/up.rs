@@ -66,7 +66,7 @@ impl Up {
         let options = self.connection.options()?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
-        signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
+        let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
         let server = self.listen(&reporter, progress.clone()).await?;
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         let settings = Settings {
@@ -75,7 +75,12 @@ impl Up {
             identity: identity(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
-        let result = self.migrate(options.engine, &settings, &reporter, &stop).await;
+        let result = tokio::select! {
+            biased;
+            result = self.migrate(options.engine, &settings, &reporter, &stop) => result,
+            // Its connections close with it, and the servers roll back what is open.
+            reason = given_up => Err(RunError::Stopped { reason }.into()),
+        };
         // The run reports its own end; what fails before there is one, has to be reported here.
         if let Err(error) = &result
             && !progress.borrow().state.is_final()
