@@ -117,6 +117,10 @@ impl Connection {
     /// # Errors
     /// As [`Connection::connect`].
     pub async fn reach(&self) -> Result<Arc<dyn Database>, Error> {
+        let options = self.options()?;
+        if options.makes_a_file() {
+            eprintln!("{} does not exist yet: `up` would make it", one_line(&options.place()));
+        }
         let mut said = false;
         self.connect(|error| {
             if !std::mem::replace(&mut said, true) {

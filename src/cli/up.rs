@@ -35,7 +35,7 @@ pub struct Up {
           value_parser = super::duration)]
     lock_wait: Duration,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
-    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
     #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
@@ -164,6 +164,18 @@ impl Up {
         let task = tokio::spawn(http::serve(listener, progress, shutdown.clone()));
         Ok(Some(Server { shutdown, task }))
     }
+}
+
+/// Where to listen. A port alone isn't guessed at: this machine alone and everybody are too far
+/// apart, and a health check from outside sees the difference only in production.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => format!(
+            "say for whom: 127.0.0.1:{port} for this machine or container alone, 0.0.0.0:{port} for \
+             whoever reaches it"
+        ),
+        Err(_) => "an IP address and a port, such as 0.0.0.0:9002".to_owned(),
+    })
 }
 
 struct Server {
