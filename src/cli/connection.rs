@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use time::OffsetDateTime;
 
 use crate::db::{
     ConnectOptions, Database, DbError, Engine, Parts, Password, TlsMode, connect, connect_once,
 };
 use crate::error::Error;
 use crate::terminal::format::one_line;
+use crate::terminal::json::unreachable;
 
 /// How to reach the database.
 #[derive(Debug, Args)]
@@ -112,20 +114,30 @@ impl Connection {
         self.connect_timeout
     }
 
-    /// [`Connection::connect`] for a command that has no face: it says so once, on standard error.
+    /// [`Connection::connect`] for a command that has no face: it says so once, on standard error,
+    /// in JSON where the answer is.
     ///
     /// # Errors
     /// As [`Connection::connect`].
-    pub async fn reach(&self) -> Result<Arc<dyn Database>, Error> {
+    pub async fn reach(&self, json: bool) -> Result<Arc<dyn Database>, Error> {
         let options = self.options()?;
-        if options.makes_a_file() {
+        // The answer in JSON says it by itself.
+        if options.makes_a_file() && !json {
             eprintln!("{} does not exist yet: `up` would make it", one_line(&options.place()));
         }
         let mut said = false;
         self.connect(|error| {
             if !std::mem::replace(&mut said, true) {
                 let reason = error.to_string();
-                eprintln!("database not reachable yet, trying again: {}", one_line(&reason));
+                match json {
+                    true => eprintln!("{}", unreachable(&reason, OffsetDateTime::now_utc())),
+                    false => {
+                        eprintln!(
+                            "database not reachable yet, trying again: {}",
+                            one_line(&reason)
+                        );
+                    }
+                }
             }
         })
         .await
