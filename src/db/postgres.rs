@@ -2,6 +2,7 @@
 
 mod error;
 mod locker;
+mod plain;
 mod session;
 mod table;
 
@@ -123,6 +124,7 @@ impl Database for Postgres {
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
+        let only_reads = matches!(purpose, Purpose::Watch | Purpose::Wait);
         let connection = match &purpose {
             Purpose::Watch | Purpose::Wait => match self.first() {
                 Some(connection) => connection,
@@ -135,8 +137,8 @@ impl Database for Postgres {
                 connection
             }
         };
-        let session =
-            PostgresSession::start(connection, self.options.clone(), self.translate.clone());
+        let (options, translate) = (self.options.clone(), self.translate.clone());
+        let session = PostgresSession::start(connection, options, translate, only_reads);
         Ok(Box::new(session.await?))
     }
 
