@@ -128,6 +128,11 @@ fn tell_as_json(message: &str, explanation: &Explanation, exit: Exit) {
     eprintln!("{}", terminal::json::error(message, explanation, exit as u8, now));
 }
 
+/// The same of a database that is tried again.
+fn tell_unreachable_as_json(reason: &str) {
+    eprintln!("{}", terminal::json::unreachable(reason, OffsetDateTime::now_utc()));
+}
+
 /// A duration of the command line.
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use time::OffsetDateTime;
 
 use crate::db::{
     ConnectOptions, Database, DbError, Engine, Parts, Password, TlsMode, connect, connect_once,
 };
 use crate::error::Error;
 use crate::terminal::format::one_line;
-use crate::terminal::json::unreachable;
 
 /// How to reach the database.
 #[derive(Debug, Args)]
@@ -130,7 +128,7 @@ impl Connection {
             if !std::mem::replace(&mut said, true) {
                 let reason = error.to_string();
                 match json {
-                    true => eprintln!("{}", unreachable(&reason, OffsetDateTime::now_utc())),
+                    true => super::tell_unreachable_as_json(&reason),
                     false => {
                         eprintln!(
                             "database not reachable yet, trying again: {}",
