@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
                 next: "see what limits the processes of this user or container",
             }
         });
-    let json = matches!(&cli.command, Command::Up(up) if up.logs_json());
+    let json = cli.command.speaks_json();
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
         // Threads that still wait for a server's answer mustn't hold up the exit.
@@ -126,6 +126,11 @@ fn tell(error: &Error, json: bool) -> Exit {
 fn tell_as_json(message: &str, explanation: &Explanation, exit: Exit) {
     let now = OffsetDateTime::now_utc();
     eprintln!("{}", terminal::json::error(message, explanation, exit as u8, now));
+}
+
+/// The same of a database that is tried again.
+fn tell_unreachable_as_json(reason: &str) {
+    eprintln!("{}", terminal::json::unreachable(reason, OffsetDateTime::now_utc()));
 }
 
 /// A duration of the command line.
@@ -156,6 +161,20 @@ fn flag() -> BoolishValueParser {
 }
 
 impl Command {
+    /// Whether standard error is to carry JSON lines and nothing else.
+    fn speaks_json(&self) -> bool {
+        match self {
+            Command::Up(command) => command.logs_json(),
+            Command::Plan(command) => command.answers_json(),
+            Command::Status(command) => command.answers_json(),
+            Command::Wait(_)
+            | Command::Probe(_)
+            | Command::New(_)
+            | Command::Resolve(_)
+            | Command::Completions(_) => false,
+        }
+    }
+
     async fn run(self) -> Result<Exit, Error> {
         match self {
             Command::Up(command) => command.run().await,

@@ -2,6 +2,7 @@
 
 // In the order of the floors: a module imports only from those above it in this list.
 pub mod db;
+pub mod nearest;
 pub mod place;
 pub mod progress;
 pub mod stop;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Every module at the top of `src/`, with its floor.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 24] = [
     ("main", 7),
     ("cli", 6),
     ("error", 5),
@@ -30,6 +30,7 @@ const FLOORS: [(&str, u8); 23] = [
     ("batch", 1),
     ("progress", 0),
     ("db", 0),
+    ("nearest", 0),
     ("place", 0),
     ("stop", 0),
     // The root declares them all.

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::function::{Nature, nature, reads_now};
+use super::function::{Nature, nature, nearest_safe, reads_now};
 use super::literal;
 use super::refusal::Refusal;
 use super::shape::Call;
@@ -67,14 +67,23 @@ impl Survey<'_> {
                 )
                 .way("compute the value from the row's own columns"),
             )),
-            Nature::Unknown => ControlFlow::Break(Box::new(
-                self.refuse(
-                    format_args!("{written}() isn't known to depend on its arguments alone"),
-                    span,
-                    "could read the table, and see what earlier batches changed",
-                )
+            Nature::Unknown => {
+                let meant = name.and_then(|name| nearest_safe(self.engine, &name));
+                ControlFlow::Break(Box::new(self.unknown_function(&written, meant, span)))
+            }
+        }
+    }
+
+    /// A name that isn't on our lists may be misspelt, or a function of the user's own.
+    fn unknown_function(&self, written: &str, meant: Option<&str>, span: Span) -> Refusal {
+        let cause = format!("no function {written}() is known to be safe");
+        match meant {
+            Some(meant) => self
+                .refuse(cause, span, &format!("did you mean `{meant}`?"))
+                .way(format!("write `{meant}`, if that is meant")),
+            None => self
+                .refuse(cause, span, "could read the table, and see what earlier batches changed")
                 .way("use built-in functions of the database"),
-            )),
         }
     }
 

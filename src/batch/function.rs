@@ -5,6 +5,7 @@
 //! be of the user's own, and read anything.
 
 use crate::db::Engine;
+use crate::nearest::nearest;
 
 /// What is known of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,10 @@ pub(super) fn nature(engine: Engine, name: &str, arguments: usize) -> Nature {
     if lists(WINDOW, name) {
         return Nature::Window;
     }
-    let (row_local, aggregate) = match engine {
-        Engine::Postgres => (POSTGRES, POSTGRES_AGGREGATES),
-        Engine::MySql => (MYSQL, MYSQL_AGGREGATES),
-        Engine::Sqlite => (SQLITE, SQLITE_AGGREGATES),
+    let aggregate = match engine {
+        Engine::Postgres => POSTGRES_AGGREGATES,
+        Engine::MySql => MYSQL_AGGREGATES,
+        Engine::Sqlite => SQLITE_AGGREGATES,
     };
     // SQLite's min(a, b) compares its arguments, and min(a) is the aggregate.
     if engine == Engine::Sqlite && matches!(name, "min" | "max") && arguments > 1 {
@@ -46,10 +47,24 @@ pub(super) fn nature(engine: Engine, name: &str, arguments: usize) -> Nature {
     if lists(AGGREGATES, name) || lists(aggregate, name) {
         return Nature::Aggregate;
     }
-    if lists(COMMON, name) || lists(row_local, name) {
+    if lists(COMMON, name) || lists(row_local(engine), name) {
         return Nature::RowLocal;
     }
     Nature::Unknown
+}
+
+/// The function that may have been meant by an unknown name, of those that are safe anywhere.
+pub(super) fn nearest_safe(engine: Engine, name: &str) -> Option<&'static str> {
+    nearest(name, [COMMON, row_local(engine)].into_iter().flat_map(str::split_ascii_whitespace))
+}
+
+/// The engine's own functions that depend on their arguments alone.
+fn row_local(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => POSTGRES,
+        Engine::MySql => MYSQL,
+        Engine::Sqlite => SQLITE,
+    }
 }
 
 /// Whether the list, of words, has the name.
@@ -183,6 +198,19 @@ mod tests {
         assert_eq!(nature(Engine::Sqlite, "strftime", 1), Nature::Clock);
         assert_eq!(nature(Engine::Sqlite, "max", 2), Nature::RowLocal);
         assert_eq!(nature(Engine::Sqlite, "max", 1), Nature::Aggregate);
+    }
+
+    #[test]
+    fn only_what_is_safe_is_offered_for_a_misspelt_name() {
+        for (engine, name, offered) in [
+            (Engine::Sqlite, "lowr", Some("lower")),
+            (Engine::MySql, "ucas", Some("ucase")),
+            (Engine::Postgres, "ucas", None),
+            (Engine::Postgres, "randon", None),
+            (Engine::Postgres, "own_function", None),
+        ] {
+            assert_eq!(nearest_safe(engine, name), offered, "{engine} {name}");
+        }
     }
 
     #[test]

@@ -163,10 +163,23 @@ fn is_option(text: &str) -> bool {
 /// understood.
 fn wants_json() -> bool {
     let words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    match words.get(1).map(String::as_str) {
+        Some("up") => wants_json_log(&words),
+        Some("plan" | "status") => {
+            let value = env::var("LOCKKEEPER_JSON").unwrap_or_default().to_ascii_lowercase();
+            // The words in which clap hears a yes.
+            let yes = ["y", "yes", "t", "true", "on", "1"].contains(&value.as_str());
+            yes || words.iter().any(|word| word == "--json")
+        }
+        _ => false,
+    }
+}
+
+fn wants_json_log(words: &[String]) -> bool {
     let option = "--log-format";
     let after = |pair: &[String]| (pair[0] == option).then(|| pair[1].clone());
     let joined = |word: &String| Some(word.strip_prefix(option)?.strip_prefix('=')?.to_owned());
     let given = words.windows(2).find_map(after).or_else(|| words.iter().find_map(joined));
     let format = given.or_else(|| env::var("LOCKKEEPER_LOG_FORMAT").ok());
-    words.get(1).is_some_and(|command| command == "up") && format.as_deref() == Some("json")
+    format.as_deref() == Some("json")
 }

@@ -112,16 +112,30 @@ impl Connection {
         self.connect_timeout
     }
 
-    /// [`Connection::connect`] for a command that has no face: it says so once, on standard error.
+    /// [`Connection::connect`] for a command that has no face: it says so once, on standard error,
+    /// in JSON where the answer is.
     ///
     /// # Errors
     /// As [`Connection::connect`].
-    pub async fn reach(&self) -> Result<Arc<dyn Database>, Error> {
+    pub async fn reach(&self, json: bool) -> Result<Arc<dyn Database>, Error> {
+        let options = self.options()?;
+        // The answer in JSON says it by itself.
+        if options.makes_a_file() && !json {
+            eprintln!("{} does not exist yet: `up` would make it", one_line(&options.place()));
+        }
         let mut said = false;
         self.connect(|error| {
             if !std::mem::replace(&mut said, true) {
                 let reason = error.to_string();
-                eprintln!("database not reachable yet, trying again: {}", one_line(&reason));
+                match json {
+                    true => super::tell_unreachable_as_json(&reason),
+                    false => {
+                        eprintln!(
+                            "database not reachable yet, trying again: {}",
+                            one_line(&reason)
+                        );
+                    }
+                }
             }
         })
         .await

@@ -31,6 +31,11 @@ pub struct PlanCommand {
 }
 
 impl PlanCommand {
+    /// Whether the answer is to be JSON, and so what stands in its place.
+    pub fn answers_json(&self) -> bool {
+        self.json
+    }
+
     /// Runs it.
     ///
     /// # Errors
@@ -38,7 +43,7 @@ impl PlanCommand {
     pub async fn run(self) -> Result<Exit, Error> {
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
-        let database = self.connection.reach().await?;
+        let database = self.connection.reach(self.json).await?;
         let mut session = database.session(Purpose::Watch).await?;
         let survey = Survey::read(database.as_ref(), session.as_mut(), &catalog).await?;
         let selection = self.files.selection(self.phase);

@@ -48,7 +48,7 @@ impl Resolve {
         };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
-        let database = self.connection.reach().await?;
+        let database = self.connection.reach(false).await?;
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,

@@ -85,6 +85,11 @@ struct Report {
 }
 
 impl Status {
+    /// Whether the answer is to be JSON, and so what stands in its place.
+    pub fn answers_json(&self) -> bool {
+        self.json
+    }
+
     /// Runs it.
     ///
     /// # Errors
@@ -94,7 +99,7 @@ impl Status {
         let catalog = Catalog::read(&self.files.dir, dialect)?;
         let selection = self.files.selection(self.phase);
         selection.check(&catalog)?;
-        let database = self.connection.reach().await?;
+        let database = self.connection.reach(self.json).await?;
         let report = self.report(database.as_ref(), &catalog, selection).await?;
         if self.json {
             let value = serde_json::to_value(&report).unwrap_or_default();

@@ -35,7 +35,7 @@ pub struct Up {
           value_parser = super::duration)]
     lock_wait: Duration,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
-    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
     #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
@@ -66,7 +66,7 @@ impl Up {
         let options = self.connection.options()?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
-        signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
+        let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
         let server = self.listen(&reporter, progress.clone()).await?;
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         let settings = Settings {
@@ -75,7 +75,12 @@ impl Up {
             identity: identity(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
-        let result = self.migrate(options.engine, &settings, &reporter, &stop).await;
+        let result = tokio::select! {
+            biased;
+            result = self.migrate(options.engine, &settings, &reporter, &stop) => result,
+            // Its connections close with it, and the servers roll back what is open.
+            reason = given_up => Err(RunError::Stopped { reason }.into()),
+        };
         // The run reports its own end; what fails before there is one, has to be reported here.
         if let Err(error) = &result
             && !progress.borrow().state.is_final()
@@ -164,6 +169,18 @@ impl Up {
         let task = tokio::spawn(http::serve(listener, progress, shutdown.clone()));
         Ok(Some(Server { shutdown, task }))
     }
+}
+
+/// Where to listen. A port alone isn't guessed at: this machine alone and everybody are too far
+/// apart, and a health check from outside sees the difference only in production.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => format!(
+            "say for whom: 127.0.0.1:{port} for this machine or container alone, 0.0.0.0:{port} for \
+             whoever reaches it"
+        ),
+        Err(_) => "an IP address and a port, such as 0.0.0.0:9002".to_owned(),
+    })
 }
 
 struct Server {

@@ -191,10 +191,14 @@ impl Dialect {
         }
     }
 
-    /// The statement that takes back a user's `SET ROLE`, so that our own tables can be written to
-    /// in the same transaction.
-    pub fn reset_role(&self) -> Option<&'static str> {
-        (self.engine == Engine::Postgres).then_some("reset role")
+    /// The statements that take back a user's `SET SESSION AUTHORIZATION` and `SET ROLE`, so that
+    /// our own tables can be written to in the same transaction. The role comes last: it is what
+    /// the user has by default, which the other one takes away.
+    pub fn reset_role(&self) -> &'static [&'static str] {
+        match self.engine {
+            Engine::Postgres => &["reset session authorization", "reset role"],
+            Engine::MySql | Engine::Sqlite => &[],
+        }
     }
 
     /// SQL that turns a key column into text which [`Dialect::key_in`] turns back without loss,

@@ -2,6 +2,7 @@
 
 mod error;
 mod locker;
+mod plain;
 mod session;
 mod table;
 
@@ -135,20 +136,14 @@ impl Database for Postgres {
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
-        let first = match &purpose {
-            Purpose::Watch | Purpose::Wait => self.first(),
-            Purpose::Work { .. } => None,
-        };
+        let only_reads = matches!(purpose, Purpose::Watch | Purpose::Wait);
+        let first = if only_reads { self.first() } else { None };
         let (connection, pid) = match first {
             Some(first) => first,
             None => self.another(&purpose).await?,
         };
-        Ok(Box::new(PostgresSession::new(
-            connection,
-            pid,
-            self.options.clone(),
-            self.translate.clone(),
-        )))
+        let (options, translate) = (self.options.clone(), self.translate.clone());
+        Ok(Box::new(PostgresSession::new(connection, pid, options, translate, only_reads)))
     }
 
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError> {

@@ -45,6 +45,7 @@ impl Sqlite {
         // `ConnectOptions` refuses an SQLite database without a path.
         let path = options.path.clone().unwrap_or_default();
         let lock_file = lock_file(&path)?;
+        let new = options.makes_a_file();
         let mut database = Sqlite {
             options: options.to_sqlite(),
             patience: patience.max(BUSY),
@@ -65,7 +66,12 @@ impl Sqlite {
         }
         let rows = session.query(&Statement::new("select sqlite_version()", vec![])).await?;
         let version = rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
-        database.description = format!("SQLite {version} · {}", options.place());
+        database.description = format!(
+            "SQLite {version} · {}{}",
+            options.place(),
+            // Whoever has mistyped the name wants to know.
+            if new { ", a new file" } else { "" }
+        );
         Ok(database)
     }
 

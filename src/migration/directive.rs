@@ -9,7 +9,6 @@
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
 //! as directives but aren't spelt as one. Block comments are never directives.
 
-mod nearest;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -20,7 +19,7 @@ use std::time::Duration;
 use super::fault::{Fault, FileError};
 use super::{BatchDirective, Phase};
 use crate::db::Engine;
-use nearest::nearest;
+use crate::nearest::nearest;
 
 /// A directive and its place: from its dashes to the end of its last word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +111,7 @@ impl<'a> Prefix<'a> {
         if self.name.eq_ignore_ascii_case(PREFIX) && self.colon {
             return true;
         }
-        if nearest(self.name, &[PREFIX]).is_none() {
+        if nearest(self.name, [PREFIX]).is_none() {
             return false;
         }
         let mut words = body[self.length..].split_whitespace();
@@ -187,7 +186,7 @@ impl Word<'_> {
     }
 
     fn unknown(&self, directive: &'static str, known: &'static [&'static str]) -> FileError {
-        let nearest = nearest(self.name, known);
+        let nearest = nearest(self.name, known.iter().copied());
         let word = self.name.to_owned();
         Fault::UnknownWord { directive, word, nearest }.at(self.span.clone())
     }
@@ -213,7 +212,7 @@ fn parse(mut words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
         word => {
             let fault = Fault::UnknownDirective {
                 word: word.to_owned(),
-                nearest: nearest(word, &DIRECTIVES),
+                nearest: nearest(word, DIRECTIVES),
             };
             return Err(fault.at(first.span));
         }

@@ -8,7 +8,7 @@ use crate::progress::Event;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::steps::{At, Steps, passing};
+use super::steps::{At, Steps, passing, reset_role};
 
 /// PostgreSQL's "relation already exists": the index there is somebody else's.
 const DUPLICATE_TABLE: &str = "42P07";
@@ -139,12 +139,7 @@ impl Steps<'_> {
         at: At<'_>,
         took: Duration,
     ) -> Result<(), RunError> {
-        let mut list = Vec::new();
-        if at.step.taints_session
-            && let Some(sql) = worker.database().dialect().reset_role()
-        {
-            list.push(Statement::new(sql, Vec::new()));
-        }
+        let mut list: Vec<_> = reset_role(worker, at.step).collect();
         list.extend(self.pen.complete(at.migration.version, at.number, took));
         self.enter_history(&mut list, at);
         let mut attempts = 0;

@@ -209,7 +209,8 @@ impl RunError {
                 "restore the tables lockkeeper_* from a backup, or see docs/runbook.md",
             ),
             RunError::LockHeld { .. } => {
-                plain().note("next", "wait for it (`--lock-wait`), or see what it is at: `status`")
+                let next = "wait for it (`--lock-wait`), or see what it is at: `lockkeeper status`";
+                plain().note("next", next)
             }
             RunError::LockLost { .. } | RunError::Fenced | RunError::Stopped { .. } => {
                 plain().note("next", "run the same command again to go on from there")

@@ -15,6 +15,8 @@ use super::{Run, RunError, Survey};
 
 /// Between two tries for the lock, and two looks at the leader's progress.
 const POLL: Duration = Duration::from_millis(500);
+/// The same until the holder is known, for as long as one [`POLL`].
+const MOMENT: Duration = Duration::from_millis(50);
 /// Between two questions whether the lock is still held; also the keep-alive that a NAT gateway or
 /// load balancer on the way needs (the shortest idle timeout of AWS's is 60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
@@ -125,8 +127,15 @@ impl Run<'_> {
             if started.elapsed() >= patience {
                 return Err(RunError::LockHeld { holder, waited: started.elapsed() });
             }
-            self.reporter.emit(Event::LockWaiting { holder, leader });
-            self.stop.sleep(POLL.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+            // One that has just taken the lock isn't in the ledger yet, and the first word about it
+            // should be its name.
+            let pause = if holder.is_none() && started.elapsed() < POLL {
+                MOMENT
+            } else {
+                self.reporter.emit(Event::LockWaiting { holder, leader });
+                POLL
+            };
+            self.stop.sleep(pause.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
         }
     }
 

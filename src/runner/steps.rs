@@ -135,11 +135,7 @@ impl Steps<'_> {
         let mut list = vec![self.pen.fence()];
         let text = &at.migration.text;
         list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));
-        if at.step.taints_session
-            && let Some(sql) = worker.database().dialect().reset_role()
-        {
-            list.push(Statement::new(sql, Vec::new()));
-        }
+        list.extend(reset_role(worker, at.step));
         let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
         list.extend(self.pen.done(version, at.number, kind, checksum));
         self.enter_history(&mut list, at);
@@ -302,6 +298,13 @@ impl Steps<'_> {
 fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
     let spans = step.settings.iter().map(|index| step.statements[*index].clone());
     spans.map(|span| migration.text[span].to_owned())
+}
+
+/// What takes back the user that a step has made itself.
+pub(super) fn reset_role(worker: &Worker, step: &Step) -> impl Iterator<Item = Statement> {
+    let reset = worker.database().dialect().reset_role();
+    let needed = reset.iter().filter(|_| step.taints_session);
+    needed.map(|sql| Statement::new(*sql, Vec::new()))
 }
 
 /// Whether it is no fault of the statement, or of our own.

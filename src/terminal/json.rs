@@ -43,6 +43,11 @@ pub fn error(message: &str, explanation: &Explanation, exit: u8, now: OffsetDate
     Value::Object(line).to_string()
 }
 
+/// That the database isn't reachable yet, for a command without a run.
+pub fn unreachable(reason: &str, now: OffsetDateTime) -> String {
+    json!({ "time": stamp(now), "event": "unreachable", "reason": reason }).to_string()
+}
+
 fn stamp(now: OffsetDateTime) -> String {
     let format =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

@@ -19,7 +19,7 @@ impl Run {
         run
     }
 
-    fn apply(&mut self, event: Event) {
+    pub(super) fn apply(&mut self, event: Event) {
         self.progress.apply(Duration::from_secs_f64(self.now), event);
     }
 
@@ -238,8 +238,8 @@ async fn an_interruption_says_what_is_kept_and_how_to_go_on() {
     let lines = log.lines();
     let n = lines.len();
     assert_eq!(lines[n - 3], "stopping (SIGTERM): what is open is finished or rolled back");
-    assert!(lines[n - 2].starts_with("stopped by SIGTERM after 1"), "{lines:?}");
-    let kept = " ms: migration 42 is at 1.6 %; all up to id 6812000 is committed";
+    assert!(lines[n - 2].starts_with("stopped by SIGTERM, 1"), "{lines:?}");
+    let kept = " ms after it: migration 42 is at 1.6 %; all up to id 6812000 is committed";
     assert!(lines[n - 2].ends_with(kept), "{lines:?}");
     assert_eq!(lines[n - 1], words::GO_ON);
 }

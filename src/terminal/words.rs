@@ -147,17 +147,41 @@ pub(super) fn ready(progress: &Progress) -> String {
     )
 }
 
-/// `stopped by SIGTERM after 1.2 s: migration 42 is at 57.1 %; all up to id 6812000 is committed`.
+/// `stopped by SIGTERM, 1.2 s after it: migration 42 is at 57.1 %; all up to id 6812000 is
+/// committed`.
 pub(super) fn interrupted(progress: &Progress) -> String {
     let reason = format::one_line(progress.reason.as_deref().unwrap_or("a signal")).into_owned();
     let after = progress.stopping_seconds.map(|asked| progress.elapsed_seconds - asked);
-    let after = after.map(|after| format!(" after {}", format::seconds(after))).unwrap_or_default();
-    let at = progress.current.as_ref().map(reached).unwrap_or_default();
-    format!("stopped by {reason}{after}{at}")
+    // Less is at once.
+    let after = after.filter(|after| *after >= 0.1);
+    let after = after.map(|after| format!(", {} after it", format::seconds(after)));
+    format!("stopped by {reason}{}{}", after.unwrap_or_default(), reached(progress))
+}
+
+/// How far the run was.
+fn reached(progress: &Progress) -> String {
+    let Some(current) = &progress.current else { return String::new() };
+    let Some(at) = progress.migrations.iter().position(|one| one.version == current.version) else {
+        return String::new();
+    };
+    let (migration, next) = (&progress.migrations[at], progress.migrations.get(at + 1));
+    let (version, step, steps) = (current.version, current.step, current.steps);
+    match migration.state {
+        // The step is another run's, which this one waited for.
+        MigrationState::Pending => String::new(),
+        MigrationState::Applied => {
+            let next = next.map(|next| format!(", migration {} not begun", next.version));
+            format!(": migration {version} is done{}", next.unwrap_or_default())
+        }
+        MigrationState::Running if migration.steps_done >= step => {
+            format!(": step {step} of {steps} of migration {version} is done, the next not begun")
+        }
+        MigrationState::Running => within(current),
+    }
 }
 
 /// How far the step was.
-fn reached(current: &Current) -> String {
+fn within(current: &Current) -> String {
     let (Some(fraction), Some(_)) = (current.fraction, current.rows_done) else {
         return format!(
             ": in migration {}, step {} of {}",
@@ -197,3 +221,6 @@ pub(super) fn age(progress: &Progress, current: &Current) -> Duration {
     let began = Duration::try_from_secs_f64(current.began_seconds).unwrap_or_default();
     progress.elapsed().saturating_sub(began)
 }
+
+#[cfg(test)]
+mod tests;

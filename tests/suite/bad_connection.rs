@@ -28,6 +28,9 @@ async fn urls_that_are_none() {
     for (url, message) in [
         ("oracle://u:geheim@h/d", "`oracle` is no database that lockkeeper knows: use postgres://"),
         ("u:geheim@h/d", "no scheme: it must start with postgres://"),
+        ("shop.db", "names no kind of database: for an SQLite file, say sqlite:shop.db"),
+        ("./data/shop.sqlite3", "say sqlite:./data/shop.sqlite3"),
+        ("geheim@h.db", "no scheme: it must start with postgres://"),
         ("postgres://u:geheim@a,b/d", "several hosts"),
         ("postgres://u:geheim@h:70000/d", "port"),
         ("postgres://u:geheim@h/d?sslmod=require", "did you mean `sslmode`"),

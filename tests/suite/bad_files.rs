@@ -22,7 +22,8 @@ async fn folders_that_hold_no_migrations() {
     std::fs::write(project.migrations().join("README.md"), "only a word").unwrap();
     refused(&project, &["there is no migration in migrations"]).await;
     std::fs::remove_dir_all(project.migrations()).unwrap();
-    refused(&project, &["there is no directory migrations", "--dir"]).await;
+    let ways = ["there is no directory migrations", "--dir", "`lockkeeper new NAME`"];
+    refused(&project, &ways).await;
     std::fs::write(project.migrations(), "a file").unwrap();
     refused(&project, &["migrations is not a directory", "--dir"]).await;
 }

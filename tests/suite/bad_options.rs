@@ -219,7 +219,9 @@ async fn what_can_not_be_meant_names_an_example() {
         (&["--db-port", "99999"], ["'--db-port <PORT>'", "0..=65535"]),
         (&["--phase", "later"], ["'--phase <PHASE>'", "expand, contract, all"]),
         (&["--lok-wait", "1s"], ["unexpected argument '--lok-wait'", "'--lock-wait'"]),
-        (&["--listen", "9002"], ["'--listen <ADDR>'", "socket address"]),
+        (&["--listen", "9002"], ["'--listen <ADDR>'", "127.0.0.1:9002 for this machine or"]),
+        (&["--listen", ":9002"], ["'--listen <ADDR>'", "0.0.0.0:9002 for whoever reaches it"]),
+        (&["--listen", "here:9002"], ["'--listen <ADDR>'", "an IP address and a port"]),
     ] {
         fails(&up.clone().args(words), 2, &texts).await;
     }

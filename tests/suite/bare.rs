@@ -62,6 +62,23 @@ async fn a_procedure_is_not_run_again_on_mariadb() {
     a_procedure_is_not_run_again(Kind::MariaDb).await;
 }
 
+/// A run that is given up in the middle is interrupted; the next one says what is to be done.
+#[tokio::test]
+async fn a_procedure_that_is_given_up_is_an_interruption() {
+    let database = procedure(Kind::MariaDb).await;
+    let project = Project::with([("V1__call.sql", "CALL p();\n")]);
+    let up = Lockkeeper::up(&project, &database);
+    let holder = holder(&database, "update u set n = 5").await;
+    let running = up.clone().args(["--stop-timeout", "60s"]).start();
+    database.wait_for("select n from t").await;
+    running.signal(libc::SIGTERM);
+    running.line_with("stopping (SIGTERM)").await;
+    running.signal(libc::SIGINT);
+    running.wait().await.expect(4).expect_text("stopped by a second signal (SIGINT)");
+    drop(holder);
+    up.run().await.expect(5).expect_text("lockkeeper resolve 1 --retry");
+}
+
 /// What is cancelled in the middle has done its first half.
 #[tokio::test]
 async fn a_cancelled_procedure_is_dirty() {

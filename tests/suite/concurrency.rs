@@ -188,7 +188,12 @@ async fn a_wait_that_runs_out_names_the_holder() {
         let waiter = Lockkeeper::up(&project, &database).args(["--lock-wait", "1s"]);
         let output = waiter.run().await.expect(3).expect_text("another run holds the lock");
         assert!(output.took > Duration::from_secs(1), "{:?}", output.took);
-        output.expect_text(&format!("process {}", leader.pid()));
+        let output = output.expect_text("see what it is at: `lockkeeper status`");
+        let named = format!("process {}", leader.pid());
+        let first = output.stderr.lines().find(|line| line.contains("waiting for the lock"));
+        // On a busy machine the wait may be over at the first look.
+        assert!(first.is_none_or(|line| line.contains(&named)), "{}", output.stderr);
+        output.expect_text(&named);
         assert!(leader.runs());
     }
 }
@@ -234,17 +239,38 @@ async fn a_pooler_is_refused() {
         output.expect_text("pooler in transaction mode").expect_text("the server's own address");
         assert_eq!(database.contents().await, before);
     }
-    // Who only reads needs no lock; a pooler may still get in the way of that, and then says so.
+    // Who only reads needs no lock.
     for command in [["plan"].as_slice(), &["status"], &["wait", "--timeout", "1s"]] {
-        for _ in 0..3 {
-            let output = through(command).run().await;
-            let reads = match command[0] {
-                "wait" => output.code() == Some(1) && output.text().contains("not ready"),
-                _ => output.code() == Some(0) && output.text().contains("make"),
-            };
-            let refuses = output.code() == Some(2) && output.text().contains("pooler");
-            assert!(reads || refuses, "{command:?}: {} {}", output.status, output.text());
-        }
+        let output = through(command).run().await;
+        let reads = match command[0] {
+            "wait" => output.code() == Some(1) && output.text().contains("not ready"),
+            _ => output.code() == Some(0) && output.text().contains("make"),
+        };
+        assert!(reads, "{command:?}: {} {}", output.status, output.text());
     }
     assert_eq!(database.contents().await, before);
+}
+
+/// Who only reads leaves no prepared statement in a server's session, which the pooler hands to the
+/// next one, and needs none there, which may be another's by then.
+#[tokio::test]
+async fn readers_share_a_pooler() {
+    let server = Server::postgres15();
+    let database = server.database().await;
+    let text = "CREATE TABLE made (id int PRIMARY KEY, n int);\nINSERT INTO made VALUES (1, 0);\n";
+    let fill = "-- lockkeeper: batch\nUPDATE made SET n = 1;\n";
+    let project = Project::with([("V1__make.sql", text), ("V2__fill.sql", fill)]);
+    Lockkeeper::up(&project, &database).args(["--to", "1"]).run().await.expect(0);
+    let bouncer = PgBouncer::with(server, "pool_mode = transaction\ndefault_pool_size = 2");
+    let through =
+        |command: &[&str]| Lockkeeper::new(command).project(&project).url(&bouncer.url(&database));
+    let readers: Vec<_> = (0..20)
+        .map(|number| through(&[["status", "plan"][number % 2], "--json"]).start())
+        .collect();
+    for reader in readers {
+        let output = reader.wait().await.expect(0);
+        assert_eq!(output.stderr, "");
+        output.expect_text("\"version\": 2");
+    }
+    through(&["wait", "--to", "1", "--timeout", "10s"]).run().await.expect(0);
 }

@@ -3,6 +3,7 @@
 //!
 //! A fence says by its first words what it is, and one that doesn't fails: [`scene::Mark`].
 
+mod json;
 mod markdown;
 mod scene;
 
@@ -16,12 +17,13 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
     "docs/deployment.md",
     "docs/design-notes.md",
+    "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
 ];
@@ -70,7 +72,9 @@ async fn the_examples_of_the_runbook_run() {
 
 #[tokio::test]
 async fn the_examples_of_all_other_pages_run() {
-    for page in ["docs/architecture.md", "docs/benchmarks.md", "docs/design-notes.md"] {
+    for page in
+        ["docs/architecture.md", "docs/benchmarks.md", "docs/design-notes.md", "docs/json.md"]
+    {
         run(page).await;
     }
 }

@@ -184,3 +184,29 @@ async fn only_batches_commit_without_waiting_and_never_past_a_standby() {
         assert_eq!(seen, [batch, batch, other]);
     }
 }
+
+/// The ledger is written as the user that connected, whoever the step has become.
+#[tokio::test]
+async fn a_session_authorization_is_taken_back_at_the_end_of_its_step() {
+    let database = Database::of(Kind::Postgres15).await;
+    let user = database.stranger("geheim").await;
+    database.execute(&format!("grant create on schema public to {user}")).await;
+    for (version, statement) in
+        [(1, "SET SESSION AUTHORIZATION"), (2, "SET LOCAL SESSION AUTHORIZATION"), (3, "SET ROLE")]
+    {
+        let text = format!(
+            "{statement} {user};\nCREATE TABLE theirs{version} (id int PRIMARY KEY);\n\
+             -- lockkeeper: batch\nUPDATE theirs{version} SET id = id;\n\
+             CREATE TABLE ours{version} (id int);\n"
+        );
+        let text = text.replace("SET id = id", "SET n = 1").replace("KEY)", "KEY, n int)");
+        let project = Project::with([(format!("V{version}__t.sql"), text)]);
+        let up = Lockkeeper::up(&project, &database);
+        up.run().await.expect(0);
+        let owner = "select string_agg(tableowner::text, ' ' order by tablename desc) \
+                     from pg_tables where tablename like '%rs";
+        let owners = database.query_text(&format!("{owner}{version}'")).await;
+        assert_eq!(owners, format!("{user} postgres"), "{statement}");
+        database.execute("drop table refinery_schema_history").await;
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lockkeeper::db::{self, ConnectOptions, DbError, ErrorKind, Purpose, Statement, TableName};
 
-use crate::support::{Database, wait_until};
+use crate::support::{Database, Lockkeeper, Project, wait_until};
 
 async fn open(url: &str) -> Result<std::sync::Arc<dyn db::Database>, DbError> {
     let options = ConnectOptions::from_url(url).unwrap();
@@ -29,7 +29,7 @@ async fn only_work_makes_the_file() {
     let path = folder.path().join("new.db");
     let database = open(&format!("sqlite://{}", path.display())).await.unwrap();
     assert!(database.description().starts_with("SQLite 3."));
-    assert!(database.description().ends_with(&format!(" · {}", path.display())));
+    assert!(database.description().ends_with(&format!(" · {}, a new file", path.display())));
     let mut watch = database.session(Purpose::Watch).await.unwrap();
     let tables = Statement::new("select count(*) from sqlite_master", vec![]);
     assert_eq!(watch.query(&tables).await.unwrap()[0].int(0).unwrap(), 0);
@@ -40,8 +40,24 @@ async fn only_work_makes_the_file() {
     let mut work = database.session(Purpose::Work { run: "r".to_owned() }).await.unwrap();
     work.bare("create table t (id integer primary key)").await.unwrap();
     assert_eq!(entries(folder.path()), ["new.db"]);
+    let again = open(&format!("sqlite://{}", path.display())).await.unwrap();
+    assert!(again.description().ends_with(&format!(" · {}", path.display())), "it is old now");
     let mut watch = database.session(Purpose::Watch).await.unwrap();
     assert!(watch.table(&none).await.unwrap().is_some());
+}
+
+/// A name that was mistyped would else look like an empty database.
+#[tokio::test]
+async fn a_new_file_is_called_one() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    let lockkeeper = |command| Lockkeeper::new([command]).project(&project).url("sqlite:typo.db");
+    let said = "typo.db does not exist yet: `up` would make it";
+    for command in ["plan", "status"] {
+        lockkeeper(command).run().await.expect(0).expect_text(said);
+    }
+    lockkeeper("up").run().await.expect(0).expect_text(" · typo.db, a new file · run ");
+    let output = lockkeeper("plan").run().await.expect(0);
+    assert_eq!(output.stderr, "");
 }
 
 #[tokio::test]

@@ -127,8 +127,68 @@ async fn two_signals_end_at_once() {
     assert!(running.runs());
     let asked = Instant::now();
     running.signal(libc::SIGINT);
-    running.wait().await.expect(4);
+    let output = running.wait().await.expect(4);
     assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+    let said = "stopped by a second signal (SIGINT): in migration 1, step 1 of 1";
+    output.expect_text(said).expect_text("run the same command again");
+}
+
+/// Neither does the same signal again, once it can't be the echo of the first any more.
+#[tokio::test]
+async fn the_same_signal_again_ends_at_once() {
+    let (project, database) = sleeper().await;
+    let up = Lockkeeper::up(&project, &database).args(["--log-format", "json"]);
+    let running = up.args(["--stop-timeout", "60s"]).start();
+    sleeps(&database).await;
+    wait_until("it ends", Duration::from_secs(5), async || {
+        running.signal(libc::SIGTERM);
+        !running.runs()
+    })
+    .await;
+    let output = running.wait().await.expect(4);
+    output.expect_text("\"reason\":\"a second signal (SIGTERM)\"");
+}
+
+/// A parent such as GNU `timeout` signals the process and then its group: that is one wish, and the
+/// open step may end. What is told then is how far the run is, not which step was the last.
+#[tokio::test]
+async fn a_signal_and_its_echo_are_one() {
+    let database = Database::of(Kind::Postgres15).await;
+    let mut holder = database.connect().await;
+    holder.execute("select pg_advisory_lock(1)").await;
+    let wait = "SELECT pg_advisory_lock_shared(1);\n";
+    let project = Project::with([("V1__wait.sql", wait), ("V2__next.sql", "SELECT 2;\n")]);
+    let running = Lockkeeper::up(&project, &database).args(["--stop-timeout", "60s"]).start();
+    database
+        .wait_for("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+        .await;
+    // Of two the kernel may make one; not of thousands in as many microseconds.
+    let first = Instant::now();
+    while first.elapsed() < Duration::from_millis(20) {
+        running.signal(libc::SIGTERM);
+    }
+    running.line_with("stopping (SIGTERM)").await;
+    holder.execute("select pg_advisory_unlock(1)").await;
+    let output = running.wait().await.expect(4).expect_text("stopped by SIGTERM");
+    output.expect_text(": migration 1 is done, migration 2 not begun");
+}
+
+/// What can't be cancelled either is given up when the time is over, and that is said.
+#[tokio::test]
+async fn the_end_of_the_stop_timeout_is_told() {
+    let database = Database::of(Kind::Postgres15).await;
+    let deaf = "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN \
+                NULL; END; END LOOP; END $$;\n";
+    let project = Project::with([("V1__deaf.sql", deaf)]);
+    let running = Lockkeeper::up(&project, &database).args(["--stop-timeout", "1s"]).start();
+    let deaf = "select count(*) from pg_stat_activity where state = 'active' \
+                and query like 'DO $$%' and datname = current_database()";
+    database.wait_for(deaf).await;
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4).expect_text("stopped by the end of the stop timeout: in migr");
+    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+               where query like 'DO $$%' and datname = current_database()";
+    database.query_i64(end).await;
 }
 
 /// One that waits for the lock has nothing to finish.

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::{open, table};
+use super::{open, plain, table};
 use crate::db::{
     Canceller, Column, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
 };
@@ -25,6 +25,8 @@ pub struct PostgresSession {
     canceller: Arc<PostgresCanceller>,
     /// A transaction was begun, and its end not seen: the caller dropped the future.
     open: bool,
+    /// It only reads, and so may well be behind a pooler: it leaves nothing in the server.
+    plain: bool,
 }
 
 impl PostgresSession {
@@ -34,9 +36,10 @@ impl PostgresSession {
         pid: i32,
         options: PgConnectOptions,
         translate: Translator,
+        plain: bool,
     ) -> Self {
         let canceller = PostgresCanceller { pid, options, translate: translate.clone() };
-        PostgresSession { connection, translate, canceller: canceller.into(), open: false }
+        PostgresSession { connection, translate, canceller: canceller.into(), open: false, plain }
     }
 
     async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -85,7 +88,11 @@ impl Session for PostgresSession {
     async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         self.close_abandoned().await?;
         // Row by row: the driver's own rows are several times the size of ours.
-        let mut stream = prepare(statement).fetch(&mut self.connection);
+        let plain = if self.plain { plain::inlined(statement) } else { None };
+        let mut stream = match plain {
+            Some(text) => sqlx::raw_sql(AssertSqlSafe(text)).fetch(&mut self.connection),
+            None => prepare(statement).fetch(&mut self.connection),
+        };
         let mut rows = Vec::new();
         while let Some(row) = stream.next().await {
             let row = row.map_err(|error| self.translate.translate(error))?;

@@ -104,6 +104,12 @@ impl ConnectOptions {
             .read_only(self.file_mode == FileMode::Read)
     }
 
+    /// Whether it is an SQLite file that doesn't exist, and that a run would make.
+    pub fn makes_a_file(&self) -> bool {
+        let is_missing = self.path.as_ref().is_some_and(|path| !path.exists());
+        self.engine == Engine::Sqlite && self.file_mode == FileMode::Create && is_missing
+    }
+
     /// Where it is, for people: `shop at db:5432`, `demo.db`.
     pub fn place(&self) -> String {
         let (database, host, port) = match self.engine {

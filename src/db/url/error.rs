@@ -8,6 +8,12 @@ pub enum UrlError {
         "the database URL has no scheme: it must start with postgres://, mysql://, mariadb:// or sqlite:"
     )]
     NoScheme,
+    /// The name of a file, by its looks, and nothing else.
+    #[error("`{file}` names no kind of database: for an SQLite file, say sqlite:{file}")]
+    BareFile {
+        /// The name.
+        file: String,
+    },
     /// A scheme of another database.
     #[error(
         "`{scheme}` is no database that lockkeeper knows: use postgres://, mysql://, mariadb:// or sqlite:"

@@ -13,10 +13,11 @@ use percent_encoding::percent_decode_str;
 
 use super::{ConnectOptions, FileMode, Password, TlsMode, UrlError, is_host};
 use crate::db::Engine;
+use crate::nearest::nearest;
 
 pub(super) fn url(url: &str) -> Result<ConnectOptions, UrlError> {
     let url = url.trim();
-    let (scheme, rest) = url.split_once(':').ok_or(UrlError::NoScheme)?;
+    let (scheme, rest) = url.split_once(':').ok_or_else(|| no_scheme(url))?;
     let slashes = rest.starts_with("//");
     let engine = match scheme.to_ascii_lowercase().as_str() {
         "postgres" | "postgresql" if slashes => Engine::Postgres,
@@ -39,6 +40,16 @@ pub(super) fn url(url: &str) -> Result<ConnectOptions, UrlError> {
         }
     }
     Err(failure.or(vague).unwrap_or(UrlError::Host))
+}
+
+/// A text without a colon is printed only when it is surely no password.
+fn no_scheme(text: &str) -> UrlError {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '_' | '-');
+    let ends = [".db", ".sqlite", ".sqlite3"].iter().any(|end| text.ends_with(end));
+    match ends && text.chars().all(plain) {
+        true => UrlError::BareFile { file: text.to_owned() },
+        false => UrlError::NoScheme,
+    }
 }
 
 /// `[host][:port][/database][?parameters]`, after the user's part.
@@ -255,28 +266,10 @@ fn is_word(text: &str) -> bool {
 
 /// A name that looks like no name may be a piece of a password, and isn't printed.
 fn unknown(name: &str, known: &[&str]) -> UrlError {
-    let nearest = known.iter().min_by_key(|known| distance(name, known));
-    let remedy = match nearest {
-        Some(nearest) if is_word(name) && distance(name, nearest) <= 2 => {
-            format!("did you mean `{nearest}`?")
-        }
-        _ => format!("known are {}", known.join(", ")),
+    let remedy = match nearest(name, known.iter().copied()).filter(|_| is_word(name)) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("known are {}", known.join(", ")),
     };
     let name = if is_word(name) { name } else { "…" };
     UrlError::UnknownParameter { name: name.to_owned(), remedy }
-}
-
-/// Levenshtein's distance.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let cost = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }

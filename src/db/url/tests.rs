@@ -198,7 +198,8 @@ fn parameters() {
 
 #[test]
 fn what_is_missing_is_named() {
-    assert_eq!(error("shop.db"), UrlError::NoScheme);
+    assert_eq!(error("shop"), UrlError::NoScheme);
+    assert_eq!(error("shop.db"), UrlError::BareFile { file: "shop.db".to_owned() });
     assert_eq!(error("oracle://db/x"), UrlError::Scheme { scheme: "oracle".to_owned() });
     assert_eq!(error("mysql://ann@db"), UrlError::NoDatabase);
     assert_eq!(error("mysql://db/x"), UrlError::NoUser);

@@ -120,7 +120,12 @@ impl CatalogError {
 
     fn next(&self) -> String {
         match self {
-            CatalogError::NoDirectory { .. } | CatalogError::NotADirectory { .. } => {
+            CatalogError::NoDirectory { .. } => {
+                "name the directory of the migrations with --dir, or make the first migration in a \
+                 new one: `lockkeeper new NAME`"
+                    .to_owned()
+            }
+            CatalogError::NotADirectory { .. } => {
                 "name the directory of the migrations with --dir".to_owned()
             }
             CatalogError::Empty { dir } => format!(

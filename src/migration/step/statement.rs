@@ -109,8 +109,7 @@ impl<'a> Statement<'a> {
     pub fn is_setting(&self) -> bool {
         let sets = match self.engine {
             Engine::Postgres => {
-                let role = self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]);
-                (self.starts(&["SET", "RESET"]) && !role) || self.only_sets_config()
+                (self.starts(&["SET", "RESET"]) && !self.names_role()) || self.only_sets_config()
             }
             Engine::MySql => {
                 self.starts(&["USE"]) || (self.starts(&["SET"]) && self.only_sets_variables())
@@ -222,10 +221,17 @@ impl<'a> Statement<'a> {
 
     /// Its first words, when it sets a role.
     pub fn sets_role(&self) -> Option<String> {
-        let sets = self.engine == Engine::Postgres
-            && self.starts(&["SET"])
-            && (self.is(1, &["ROLE"]) || self.is(2, &["ROLE", "AUTHORIZATION"]));
+        let sets = self.engine == Engine::Postgres && self.starts(&["SET"]) && self.names_role();
         sets.then(|| self.words(3))
+    }
+
+    /// `SET ROLE` or `SET SESSION AUTHORIZATION`, each perhaps `LOCAL` or of the `SESSION`.
+    fn names_role(&self) -> bool {
+        let from = |at| {
+            self.is(at, &["ROLE"])
+                || (self.is(at, &["SESSION"]) && self.is(at + 1, &["AUTHORIZATION"]))
+        };
+        from(1) || (self.is(1, &["LOCAL", "SESSION"]) && from(2))
     }
 
     /// `CREATE [UNIQUE] INDEX CONCURRENTLY`.

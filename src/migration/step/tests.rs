@@ -303,6 +303,8 @@ fn sessions_that_may_be_left_changed_are_marked() {
         (Postgres, "set search_path = a", true),
         (Postgres, "set local search_path = a", false),
         (Postgres, "set local role a", true),
+        (Postgres, "set local session authorization a", true),
+        (Postgres, "set role session", true),
         (Postgres, "set transaction isolation level serializable", false),
         (Postgres, "set constraints all deferred", false),
         (Postgres, "set session characteristics as transaction read only", true),

@@ -2,13 +2,14 @@
 
 /// The nearest of `known`, if it is near: at most two edits away, and less than half the word,
 /// upper and lower case being the same.
-pub(super) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
     // Comparing costs the product of the lengths, and a word may be as long as a line.
-    let comparable = |candidate: &&&'static str| word.len().abs_diff(candidate.len()) <= 2;
+    let comparable = |candidate: &&str| word.len().abs_diff(candidate.len()) <= 2;
     let (distance, nearest) = known
-        .iter()
+        .into_iter()
         .filter(comparable)
-        .map(|candidate| (distance(&word.to_ascii_lowercase(), candidate), *candidate))
+        .map(|candidate| (distance(&word, candidate), candidate))
         .min()?;
     (distance <= 2 && distance * 2 < nearest.len()).then_some(nearest)
 }
@@ -35,7 +36,7 @@ mod tests {
 
     #[test]
     fn near_words_are_found_and_far_ones_are_not() {
-        let known = &["batch", "phase", "no-transaction", "lock-timeout"];
+        let known = ["batch", "phase", "no-transaction", "lock-timeout"];
         let table = [
             ("bacth", Some("batch")),
             ("btach", Some("batch")),

@@ -1,0 +1,157 @@
+//! The fields of JSON answers are those that the page on JSON names: no more, and no fewer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::held::Held;
+use super::markdown::Page;
+use crate::support::{Lockkeeper, Output, Project, port, wait_until};
+
+/// What only luck would show: a conflict with another client.
+const RARE: [&str; 3] = ["throttle", "throttled", "unthrottled"];
+
+/// The names in the first column of the page's table with this title.
+fn documented(title: &str) -> BTreeSet<String> {
+    let cells = Page::read("docs/json.md").column(title);
+    let names = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(str::to_owned).collect()
+}
+
+/// The fields of a value: `steps`, `steps[].version`.
+fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let dot = if path.is_empty() { "" } else { "." };
+                let path = format!("{path}{dot}{name}");
+                fields(value, &path, found);
+                found.insert(path);
+            }
+        }
+        Value::Array(array) => {
+            array.iter().for_each(|value| fields(value, &format!("{path}[]"), found));
+        }
+        _ => {}
+    }
+}
+
+#[track_caller]
+fn fits(title: &str, values: &[Value]) {
+    let mut found = BTreeSet::new();
+    values.iter().for_each(|value| fields(value, "", &mut found));
+    same(title, &found);
+}
+
+#[track_caller]
+fn same(title: &str, found: &BTreeSet<String>) {
+    let known = documented(title);
+    let missing: Vec<_> = found.difference(&known).collect();
+    assert!(missing.is_empty(), "the table {title:?} doesn't name {missing:?}");
+    let unseen = known.difference(found).filter(|name| !RARE.contains(&name.as_str()));
+    let unseen: Vec<_> = unseen.collect();
+    assert!(unseen.is_empty(), "the table {title:?} names {unseen:?}, which aren't there");
+}
+
+/// The lines of a log in JSON; every one must be.
+fn lines(output: &Output) -> Vec<Value> {
+    let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    output.stderr.lines().map(line).collect()
+}
+
+fn answer(output: &Output) -> Value {
+    assert_eq!(output.stderr, "");
+    serde_json::from_str(&output.stdout).expect("JSON")
+}
+
+async fn get(address: &str, path: &str) -> Value {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let answer = agent.get(&format!("http://{address}{path}")).call();
+    let body = answer.ok().and_then(|mut answer| answer.body_mut().read_to_string().ok());
+    body.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default()
+}
+
+/// Seen from every side: before, while it works, while another waits, and at its end.
+#[tokio::test]
+async fn every_field_is_documented_and_every_documented_field_is_there() {
+    let mut held = Held::new().await;
+    let (folder, url) = (held.project.path().to_owned(), held.database.url.clone());
+    let command = |words: &[&str]| Lockkeeper::new(words).folder(&folder).url(&url);
+    let plan = answer(&command(&["plan", "--json"]).run().await.expect(0));
+    let address = format!("127.0.0.1:{}", port::free());
+    let log = ["--log-format", "json"];
+    let up = held.up().args(log).args(["--listen", &address]).start();
+    // One that waits sees less of the step, and more of the lock.
+    let follower = format!("127.0.0.1:{}", port::free());
+    wait_until("the time left is known", Duration::from_secs(60), async || {
+        get(&address, "/progress").await["current"]["eta"]["state"] == "left" || !up.runs()
+    })
+    .await;
+    let waiter = held.up().args(log).args(["--listen", &follower]).start();
+    waiter.line_with("\"holder\"").await;
+    let mut progress = vec![get(&address, "/progress").await, get(&follower, "/progress").await];
+    let ready = [get(&address, "/ready").await, get(&follower, "/ready").await];
+    let status = answer(&command(&["status", "--json"]).run().await.expect(0));
+    up.line_with("\"event\":\"progress\"").await;
+    waiter.signal(libc::SIGTERM);
+    let waiter = waiter.wait().await.expect(4);
+    held.hurry().await;
+    up.line_with("\"kind\":\"backfill\",\"name\":\"fill\",\"rows_changed\"").await;
+    progress.push(get(&address, "/progress").await);
+    // After its last step there is nothing left to stop.
+    up.signal(libc::SIGTERM);
+    up.line_with("\"event\":\"stopping\"").await;
+    held.open().await;
+    let up = up.wait().await.expect(0);
+
+    let refused = command(&["up"]).args(log).url("postgres://x@127.0.0.1:1/x");
+    let refused = refused.args(["--connect-timeout", "1s"]).run().await.expect(1);
+    held.project.file("V4__wrong.sql", "select nothing;\n");
+    let failed = held.up().args(log).run().await.expect(1);
+
+    fits("plan", &[plan]);
+    fits("status", &[status]);
+    fits("progress", &progress);
+    fits("ready", &ready);
+    let lines: Vec<_> = [up, waiter, refused, failed].iter().flat_map(lines).collect();
+    let events = lines.iter().filter_map(|line| line["event"].as_str().map(str::to_owned));
+    same("event", &events.collect());
+    let (errors, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line["event"] == "error");
+    fits("error", &errors);
+    fits("field", &lines);
+}
+
+/// Whoever asked for JSON gets it, whatever is wrong, and the same exit code.
+#[tokio::test]
+async fn errors_of_answers_in_json_are_json() {
+    let project = Project::with([("V1__a.sql", "-- lockkeeper: bacth\nselect 1;\n")]);
+    for command in ["plan", "status"] {
+        let ask = Lockkeeper::new([command]).project(&project).url("sqlite:x.db");
+        let text = ask.run().await.expect(2);
+        assert!(text.stderr.starts_with("error: unknown directive"), "{}", text.stderr);
+        let known = documented("error");
+        for (json, message) in [
+            (ask.clone().arg("--json"), "unknown directive `bacth`"),
+            (ask.clone().env("LOCKKEEPER_JSON", "yes"), "unknown directive `bacth`"),
+            (ask.clone().args(["--json", "--frob"]), "unexpected argument '--frob' found"),
+            (ask.clone().arg("--json").url(""), "no database is named"),
+        ] {
+            let output = json.run().await.expect(2);
+            assert_eq!(output.stdout, "");
+            let [error] = &lines(&output)[..] else { panic!("{}", output.stderr) };
+            assert_eq!((&error["event"], &error["exit"]), (&"error".into(), &2.into()));
+            assert!(error["message"].as_str().is_some_and(|text| text.starts_with(message)));
+            let mut found = BTreeSet::new();
+            fields(error, "", &mut found);
+            assert!(found.is_subset(&known), "{error}");
+        }
+        let away = ask.arg("--json").args(["--connect-timeout", "1s"]);
+        project.file("V1__a.sql", "select 1;\n");
+        let away = away.url("postgres://x@127.0.0.1:1/x").run().await.expect(1);
+        let events: Vec<_> = lines(&away).iter().map(|line| line["event"].clone()).collect();
+        assert_eq!(events, ["unreachable", "error"], "{}", away.stderr);
+        project.file("V1__a.sql", "-- lockkeeper: bacth\nselect 1;\n");
+    }
+}
