@@ -16,7 +16,7 @@ use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
-pub use prepare::{PrepareError, Prepared, prepare, read};
+pub use prepare::{LOCK_TIMEOUT, PrepareError, Prepared, prepare, read};
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.
@@ -118,7 +118,8 @@ impl Backfill<'_> {
                     range = self.recover(worker, range, error, attempts).await?;
                     if range.keys_done != before {
                         let keys_done = range.keys_done.max(0) as u64;
-                        self.reporter.emit(Event::Recounted { keys_done });
+                        let position = self.prepared.position(&range.cursor);
+                        self.reporter.emit(Event::Recounted { keys_done, position });
                     }
                 }
             }

@@ -165,9 +165,9 @@ impl Progress {
                     current.batch(at, keys, changed, took, position);
                 }
             }
-            Event::Recounted { keys_done } => {
+            Event::Recounted { keys_done, position } => {
                 if let Some(current) = &mut self.current {
-                    current.recount(keys_done);
+                    current.recount(keys_done, position);
                 }
             }
             Event::Retrying { reason, .. } => {

@@ -3,6 +3,7 @@
 mod bare;
 mod error;
 mod failure;
+mod fill;
 mod lock;
 mod resolve;
 mod steps;
@@ -97,7 +98,14 @@ impl Run<'_> {
 
     async fn attempt(&self, ahead: Ahead) -> Result<u64, RunError> {
         let Ahead { session: mut watch, history } = ahead;
-        let looked = match self.first_look(watch.as_mut(), history).await {
+        // Whatever it waits for, nothing is written yet.
+        let looked = tokio::select! {
+            looked = self.first_look(watch.as_mut(), history) => looked,
+            () = self.stop.requested() => {
+                return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
+            }
+        };
+        let looked = match looked {
             Ok(Outlook::NothingToDo) => return Ok(0),
             Ok(Outlook::Work) => true,
             // A leader's long script: the wait for the run lock is the wait for its end, too.

@@ -22,6 +22,7 @@ mod suite {
     mod conformance;
     mod crash;
     mod docs;
+    mod durability;
     mod embedded;
     mod example;
     mod faces;

@@ -10,7 +10,7 @@ use crate::place::Explanation;
 use crate::worker::Worker;
 
 /// How long a batch waits for a row lock of somebody else's before it lets go and tries again.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Above this, a table without statistics isn't counted.
 const COUNT_LIMIT: u64 = 5_000_000;
 

@@ -81,13 +81,16 @@ pub fn rewrite(
 }
 
 /// A key column as text. Some values would not come back from text as they were: those of other
-/// types than the column's in SQLite, and MySQL's zero dates under the `sql_mode` NO_ZERO_DATE. A
-/// range that ends at such a one passes rows by. They become NULL, and the loop then stops.
+/// types than the column's in SQLite, MySQL's zero dates under the `sql_mode` NO_ZERO_DATE, and
+/// PostgreSQL's times with a zone whose abbreviation means another one to who reads it (IST), which
+/// styles other than ISO print. A range that ends at such a one passes rows by. They become NULL, and
+/// the loop then stops.
 fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
     let Some(text) = dialect.key_out(column, &key.type_name) else {
         return column.to_owned();
     };
-    if dialect.engine == Engine::Postgres || text == column {
+    let is_exact = dialect.engine == Engine::Postgres && !key.type_name.ends_with("with time zone");
+    if is_exact || text == column {
         return text;
     }
     match dialect.key_in(&text, &key.type_name) {

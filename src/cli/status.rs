@@ -1,5 +1,7 @@
 //! `status`: every migration with its state.
 
+mod text;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -11,8 +13,6 @@ use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, without_file};
 use crate::progress::Holder;
 use crate::runner::{Leader, SurveyError, leader};
-use crate::terminal::format::{one_line, seconds, short};
-use crate::terminal::table::Table;
 
 use super::connection::Connection;
 use super::{Files, PhaseChoice, print, print_json};
@@ -54,8 +54,8 @@ struct Entry {
     name: Option<String>,
     phase: Option<Phase>,
     state: State,
-    /// How many there are in its file.
-    steps: Option<usize>,
+    /// The kinds of those in its file.
+    steps: Option<Vec<&'static str>>,
     steps_done: Option<usize>,
     applied_on: Option<String>,
     took_seconds: Option<f64>,
@@ -105,7 +105,7 @@ impl Status {
             let value = serde_json::to_value(&report).unwrap_or_default();
             print_json(&value)?;
         } else {
-            print(&as_text(&report))?;
+            print(&text::as_text(&report))?;
         }
         Ok(match (self.exit_code, &report.refusal) {
             (true, Some(_)) => Exit::Human,
@@ -140,7 +140,7 @@ impl Status {
                 name: Some(migration.name.clone()),
                 phase: Some(migration.phase),
                 state: State::Pending,
-                steps: Some(migration.steps.len()),
+                steps: Some(migration.steps.iter().map(|step| step.kind.as_str()).collect()),
                 steps_done: Some(steps_done(&steps, migration.version)),
                 applied_on: None,
                 took_seconds: took(&steps, migration.version),
@@ -152,7 +152,7 @@ impl Status {
                     entry.state = if fits { State::Applied } else { State::Drift };
                     entry.applied_on = Some(applied.applied_on.clone());
                     // The ledger knows nothing of what another tool applied.
-                    entry.steps_done = entry.steps;
+                    entry.steps_done = Some(migration.steps.len());
                 }
                 None => {
                     if let Some(claim) = claim {
@@ -263,86 +263,5 @@ fn half_missing(steps: &[StepRecord], version: i64) -> Entry {
         applied_on: None,
         took_seconds: took(steps, version),
         checkpoint: None,
-    }
-}
-
-fn as_text(report: &Report) -> String {
-    let titles = ["version", "name", "phase", "state", "when", "took"];
-    let mut table = Table::new(titles).right(5);
-    for entry in &report.migrations {
-        let cells = [
-            entry.version.to_string(),
-            entry.name.clone().unwrap_or_default(),
-            entry.phase.map(Phase::as_str).unwrap_or_default().to_owned(),
-            state(entry),
-            when(entry, report.lock.as_ref()),
-            entry.took_seconds.map(seconds).unwrap_or_default(),
-        ];
-        table.row(cells.each_ref().map(String::as_str));
-    }
-    let mut text = table.render();
-    if let Some(refusal) = &report.refusal {
-        text.push_str(&format!("\n`up` would refuse: {}\n", one_line(refusal)));
-    }
-    if let Some(holder) = &report.lock {
-        let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
-        let since = minutes(&holder.since);
-        text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
-    }
-    text
-}
-
-fn state(entry: &Entry) -> String {
-    let name = match entry.state {
-        State::Applied => "applied",
-        State::Pending => "pending",
-        State::Running => "running",
-        State::Dirty => "dirty",
-        State::Drift => "drift: the file has changed since",
-        State::Missing if entry.applied_on.is_some() => "missing: applied, but without a file",
-        State::Missing => "missing: half applied, but without a file",
-    };
-    let far = [steps_of(entry), entry.checkpoint.as_ref().map(position)];
-    match far.into_iter().flatten().collect::<Vec<_>>().join(", ") {
-        far if far.is_empty() => name.to_owned(),
-        far => format!("{name}  {far}"),
-    }
-}
-
-/// `2 of 3 steps done`, of a migration that has stopped in the middle or is there now.
-fn steps_of(entry: &Entry) -> Option<String> {
-    let done = entry.steps_done.filter(|done| *done > 0 && entry.applied_on.is_none())?;
-    Some(match entry.steps {
-        Some(steps) => format!("{done} of {steps} steps done"),
-        None => format!("steps done: {done}"),
-    })
-}
-
-/// `57 %, up to 6812000`.
-fn position(checkpoint: &Checkpoint) -> String {
-    let done = checkpoint.rows_done;
-    let far = match checkpoint.rows_total {
-        Some(total) if total > 0 => {
-            format!("{:.0} %", (done as f64 / total.max(done) as f64 * 100.0).min(99.0))
-        }
-        _ => format!("{} rows", short(done as f64)),
-    };
-    let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
-    format!("{far}{}", key.unwrap_or_default())
-}
-
-fn when(entry: &Entry, holder: Option<&Holder>) -> String {
-    match (entry.state, holder, &entry.checkpoint) {
-        (State::Running, Some(holder), _) => format!("by run {}", holder.run),
-        (_, _, Some(checkpoint)) => format!("begun {}", minutes(&checkpoint.began_at)),
-        _ => entry.applied_on.as_deref().map(minutes).unwrap_or_default(),
-    }
-}
-
-/// `2026-11-20 09:14` of an RFC 3339 date, in whose time zone it stands.
-fn minutes(date: &str) -> String {
-    match date.get(..16) {
-        Some(start) => start.replace('T', " "),
-        None => date.to_owned(),
     }
 }

@@ -124,8 +124,9 @@ impl Up {
     }
 
     /// Reads the files, and meanwhile connects and reads the history: either takes as long as the
-    /// other where there are a thousand files. But SQLite's connection may make a database, and it isn't to be made for
-    /// files that can't be used.
+    /// other where there are a thousand files. A file's fault is told first, whichever is found
+    /// first. On SQLite, which is quick, the one comes after the other, so that no database is made
+    /// for files that can't be used.
     async fn read_and_connect(
         &self,
         engine: Engine,
@@ -135,7 +136,7 @@ impl Up {
         let reading = tokio::task::spawn_blocking(move || Catalog::read(&dir, dialect));
         let catalog = async {
             match reading.await {
-                Ok(catalog) => Ok(catalog?),
+                Ok(catalog) => Ok::<_, Error>(catalog?),
                 // A panic goes on where its result was wanted.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
@@ -146,12 +147,13 @@ impl Up {
             };
             let database = self.connection.connect(unreachable).await?;
             let ahead = Ahead::read(database.as_ref()).await?;
-            Ok((database, ahead))
+            Ok::<_, Error>((database, ahead))
         };
         if engine == Engine::Sqlite {
             return Ok((catalog.await?, connected.await?));
         }
-        tokio::try_join!(catalog, connected)
+        let (catalog, connected) = tokio::try_join!(catalog, async { Ok(connected.await) })?;
+        Ok((catalog, connected?))
     }
 
     async fn listen(

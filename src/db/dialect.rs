@@ -165,12 +165,13 @@ impl Dialect {
 
     /// The statement after which a session's commits don't wait for the disk. A server that crashes
     /// then loses the last of them whole. Where commits wait for a standby it changes nothing: the
-    /// standby would be left behind.
+    /// standby would be left behind. Nor does it where the file has said what it wants.
     pub fn commit_setting(&self) -> Option<&'static str> {
         match self.engine {
             Engine::Postgres => Some(
-                "select set_config('synchronous_commit', 'off', false) \
-                 where current_setting('synchronous_standby_names') = ''",
+                "select set_config(name, 'off', false) from pg_settings \
+                 where name = 'synchronous_commit' and source <> 'session' \
+                 and current_setting('synchronous_standby_names', true) = ''",
             ),
             // MySQL's is the whole server's, and SQLite's the file's.
             Engine::MySql | Engine::Sqlite => None,

@@ -97,8 +97,9 @@ impl Current {
     }
 
     /// What the ledger says of this run's backfill.
-    pub(super) fn recount(&mut self, done: u64) {
+    pub(super) fn recount(&mut self, done: u64, position: String) {
         self.rows_done = Some(done);
+        self.position = Some(position);
         self.advance();
     }
 

@@ -70,6 +70,8 @@ pub enum Event {
     Recounted {
         /// Keys that the backfill has passed.
         keys_done: u64,
+        /// All keys at and below it are done.
+        position: String,
     },
     /// A batch or step failed for a passing reason and is tried again.
     Retrying {

@@ -53,7 +53,9 @@ fn what_the_ledger_says_after_a_failure_counts() {
     let mut progress = backfilling(1_000);
     batch(&mut progress, 1.0, 100, 1.0);
     batch(&mut progress, 2.0, 100, 1.0);
-    progress.apply(seconds(3.0), Event::Recounted { keys_done: 100 });
+    let position = "id ≤ 0".to_owned();
+    progress.apply(seconds(3.0), Event::Recounted { keys_done: 100, position });
+    assert_eq!(progress.current.as_ref().unwrap().position.as_deref(), Some("id ≤ 0"));
     batch(&mut progress, 4.0, 100, 1.0);
     let current = progress.current.unwrap();
     assert_eq!((current.rows_done, current.fraction), (Some(200), Some(0.2)));

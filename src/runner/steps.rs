@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backfill::{Backfill, BackfillError, PrepareError, Prepared, prepare};
 use crate::db::{DbError, ErrorKind, Statement};
 use crate::history::History;
 use crate::ledger::Pen;
-use crate::migration::{BatchDirective, Migration, Step, StepKind};
+use crate::migration::{Migration, Step, StepKind};
 use crate::plan::Pending;
-use crate::progress::{BackfillStart, Event, Reporter};
+use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
 use super::RunError;
-use super::failure::{kept, key_changed, no_table, unprepared};
 
 /// How often a script that failed for a passing reason is tried, with growing pauses.
 const ATTEMPTS: u32 = 10;
@@ -186,111 +184,6 @@ impl Steps<'_> {
         if at.is_last() {
             list.push(self.history.record(at.migration));
         }
-    }
-
-    async fn backfill(
-        &mut self,
-        worker: &mut Worker,
-        at: At<'_>,
-        directive: &BatchDirective,
-        resumed: bool,
-    ) -> Result<(), RunError> {
-        let started = Instant::now();
-        // Counting the keys of a large table takes its time, and this is what it is spent on.
-        let version = at.migration.version;
-        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
-        let dialect = worker.database().dialect();
-        let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive).await;
-        let prepared = match prepared {
-            Ok(Some(prepared)) => prepared,
-            Ok(None) => return Err(no_table(at)),
-            Err(PrepareError::Refused { refusal, explanation }) => {
-                let explanation = explanation.note("kept", kept(at));
-                return Err(RunError::Refused { refusal, explanation });
-            }
-            Err(error) => return Err(unprepared(at, error)),
-        };
-        prepared.settle(worker).await?;
-        let result = self.fill(worker, at, &prepared, resumed).await;
-        match result {
-            Ok(()) => {
-                prepared.unsettle(worker).await?;
-                let mut list = self.pen.complete(version, at.number, started.elapsed());
-                list.push(self.pen.close_ranges(version, at.number));
-                self.enter_history(&mut list, at);
-                worker.transact(&list).await?;
-                Ok(())
-            }
-            Err(error) => {
-                self.spent.push((version, at.number, started.elapsed()));
-                Err(match error {
-                    BackfillError::Stopped => self.stopped(),
-                    BackfillError::Fenced => RunError::Fenced,
-                    BackfillError::KeyChanged { found, now } => key_changed(at, found, now),
-                    BackfillError::Statement { error, keys: (after, through) } => {
-                        let keys = prepared.between(&after, &through);
-                        self.batch_failed(worker, at, &prepared, error, Some(keys)).await
-                    }
-                    BackfillError::Db(error) if error.is_lost() => error.into(),
-                    BackfillError::Db(mut error) => {
-                        // It is a place in a query of ours.
-                        error.position = None;
-                        self.batch_failed(worker, at, &prepared, error, None).await
-                    }
-                    BackfillError::Ledger(error) => error.into(),
-                })
-            }
-        }
-    }
-
-    /// Claims or adopts the ranges, and works them off.
-    async fn fill(
-        &self,
-        worker: &mut Worker,
-        at: At<'_>,
-        prepared: &Prepared,
-        resumed: bool,
-    ) -> Result<(), BackfillError> {
-        let version = at.migration.version;
-        let ledger = self.pen.ledger();
-        let key = prepared.described_key();
-        let list = if resumed {
-            let ranges = ledger.ranges(worker.session(), version, at.number).await?;
-            let columns = prepared.batch.key().len();
-            if let Some(other) = ranges.into_iter().find(|range| !range.is_along(&key, columns)) {
-                let found = other.key.unwrap_or_else(|| "of an older lockkeeper".to_owned());
-                return Err(BackfillError::KeyChanged { found, now: key });
-            }
-            self.pen.adopt_ranges(version, at.number)
-        } else {
-            let ceiling = prepared.ceiling(worker).await?;
-            let total = prepared.total(worker).await?;
-            let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
-            let mut list =
-                self.pen.claim(version, at.number, at.step.kind.as_str(), &at.step.checksum);
-            list.extend(self.pen.open_ranges(version, at.number, &key, &ranges));
-            list
-        };
-        worker.transact(&list).await?;
-        let ranges = ledger.ranges(worker.session(), version, at.number).await?;
-        let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
-            ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
-        };
-        let start = BackfillStart {
-            table: prepared.table.name.name.clone(),
-            key: prepared.key(),
-            keys_done: sum(|range| Some(range.keys_done)).unwrap_or(0),
-            keys_total: sum(|range| range.keys_total),
-            resumed,
-        };
-        let step = at.number;
-        self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
-        let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
-        let backfill = Backfill { pen, prepared, reporter, stop };
-        for range in ranges {
-            backfill.drain(worker, range).await?;
-        }
-        Ok(())
     }
 }
 

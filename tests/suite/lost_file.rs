@@ -37,7 +37,7 @@ async fn of_a_migration_with_steps_that_are_done() {
         up.run().await.expect(1);
         let half = &report(&project, &database).await["migrations"][1];
         assert_eq!((&half["state"], &half["steps_done"]), (&"pending".into(), &2.into()), "{half}");
-        assert_eq!(half["steps"], 3, "{half}");
+        assert_eq!(half["steps"].as_array().map(Vec::len), Some(3), "{half}");
         let status = command(&["status"], &project, &database);
         status.run().await.expect(0).expect_text("pending  2 of 3 steps done");
 

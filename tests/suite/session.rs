@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lockkeeper::db::{self, ConnectOptions, Purpose, Statement};
 
-use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
+use crate::support::{Database, Kind, Lockkeeper, Project};
 
 /// On a link that forgets what is idle, nobody would miss the reply to a long statement.
 #[tokio::test]
@@ -150,47 +150,13 @@ async fn a_local_setting_of_mysql_ends_with_its_file() {
     assert_ne!(seen[1], "7");
 }
 
-/// Batches don't wait for the disk; everything else does. Where commits wait for a standby, the
-/// batches do too, or it would be left behind.
-#[tokio::test]
-async fn only_batches_commit_without_waiting_and_never_past_a_standby() {
-    let standby = ["synchronous_standby_names=nobody", "synchronous_commit=local"];
-    let with = |settings: &[&str]| {
-        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        Server::with(Options { settings, ..Options::new(Kind::Postgres15) })
-    };
-    for (settings, batch, other) in [(&[][..], "off", "on"), (&standby[..], "local", "local")] {
-        let server = with(settings);
-        let database = server.database().await;
-        database
-            .execute(
-                "create table t (id int primary key, n int not null);
-                 insert into t values (1, 0), (2, 0);
-                 create table seen (at serial, what text);
-                 create function see() returns trigger language plpgsql as $$ begin
-                     insert into seen (what) values (current_setting('synchronous_commit'));
-                     return new;
-                 end $$;
-                 create trigger see before update on t for each row execute function see();",
-            )
-            .await;
-        let project = Project::with([(
-            "V1__fill.sql",
-            "-- lockkeeper: batch trust-triggers\nUPDATE t SET n = n + 1;\n\
-             UPDATE t SET n = n + 1 WHERE id = 1;\n",
-        )]);
-        Lockkeeper::up(&project, &database).run().await.expect(0);
-        let seen = database.query_column("select what from seen order by at").await;
-        assert_eq!(seen, [batch, batch, other]);
-    }
-}
-
 /// The ledger is written as the user that connected, whoever the step has become.
 #[tokio::test]
 async fn a_session_authorization_is_taken_back_at_the_end_of_its_step() {
     let database = Database::of(Kind::Postgres15).await;
     let user = database.stranger("geheim").await;
     database.execute(&format!("grant create on schema public to {user}")).await;
+    let project = Project::new();
     for (version, statement) in
         [(1, "SET SESSION AUTHORIZATION"), (2, "SET LOCAL SESSION AUTHORIZATION"), (3, "SET ROLE")]
     {
@@ -200,13 +166,36 @@ async fn a_session_authorization_is_taken_back_at_the_end_of_its_step() {
              CREATE TABLE ours{version} (id int);\n"
         );
         let text = text.replace("SET id = id", "SET n = 1").replace("KEY)", "KEY, n int)");
-        let project = Project::with([(format!("V{version}__t.sql"), text)]);
+        project.file(&format!("V{version}__t.sql"), text);
         let up = Lockkeeper::up(&project, &database);
         up.run().await.expect(0);
         let owner = "select string_agg(tableowner::text, ' ' order by tablename desc) \
                      from pg_tables where tablename like '%rs";
         let owners = database.query_text(&format!("{owner}{version}'")).await;
         assert_eq!(owners, format!("{user} postgres"), "{statement}");
-        database.execute("drop table refinery_schema_history").await;
+    }
+}
+
+/// A style that prints a time with an abbreviation which means another zone to who reads it: IST is
+/// Irish for the one and Israeli for the other. A range that ended there would leave rows out.
+#[tokio::test]
+async fn a_time_that_its_own_text_misses_is_refused() {
+    let style = "SET DateStyle = 'SQL, DMY';\nSET TimeZone = 'Europe/Dublin';\n";
+    for (style, code, filled) in [(style, 1, 0), ("", 0, 300)] {
+        let database = Database::of(Kind::Postgres15).await;
+        database
+            .execute(
+                "create table t (at timestamptz primary key, n int not null);
+                 insert into t select '2026-07-01 00:00Z'::timestamptz + i * interval '1 minute', 0
+                 from generate_series(1, 300) i;",
+            )
+            .await;
+        let fill = "-- lockkeeper: batch rows=100\nUPDATE t SET n = n + 1;\n";
+        let project = Project::with([("V1__fill.sql", format!("{style}{fill}"))]);
+        let output = Lockkeeper::up(&project, &database).run().await.expect(code);
+        let said = output.stderr.contains("doesn't survive the way through text");
+        assert_eq!(said, code == 1, "{}", output.stderr);
+        let done = database.query_i64("select count(*) from t where n = 1").await;
+        assert_eq!(done, filled);
     }
 }

@@ -207,3 +207,53 @@ async fn a_waiter_is_stopped_at_once() {
     assert!(leader.runs());
     assert_eq!(database.query_i64(LONG_RUNS).await, 1, "the leader's work goes on");
 }
+
+const WAITS: &str = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                     and application_name like 'lockkeeper%' and datname = current_database()";
+
+/// A table with statistics, and a backfill behind a script that the test can hold.
+async fn behind_a_gate() -> (Project, Database) {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id int primary key, n int not null); insert into t values (1, 0);
+             create table gate (id int); analyze t;",
+        )
+        .await;
+    let fill = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
+    (Project::with([("V2__fill.sql", fill)]), database)
+}
+
+/// Somebody has locked the table before anything is decided.
+#[tokio::test]
+async fn a_stop_while_the_proof_waits_for_a_table() {
+    let (project, database) = behind_a_gate().await;
+    let mut holder = database.connect().await;
+    holder.execute("begin; lock table t").await;
+    let running = Lockkeeper::up(&project, &database).start();
+    database.wait_for(WAITS).await;
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4).expect_text("stopped by SIGTERM");
+    holder.execute("rollback").await;
+}
+
+/// Somebody has locked it when its backfill is about to begin: nothing has failed then either.
+#[tokio::test]
+async fn a_stop_while_a_backfill_waits_for_its_table() {
+    let (project, database) = behind_a_gate().await;
+    project.file("V1__gate.sql", "INSERT INTO gate VALUES (1);\n");
+    let mut gate = database.connect().await;
+    gate.execute("begin; lock table gate").await;
+    let running = Lockkeeper::up(&project, &database).start();
+    database.wait_for(WAITS).await;
+    let mut holder = database.connect().await;
+    holder.execute("begin; lock table t").await;
+    gate.execute("commit").await;
+    database.wait_for("select count(*) from lockkeeper_step where version = 1").await;
+    database.wait_for(WAITS).await;
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4).expect_text("stopped by SIGTERM");
+    holder.execute("rollback").await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 1);
+}

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lockkeeper::db::{
-    Canceller, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Row, Session, Statement,
-    Table, TableName,
+    Canceller, Column, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Row, Session,
+    Statement, Table, TableName,
 };
 
 /// On which side of the chosen write the fault lies.
@@ -176,6 +176,11 @@ impl Session for FaultySession {
     async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
         self.state.alive()?;
         self.inner.table(name).await
+    }
+
+    async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
+        self.state.alive()?;
+        self.inner.columns(name).await
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {

@@ -1,0 +1,88 @@
+//! The states as a table for people.
+
+use super::{Checkpoint, Entry, Report, State};
+use crate::migration::Phase;
+use crate::progress::Holder;
+use crate::terminal::format::{one_line, seconds, short};
+use crate::terminal::table::Table;
+
+pub(super) fn as_text(report: &Report) -> String {
+    let titles = ["version", "name", "phase", "state", "when", "took"];
+    let mut table = Table::new(titles).right(5);
+    for entry in &report.migrations {
+        let cells = [
+            entry.version.to_string(),
+            entry.name.clone().unwrap_or_default(),
+            entry.phase.map(Phase::as_str).unwrap_or_default().to_owned(),
+            state(entry),
+            when(entry, report.lock.as_ref()),
+            entry.took_seconds.map(seconds).unwrap_or_default(),
+        ];
+        table.row(cells.each_ref().map(String::as_str));
+    }
+    let mut text = table.render();
+    if let Some(refusal) = &report.refusal {
+        text.push_str(&format!("\n`up` would refuse: {}\n", one_line(refusal)));
+    }
+    if let Some(holder) = &report.lock {
+        let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
+        let since = minutes(&holder.since);
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
+    }
+    text
+}
+
+fn state(entry: &Entry) -> String {
+    let name = match entry.state {
+        State::Applied => "applied",
+        State::Pending => "pending",
+        State::Running => "running",
+        State::Dirty => "dirty",
+        State::Drift => "drift: the file has changed since",
+        State::Missing if entry.applied_on.is_some() => "missing: applied, but without a file",
+        State::Missing => "missing: half applied, but without a file",
+    };
+    let far = [steps_of(entry), entry.checkpoint.as_ref().map(position)];
+    match far.into_iter().flatten().collect::<Vec<_>>().join(", ") {
+        far if far.is_empty() => name.to_owned(),
+        far => format!("{name}  {far}"),
+    }
+}
+
+/// `2 of 3 steps done`, of a migration that has stopped in the middle or is there now.
+fn steps_of(entry: &Entry) -> Option<String> {
+    let done = entry.steps_done.filter(|done| *done > 0 && entry.applied_on.is_none())?;
+    Some(match &entry.steps {
+        Some(steps) => format!("{done} of {} steps done", steps.len()),
+        None => format!("steps done: {done}"),
+    })
+}
+
+/// `57 %, up to 6812000`.
+fn position(checkpoint: &Checkpoint) -> String {
+    let done = checkpoint.rows_done;
+    let far = match checkpoint.rows_total {
+        Some(total) if total > 0 => {
+            format!("{:.0} %", (done as f64 / total.max(done) as f64 * 100.0).min(99.0))
+        }
+        _ => format!("{} rows", short(done as f64)),
+    };
+    let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
+    format!("{far}{}", key.unwrap_or_default())
+}
+
+fn when(entry: &Entry, holder: Option<&Holder>) -> String {
+    match (entry.state, holder, &entry.checkpoint) {
+        (State::Running, Some(holder), _) => format!("by run {}", holder.run),
+        (_, _, Some(checkpoint)) => format!("begun {}", minutes(&checkpoint.began_at)),
+        _ => entry.applied_on.as_deref().map(minutes).unwrap_or_default(),
+    }
+}
+
+/// `2026-11-20 09:14` of an RFC 3339 date, in whose time zone it stands.
+fn minutes(date: &str) -> String {
+    match date.get(..16) {
+        Some(start) => start.replace('T', " "),
+        None => date.to_owned(),
+    }
+}

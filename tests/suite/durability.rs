@@ -1,0 +1,90 @@
+//! What waits for the disk: all that a run writes but its batches, whose rows and cursor a crash of the
+//! server takes back together. Triggers on the ledger's own tables see it.
+
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
+
+/// The third row's update ends its own session, once: a sequence isn't rolled back.
+const TABLES: &str = "
+    create table t (id int primary key, n int not null);
+    insert into t select i, 0 from generate_series(1, 4) i;
+    create table seen (what text not null, setting text not null);
+    create sequence turn;
+    create function see() returns trigger language plpgsql as $$ begin
+        insert into seen values (tg_table_name || ' ' || lower(tg_op),
+                                 current_setting('synchronous_commit'));
+        if tg_table_name = 't' and nextval('turn') = 3 then
+            perform pg_terminate_backend(pg_backend_pid());
+        end if;
+        return new;
+    end $$;
+    create trigger see before update on t for each row execute function see();";
+
+const FILL: &str =
+    "-- lockkeeper: batch trust-triggers rows=1 target=1h\nUPDATE t SET n = n + 1;\n";
+const FAIL: &str = "-- lockkeeper: batch trust-triggers\nUPDATE t SET n = n / (n - n);\n";
+
+async fn run(settings: &[&str]) -> (Server, Database) {
+    let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+    let server = Server::with(Options { settings, ..Options::new(Kind::Postgres15) });
+    let database = server.database().await;
+    let project = Project::with([("V1__tables.sql", TABLES)]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(0);
+    for table in ["control", "run", "step", "range"] {
+        database
+            .execute(&format!(
+                "create trigger see after insert or update or delete on lockkeeper_{table}
+                 for each statement execute function see()"
+            ))
+            .await;
+    }
+    project.file("V2__fill.sql", format!("{FILL}UPDATE t SET n = n + 1 WHERE id = 1;\n"));
+    project.file("V3__fail.sql", FAIL);
+    up.run().await.expect(1).expect_text("division by zero");
+    (server, database)
+}
+
+const FILLED: &str = "select string_agg(n::text, ' ' order by id) from t";
+
+/// Through a session that is cut in the middle, too, and where the first batch fails.
+#[tokio::test]
+async fn only_batches_commit_without_waiting() {
+    let (_server, database) = run(&[]).await;
+    let unsure = "select distinct what from seen where setting <> 'on' order by 1";
+    assert_eq!(database.query_column(unsure).await, ["lockkeeper_range update", "t update"]);
+    let batches = "select count(*) from seen where what = 't update' and setting = 'off'";
+    assert_eq!(database.query_i64(batches).await, 4);
+    let sure = "select distinct what from seen where setting = 'on' order by 1";
+    let sure = database.query_column(sure).await;
+    for what in ["run insert", "run update", "step insert", "step delete", "range insert"] {
+        assert!(sure.contains(&format!("lockkeeper_{what}")), "{what} in {sure:?}");
+    }
+    assert!(!sure.contains(&"lockkeeper_range update".to_owned()), "{sure:?}");
+    assert_eq!(database.query_text(FILLED).await, "2 1 1 1");
+}
+
+/// Where commits wait for a standby, the batches do too, or it would be left behind.
+#[tokio::test]
+async fn batches_wait_for_a_standby() {
+    let standby = ["synchronous_standby_names=nobody", "synchronous_commit=local"];
+    let (_server, database) = run(&standby).await;
+    let settings = database.query_column("select distinct setting from seen").await;
+    assert_eq!(settings, ["local"]);
+    assert_eq!(database.query_text(FILLED).await, "2 1 1 1");
+}
+
+/// What the file says of it, holds.
+#[tokio::test]
+async fn a_files_own_setting_holds_in_its_batches() {
+    let database = Database::of(Kind::Postgres15).await;
+    let project = Project::with([
+        (
+            "V1__tables.sql",
+            TABLES.replace("perform pg_terminate_backend(pg_backend_pid())", "null"),
+        ),
+        ("V2__fill.sql", format!("SET synchronous_commit = local;\n{FILL}")),
+    ]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let settings = database.query_column("select distinct setting from seen").await;
+    assert_eq!(settings, ["local"]);
+}
