@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
-use crate::history::{History, HistoryError};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Selection, Upcoming};
@@ -29,7 +28,7 @@ pub(crate) use steps::At;
 pub use error::RunError;
 pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
-pub use survey::{Survey, SurveyError};
+pub use survey::{Early, Survey, SurveyError};
 
 use lock::{Held, Left, Waited, is_busy};
 use steps::Steps;
@@ -62,18 +61,18 @@ pub struct Run<'a> {
 /// What a run reads before it knows the files, while they are being read.
 pub struct Ahead {
     session: Box<dyn Session>,
-    history: Result<History, HistoryError>,
+    early: Result<Early, SurveyError>,
 }
 
 impl Ahead {
-    /// Reads it. What is wrong with the history is told by the run: a file's fault comes first.
+    /// Reads it. What is wrong with it is told by the run: a file's fault comes first.
     ///
     /// # Errors
     /// When no session can be opened.
     pub async fn read(database: &dyn Database) -> Result<Self, RunError> {
         let mut session = database.session(Purpose::Wait).await?;
-        let history = History::ahead(database, session.as_mut()).await;
-        Ok(Ahead { session, history })
+        let early = Early::read(database, session.as_mut()).await;
+        Ok(Ahead { session, early })
     }
 }
 
@@ -97,10 +96,10 @@ impl Run<'_> {
     }
 
     async fn attempt(&self, ahead: Ahead) -> Result<u64, RunError> {
-        let Ahead { session: mut watch, history } = ahead;
+        let Ahead { session: mut watch, early } = ahead;
         // Whatever it waits for, nothing is written yet.
         let looked = tokio::select! {
-            looked = self.first_look(watch.as_mut(), history) => looked,
+            looked = self.first_look(watch.as_mut(), early) => looked,
             () = self.stop.requested() => {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
             }
@@ -141,11 +140,10 @@ impl Run<'_> {
     async fn first_look(
         &self,
         session: &mut dyn Session,
-        history: Result<History, HistoryError>,
+        early: Result<Early, SurveyError>,
     ) -> Result<Outlook, RunError> {
-        let history = history.map_err(SurveyError::from)?;
         let database = self.database.as_ref();
-        let survey = Survey::complete(history, database, session, self.catalog).await?;
+        let survey = Survey::complete(early?, database, session, self.catalog).await?;
         self.look(session, &survey).await
     }
 

@@ -28,10 +28,34 @@ pub enum SurveyError {
     Db(#[from] DbError),
 }
 
+/// What can be read of them before the files are known.
+#[derive(Debug)]
+pub struct Early {
+    history: History,
+    /// Whether the ledger may know of a migration that is begun and isn't in the history.
+    has_unfinished: bool,
+}
+
+impl Early {
+    /// Reads it; writes nothing.
+    ///
+    /// # Errors
+    /// See [`SurveyError`].
+    pub async fn read(
+        database: &dyn Database,
+        session: &mut dyn Session,
+    ) -> Result<Self, SurveyError> {
+        let history = History::ahead(database, session).await?;
+        let has_unfinished = match history.table() {
+            Some(table) => Ledger::of(database).has_unfinished(session, table).await?,
+            None => true,
+        };
+        Ok(Early { history, has_unfinished })
+    }
+}
+
 impl Survey {
-    /// Reads them; writes nothing. Where all files are applied, the ledger is only asked whether it
-    /// knows of an unfinished migration that has lost its file: this is how most starts of a program
-    /// find things, and the steps of all applied migrations stand in the ledger.
+    /// Reads them; writes nothing.
     ///
     /// # Errors
     /// See [`SurveyError`].
@@ -40,32 +64,29 @@ impl Survey {
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, SurveyError> {
-        let history = History::ahead(database, session).await?;
-        Self::complete(history, database, session, catalog).await
+        let early = Early::read(database, session).await?;
+        Self::complete(early, database, session, catalog).await
     }
 
-    /// The same with a history that was read ahead.
+    /// The rest, once the files are known. Where all of them are applied and nothing else was begun,
+    /// the steps aren't read: this is how most starts find things, and the steps of all applied
+    /// migrations stand in the ledger.
     ///
     /// # Errors
     /// See [`SurveyError`].
     pub async fn complete(
-        history: History,
+        early: Early,
         database: &dyn Database,
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, SurveyError> {
-        let history = history.fitting(catalog)?;
-        let ledger = Ledger::of(database);
+        let history = early.history.fitting(catalog)?;
         let pending = |version| history.find(version).is_none();
-        let is_applied = catalog.migrations.iter().all(|migration| !pending(migration.version));
-        let is_worth_a_look = match history.table() {
-            Some(table) if is_applied => ledger.has_unfinished(session, table).await?,
-            _ => true,
-        };
+        let any_pending = catalog.migrations.iter().any(|migration| pending(migration.version));
         // Filtered here and not by the server: what another run completes between the two queries
         // must not look as if it had not been begun.
-        let mut steps = match is_worth_a_look {
-            true => ledger.steps(session).await?,
+        let mut steps = match early.has_unfinished || any_pending {
+            true => Ledger::of(database).steps(session).await?,
             false => Vec::new(),
         };
         steps.retain(|step| pending(step.version));
