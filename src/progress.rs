@@ -208,6 +208,10 @@ impl Progress {
         self.state = state;
         self.ready = false;
         self.reason = Some(reason);
+        if self.lock.state == LockState::Waiting {
+            // It was the leader's, which goes on with it.
+            self.current = None;
+        }
         self.lock = Lock::default();
         if let Some(current) = &mut self.current {
             current.halt();

@@ -62,6 +62,23 @@ fn what_the_ledger_says_after_a_failure_counts() {
 }
 
 #[test]
+fn a_leaders_step_is_not_what_failed_for_who_waited() {
+    let mut progress = Progress::default();
+    let leader = LeaderStep {
+        version: 2,
+        name: "fill".into(),
+        step: 1,
+        steps: 1,
+        kind: "backfill".into(),
+        keys: Some((10, Some(100))),
+    };
+    progress.apply(seconds(1.0), Event::LockWaiting { holder: None, leader: Some(leader) });
+    assert_eq!(progress.current.as_ref().map(|current| current.version), Some(2));
+    progress.apply(seconds(2.0), Event::Failed { error: "another run holds the lock".into() });
+    assert_eq!(progress.current, None);
+}
+
+#[test]
 fn the_eta_says_measuring_until_it_knows_and_leaves_pauses_out() {
     let mut progress = backfilling(100_000);
     batch(&mut progress, 0.2, 1_000, 0.2);
