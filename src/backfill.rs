@@ -16,7 +16,7 @@ use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
-pub use prepare::{LOCK_TIMEOUT, PrepareError, Prepared, prepare, read};
+pub use prepare::{PrepareError, Prepared, lock_timeout, prepare, read, settle};
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.

@@ -10,7 +10,7 @@ use crate::place::Explanation;
 use crate::worker::Worker;
 
 /// How long a batch waits for a row lock of somebody else's before it lets go and tries again.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Above this, a table without statistics isn't counted.
 const COUNT_LIMIT: u64 = 5_000_000;
 
@@ -89,9 +89,27 @@ pub async fn prepare(
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
-        lock_timeout: step.lock_timeout.unwrap_or(LOCK_TIMEOUT),
+        lock_timeout: lock_timeout(step),
         dialect,
     }))
+}
+
+/// How long the step's queries wait for somebody else's lock.
+pub fn lock_timeout(step: &Step) -> Duration {
+    step.lock_timeout.unwrap_or(LOCK_TIMEOUT)
+}
+
+/// Sets the session up for the proof, which waits for whoever has locked the table, and for batches.
+///
+/// # Errors
+/// The database's.
+pub async fn settle(worker: &mut Worker, lock_timeout: Duration) -> Result<(), DbError> {
+    let dialect = worker.database().dialect();
+    for sql in dialect.batch_settings() {
+        worker.bare(sql).await?;
+    }
+    worker.bare(&dialect.set_lock_timeout(lock_timeout)).await?;
+    Ok(())
 }
 
 /// Where the statement's text has nothing to point at, the directive has asked for it.
@@ -170,16 +188,12 @@ impl Prepared {
         Ok((counted <= COUNT_LIMIT).then_some(counted))
     }
 
-    /// Sets the session up for batches.
+    /// Sets a new session up as [`settle`] did the first one.
     ///
     /// # Errors
     /// The database's.
     pub async fn settle(&self, worker: &mut Worker) -> Result<(), DbError> {
-        for sql in self.dialect.batch_settings() {
-            worker.bare(sql).await?;
-        }
-        worker.bare(&self.dialect.set_lock_timeout(self.lock_timeout)).await?;
-        Ok(())
+        settle(worker, self.lock_timeout).await
     }
 
     /// Lets the session's commits not wait for the disk. Only once the range is claimed: a batch
@@ -210,10 +224,7 @@ impl Prepared {
     /// `id ≤ 6812000`.
     pub fn position(&self, cursor: &Cursor) -> String {
         let Some(key) = cursor.key() else { return String::new() };
-        match (self.key().as_slice(), key) {
-            ([name], [value]) => format!("{name} ≤ {value}"),
-            (names, values) => format!("({}) ≤ ({})", names.join(", "), values.join(", ")),
-        }
+        format!("{} ≤ {}", row_of(&self.key()), row_of(key))
     }
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.

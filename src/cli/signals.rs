@@ -51,6 +51,7 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+
     /// The next one that isn't an echo of `first`, which has just come.
     async fn next_beside(&mut self, first: &str) -> &'static str {
         let over = tokio::time::sleep(ECHO);

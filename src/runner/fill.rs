@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::backfill::{Backfill, BackfillError, LOCK_TIMEOUT, PrepareError, Prepared, prepare};
+use crate::backfill::{
+    Backfill, BackfillError, PrepareError, Prepared, lock_timeout, prepare, settle,
+};
 use crate::db::DbError;
 use crate::ledger::RangeRecord;
 use crate::migration::BatchDirective;
@@ -25,8 +27,8 @@ impl Steps<'_> {
         // Counting the keys of a large table takes its time, and this is what it is spent on.
         let version = at.migration.version;
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        settle(worker, lock_timeout(at.step)).await?;
         let prepared = self.prepared(worker, at, directive).await?;
-        prepared.settle(worker).await?;
         match self.fill(worker, at, &prepared, resumed).await {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
@@ -85,8 +87,6 @@ impl Steps<'_> {
         directive: &BatchDirective,
     ) -> Result<Prepared, RunError> {
         let dialect = worker.database().dialect();
-        let timeout = at.step.lock_timeout.unwrap_or(LOCK_TIMEOUT);
-        worker.bare(&dialect.set_lock_timeout(timeout)).await?;
         let mut attempts = 0;
         loop {
             let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive);
