@@ -9,9 +9,9 @@ mod prepare;
 
 use std::time::{Duration, Instant};
 
-use crate::batch::Servo;
+use crate::batch::{Part, Servo};
 use crate::db::{DbError, ErrorKind};
-use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
+use crate::ledger::{Block, Cursor, LedgerError, Pen, RangeRecord};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
@@ -69,9 +69,20 @@ pub struct Backfill<'a> {
 
 /// What one round of the loop found to do.
 struct Batch {
+    /// The cursor behind it.
     to: Cursor,
+    /// The last key that it looks at.
+    through: Vec<String>,
+    part: Part,
     keys: u64,
     last: bool,
+}
+
+/// How a batch is to be cut.
+#[derive(Clone, Copy)]
+struct Size {
+    rows: u64,
+    in_halves: bool,
 }
 
 impl Backfill<'_> {
@@ -87,15 +98,20 @@ impl Backfill<'_> {
         self.prepared.hurry(worker).await?;
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
         let mut attempts = 0;
+        // Only where most rows change do halves save more than the second look costs.
+        let mut is_dense = false;
         while range.cursor != range.through {
-            if self.stop.is_requested() {
+            // A block that is half done is finished first, unless that fails.
+            if self.stop.is_requested() && (range.cursor.block().is_none() || attempts > 0) {
                 return Err(BackfillError::Stopped);
             }
             let started = Instant::now();
             let done = if servo.doubts() {
                 self.empty_batch(worker, &range).await.map(|()| None)
             } else {
-                self.batch(worker, &range, servo.rows()).await.map(Some)
+                let in_halves = is_dense && self.prepared.batch.has_halves();
+                let size = Size { rows: servo.rows(), in_halves };
+                self.batch(worker, &range, size).await.map(Some)
             };
             let took = started.elapsed();
             match done {
@@ -105,6 +121,7 @@ impl Backfill<'_> {
                         servo.worked(batch.keys, took);
                     }
                     attempts = 0;
+                    is_dense = 2 * changed >= batch.keys;
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
                     let position = self.prepared.position(&range.cursor);
@@ -132,21 +149,45 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
-        rows: u64,
+        size: Size,
     ) -> Result<(Batch, u64), BackfillError> {
-        let batch = self.boundary(worker, range, rows).await?;
-        let through = batch.to.key().unwrap_or_default();
+        let batch = self.next(worker, range, size).await?;
         let list = [
             self.pen.advance(range, &batch.to, batch.keys),
-            self.prepared.batch.apply(range.cursor.key(), through),
+            self.prepared.batch.apply(range.cursor.key(), &batch.through, batch.part),
         ];
         match worker.transact(&list).await {
             Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
             Err(error) if error.statement == Some(1) => {
-                Err(BackfillError::Statement { error, keys: (range.cursor.clone(), batch.to) })
+                let keys = (range.cursor.clone(), Cursor::at(batch.through));
+                Err(BackfillError::Statement { error, keys })
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the next batch is: the second half of a block whose first is done, or what is behind.
+    async fn next(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        Size { rows, in_halves }: Size,
+    ) -> Result<Batch, BackfillError> {
+        if let Some(Block { through, rest }) = range.cursor.block().cloned() {
+            let to = Cursor::at(through.clone());
+            let last = to == range.through;
+            return Ok(Batch { to, through, part: Part::Second, keys: rest, last });
+        }
+        let block = in_halves.then(|| Part::block_of(rows)).flatten();
+        let (through, keys, last) = self.boundary(worker, range, block.unwrap_or(rows)).await?;
+        if block.is_none() || keys <= rows {
+            let to = Cursor::at(through.clone());
+            return Ok(Batch { to, through, part: Part::Whole, keys, last });
+        }
+        let first = Part::first_of(keys);
+        let block = Block { through: through.clone(), rest: keys - first };
+        let to = range.cursor.halfway(block);
+        Ok(Batch { to, through, part: Part::First, keys: first, last })
     }
 
     /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
@@ -161,27 +202,28 @@ impl Backfill<'_> {
         Ok(())
     }
 
-    /// The batch's last key, counted on the unfiltered key: counting matches instead would read on
+    /// The key that is `rows` keys away, or the range's last one, how many there are up to it, and
+    /// whether it is the last. Counted on the unfiltered key: counting matches instead would read on
     /// and on where few rows match.
     async fn boundary(
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
         rows: u64,
-    ) -> Result<Batch, BackfillError> {
+    ) -> Result<(Vec<String>, u64, bool), BackfillError> {
         let through = range.through.key().unwrap_or_default();
         let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
         if let Some(row) = worker.query(&query).await?.first() {
-            let to = self.prepared.cursor(row)?;
-            let last = to == range.through;
-            return Ok(Batch { to, keys: rows, last });
+            let key = self.prepared.key_in(row)?;
+            let last = key == through;
+            return Ok((key, rows, last));
         }
         let count = self.prepared.batch.count(range.cursor.key(), through);
         let keys = match worker.query(&count).await?.first() {
             Some(row) => row.int(0)?.max(0) as u64,
             None => 0,
         };
-        Ok(Batch { to: range.through.clone(), keys, last: true })
+        Ok((through.to_vec(), keys, true))
     }
 
     /// After a failed batch: whether and from where to go on.

@@ -4,6 +4,7 @@
 mod clause;
 mod expression;
 mod function;
+mod half;
 mod key;
 mod literal;
 mod proof;
@@ -22,6 +23,7 @@ mod facts;
 
 use crate::db::TableName;
 
+pub use half::Part;
 pub use key::KeyColumn;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};

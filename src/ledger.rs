@@ -11,7 +11,7 @@ mod write;
 
 use crate::db::{Database, DbError, Dialect, ErrorKind};
 
-pub use cursor::Cursor;
+pub use cursor::{Block, Cursor};
 pub use schema::VERSION;
 
 /// What can be wrong with a ledger.
@@ -78,7 +78,7 @@ pub struct RangeRecord {
     pub step: u32,
     /// Which range of the step, from 1.
     pub number: u32,
-    /// All keys up to here are done.
+    /// All keys up to here are done, and perhaps one half of a block behind it.
     pub cursor: Cursor,
     /// The range's last key, inclusive.
     pub through: Cursor,
@@ -96,10 +96,9 @@ impl RangeRecord {
     /// Whether its cursor and its end are positions in a key of `columns` columns, described as
     /// `key`.
     pub fn is_along(&self, key: &str, columns: usize) -> bool {
-        let fits = |cursor: &Cursor| cursor.key().is_none_or(|key| key.len() == columns);
         self.key.as_deref().is_none_or(|mine| mine == key)
-            && fits(&self.cursor)
-            && fits(&self.through)
+            && self.cursor.has_columns(columns)
+            && self.through.has_columns(columns)
     }
 }
 

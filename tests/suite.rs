@@ -27,6 +27,7 @@ mod suite {
     mod example;
     mod faces;
     mod fence;
+    mod halves;
     mod held;
     mod history;
     mod kill;

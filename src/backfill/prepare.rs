@@ -149,14 +149,14 @@ impl Prepared {
     /// The database's.
     pub async fn ceiling(&self, worker: &mut Worker) -> Result<Option<Cursor>, DbError> {
         let rows = worker.query(&self.batch.last()).await?;
-        rows.first().map(|row| self.cursor(row)).transpose()
+        rows.first().map(|row| Ok(Cursor::at(self.key_in(row)?))).transpose()
     }
 
-    /// The cursor in a row of [`Batch::last`] or [`Batch::boundary`].
+    /// The key in a row of [`Batch::last`] or [`Batch::boundary`].
     ///
     /// # Errors
     /// [`ErrorKind::Type`] for a key that a range could not end at.
-    pub fn cursor(&self, row: &Row) -> Result<Cursor, DbError> {
+    pub fn key_in(&self, row: &Row) -> Result<Vec<String>, DbError> {
         let key: Result<Vec<_>, _> =
             (0..row.0.len()).map(|index| row.text(index).map(str::to_owned)).collect();
         let lost = |_| {
@@ -167,7 +167,7 @@ impl Prepared {
             );
             DbError::new(ErrorKind::Type, message)
         };
-        key.map(Cursor::at).map_err(lost)
+        key.map_err(lost)
     }
 
     /// How many keys there are, about.
@@ -225,6 +225,17 @@ impl Prepared {
     pub fn position(&self, cursor: &Cursor) -> String {
         let Some(key) = cursor.key() else { return String::new() };
         format!("{} ≤ {}", row_of(&self.key()), row_of(key))
+    }
+
+    /// `id ≤ 6812000, and half of those up to 6822000`.
+    pub fn extent(&self, cursor: &Cursor) -> String {
+        let position = self.position(cursor);
+        match cursor.block() {
+            Some(block) => {
+                format!("{position}, and half of those up to {}", row_of(&block.through))
+            }
+            None => position,
+        }
     }
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.

@@ -9,7 +9,7 @@ use refused::REFUSED;
 use unproved::{FACTS, Fact};
 
 use super::facts::{table, trigger, unique};
-use super::{Batch, Refusal, Said, Shape, parse, rewrite};
+use super::{Batch, Part, Refusal, Said, Shape, parse, rewrite};
 use crate::db::{Dialect, Engine, Table, TableKind, TableName, Trigger};
 
 const PG: &[Dialect] = &[Dialect::POSTGRES];
@@ -47,7 +47,7 @@ fn cursor(values: &[&str]) -> Vec<String> {
 /// The rewritten statement, with a sign where the range is.
 fn spliced(batch: &Batch, dialect: Dialect, known_as: &str) -> String {
     let (after, through) = (cursor(&["1"]), cursor(&["9"]));
-    let sql = batch.apply(Some(&after), &through).sql;
+    let sql = batch.apply(Some(&after), &through, Part::Whole).sql;
     let range = match dialect.engine {
         Engine::Postgres => {
             format!(
@@ -196,9 +196,28 @@ fn queries_go_along_a_single_key() {
         r#"SELECT count(*) FROM "public"."t" AS "k" WHERE "k"."id" <= $1::text::bigint"#
     );
     assert_eq!(
-        batch.apply(None, &through).sql,
+        batch.apply(None, &through, Part::Whole).sql,
         "UPDATE t SET a = 1\nWHERE \"t\".\"id\" <= $1::text::bigint"
     );
+}
+
+#[test]
+fn only_an_update_along_an_integer_key_of_postgresql_goes_by_halves() {
+    let batch =
+        batch_of("UPDATE t AS x SET a = 1 WHERE b = 2 OR b = 3", Dialect::POSTGRES).unwrap();
+    assert!(batch.has_halves());
+    assert_eq!(
+        batch.apply(None, &cursor(&["99"]), Part::First).sql,
+        "UPDATE t AS x SET a = 1 WHERE (\nb = 2 OR b = 3\n) AND \"x\".\"id\" <= $1::text::bigint \
+         AND ((\"x\".\"id\" % 7) & 1) = 0"
+    );
+    assert!(!batch_of("DELETE FROM t", Dialect::POSTGRES).unwrap().has_halves());
+    assert!(!batch_of("UPDATE t SET a = 1", Dialect::MYSQL).unwrap().has_halves());
+    assert!(!batch_of("UPDATE t SET a = 1", Dialect::SQLITE).unwrap().has_halves());
+    for columns in [["tenant", "slug"].as_slice(), &["slug"]] {
+        let key = |t: &mut Table, _: &mut Vec<Table>| t.unique = vec![unique(columns, true)];
+        assert!(!with("UPDATE t SET a = 1", Dialect::POSTGRES, key).unwrap().has_halves());
+    }
 }
 
 #[test]
@@ -209,12 +228,12 @@ fn a_composite_key_compares_rows_where_an_index_can_serve_it() {
     let (after, through) = (cursor(&["1", "x"]), cursor(&["9", "y"]));
     let batch = with("DELETE FROM t", Dialect::POSTGRES, composite).unwrap();
     assert_eq!(
-        batch.apply(Some(&after), &through).sql,
+        batch.apply(Some(&after), &through, Part::Whole).sql,
         "DELETE FROM t\nWHERE (\"t\".\"tenant\", \"t\".\"slug\") > ($1::text::bigint, $2::text::text) \
          AND (\"t\".\"tenant\", \"t\".\"slug\") <= ($3::text::bigint, $4::text::text)"
     );
     let batch = with("DELETE FROM t", Dialect::MYSQL, composite).unwrap();
-    let applied = batch.apply(Some(&after), &through);
+    let applied = batch.apply(Some(&after), &through, Part::Whole);
     assert_eq!(
         applied.sql,
         "DELETE FROM t\nWHERE `t`.`tenant` >= cast(? as signed) \

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, Expr, Statement as Parsed};
 
+use super::half::Part;
 use super::key::{KeyColumn, choose};
 use super::proof::{prove, prove_keys};
 use super::range::Binder;
@@ -192,11 +193,21 @@ impl Batch {
         Statement::new(format!("SELECT count(*) FROM {} WHERE {range}", self.from()), binder.params)
     }
 
-    /// The user's statement, for the rows of the range.
-    pub fn apply(&self, after: Option<&[String]>, through: &[String]) -> Statement {
+    /// The user's statement, for the rows of the range, or for a half of them.
+    pub fn apply(&self, after: Option<&[String]>, through: &[String], part: Part) -> Statement {
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
-        Statement::new(format!("{}{range}", self.head), binder.params)
+        let half = part.condition(&self.theirs[0]);
+        Statement::new(format!("{}{range}{half}", self.head), binder.params)
+    }
+
+    /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see
+    /// [`Part`].
+    pub fn has_halves(&self) -> bool {
+        let [key] = self.key.as_slice() else { return false };
+        self.dialect.engine == Engine::Postgres
+            && matches!(self.verb, Verb::Update)
+            && matches!(key.type_name.as_str(), "bigint" | "integer" | "smallint")
     }
 
     fn select(&self) -> String {

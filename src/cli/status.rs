@@ -71,6 +71,8 @@ struct Checkpoint {
     rows_total: Option<u64>,
     /// All keys up to here are done; a composite key has several parts.
     key: Option<Vec<String>>,
+    /// And half of those behind it up to here, where the run was killed or failed between the halves.
+    half_through: Option<Vec<String>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -232,6 +234,7 @@ async fn checkpoint(
         rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
         rows_total: total.map(|total| total.max(0) as u64),
         key: first.cursor.key().map(<[String]>::to_vec),
+        half_through: first.cursor.block().map(|block| block.through.clone()),
     }))
 }
 

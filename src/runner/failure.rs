@@ -101,9 +101,9 @@ impl Steps<'_> {
         }
         for range in ranges.iter().flatten().filter(|range| !is_untouched(range)) {
             let (number, rows) = (at.number, range.keys_done);
-            let position = prepared.position(&range.cursor);
+            let done = prepared.extent(&range.cursor);
             extent.kept =
-                format!("{}; of step {number}, all up to {position} ({rows} rows)", extent.kept);
+                format!("{}; of step {number}, all up to {done} ({rows} rows)", extent.kept);
         }
         let next = match way_out(&error) {
             Some(next) => vec![("next", next)],

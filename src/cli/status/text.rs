@@ -58,7 +58,7 @@ fn steps_of(entry: &Entry) -> Option<String> {
     })
 }
 
-/// `57 %, up to 6812000`.
+/// `57 %, up to 6812000 and half of those to 6822000`.
 fn position(checkpoint: &Checkpoint) -> String {
     let done = checkpoint.rows_done;
     let far = match checkpoint.rows_total {
@@ -68,7 +68,9 @@ fn position(checkpoint: &Checkpoint) -> String {
         _ => format!("{} rows", short(done as f64)),
     };
     let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
-    format!("{far}{}", key.unwrap_or_default())
+    let half = checkpoint.half_through.as_ref();
+    let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
+    format!("{far}{}{}", key.unwrap_or_default(), half.unwrap_or_default())
 }
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {
