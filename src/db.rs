@@ -227,6 +227,13 @@ pub trait Database: Send + Sync {
     /// between, which can't keep a session's lock.
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError>;
 
+    /// Whether somebody holds the run lock. It is only looked at, so that the look keeps no run from
+    /// taking it, works through any pooler, and leaves no trace.
+    ///
+    /// # Errors
+    /// The database's, or the operating system's about the lock file.
+    async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError>;
+
     /// Ends sessions of earlier runs that outlived their process, and waits until they are gone.
     /// Only the holder of the run lock may call it. Returns how many there were.
     ///

@@ -147,6 +147,14 @@ impl Database for MySql {
         Ok(Box::new(NamedLocker::open(Arc::clone(&self.server)).await?))
     }
 
+    async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
+        let name = vec![self.server.lock_name.as_str().into()];
+        let asked = Statement::new("select is_used_lock(?)", name);
+        let rows = session.query(&asked).await?;
+        let row = rows.first().ok_or_else(|| DbError::silent("is_used_lock"))?;
+        Ok(row.optional_int(0)?.is_some())
+    }
+
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         orphans::end(&self.server, run).await
     }

@@ -152,6 +152,11 @@ impl Database for Postgres {
         Ok(Box::new(locker.await?))
     }
 
+    async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
+        let rows = session.query(&locker::held(lock_key(&self.lock_name))).await?;
+        Ok(!rows.is_empty())
+    }
+
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         let mut session = self.session(Purpose::Watch).await?;
         let found = self.terminate(session.as_mut(), run).await?;

@@ -178,6 +178,10 @@ impl Database for Sqlite {
         Ok(Box::new(FileLocker::new(self.lock_file.clone())))
     }
 
+    async fn is_locked(&self, _session: &mut dyn Session) -> Result<bool, DbError> {
+        FileLocker::new(self.lock_file.clone()).is_locked()
+    }
+
     /// There are none: a session lives in its process and dies with it.
     async fn end_orphans(&self, _run: &str) -> Result<u64, DbError> {
         Ok(0)

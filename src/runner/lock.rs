@@ -241,9 +241,7 @@ pub async fn leader(
     database: &dyn Database,
     session: &mut dyn Session,
 ) -> Result<Leader, RunError> {
-    let mut locker = database.locker().await?;
-    if locker.try_lock().await? {
-        locker.unlock().await?;
+    if !database.is_locked(session).await? {
         return Ok(Leader::Nobody);
     }
     Ok(Leader::Running(Ledger::of(database).leader(session).await?.map(holder)))

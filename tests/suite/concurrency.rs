@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::held::Held;
+use crate::support::counters;
 use crate::support::{Database, Kind, Lockkeeper, PgBouncer, Project, Running, Server, wait_until};
 
 /// What a waiter says of the leader.
@@ -249,6 +251,22 @@ async fn a_pooler_is_refused() {
         assert!(reads, "{command:?}: {} {}", output.status, output.text());
     }
     assert_eq!(database.contents().await, before);
+}
+
+/// To see whether a run is at work takes no lock.
+#[tokio::test]
+async fn a_run_is_seen_through_a_pooler() {
+    let held = Held::new().await;
+    let running = held.up().start();
+    counters::passed(&held.database, 1).await;
+    let bouncer = PgBouncer::before(Server::postgres15());
+    let status =
+        Lockkeeper::new(["status"]).project(&held.project).url(&bouncer.url(&held.database));
+    for _ in 0..5 {
+        status.run().await.expect(0).expect_text("running").expect_text("is at work since");
+    }
+    running.kill();
+    running.wait().await;
 }
 
 /// Who only reads leaves no prepared statement in a server's session, which the pooler hands to the

@@ -36,6 +36,7 @@ macro_rules! for_every_database {
 for_every_database! {
     lock:
         the_lock_excludes
+        the_lock_can_be_looked_at
         the_lock_dies_with_its_holder
         a_lost_lock_is_noticed
         locks_of_two_databases_are_apart

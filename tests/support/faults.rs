@@ -123,6 +123,10 @@ impl Database for Faults {
         Ok(Box::new(FaultyLocker { inner, state: self.state.clone() }))
     }
 
+    async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
+        self.inner.is_locked(session).await
+    }
+
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         self.state.alive()?;
         self.inner.end_orphans(run).await

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::error::Translator;
 use super::{open, raw};
-use crate::db::{DbError, ErrorKind, Locker};
+use crate::db::{DbError, ErrorKind, Locker, Statement};
 
 /// How long the server may take to answer a question about the lock before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,6 +67,18 @@ impl PostgresLocker {
     }
 }
 
+/// Who holds the advisory lock of this key in this database: no row or one.
+pub(super) fn held(key: i64) -> Statement {
+    // A bigint key shows as two halves, with objsubid 1 (the manual on pg_locks).
+    let (high, low) = ((key as u64 >> 32) as u32, key as u32);
+    let sql = format!(
+        "select pid from pg_locks where locktype = 'advisory' and granted and database = \
+         (select oid from pg_database where datname = current_database()) \
+         and classid = {high} and objid = {low} and objsubid = 1"
+    );
+    Statement::new(sql, Vec::new())
+}
+
 #[async_trait]
 impl Locker for PostgresLocker {
     async fn try_lock(&mut self) -> Result<bool, DbError> {
@@ -79,13 +91,9 @@ impl Locker for PostgresLocker {
     }
 
     async fn still_held(&mut self) -> Result<bool, DbError> {
-        // A bigint key shows as two halves, with objsubid 1 (the manual on pg_locks).
-        let (high, low) = ((self.key as u64 >> 32) as u32, self.key as u32);
         let question = format!(
-            "select exists (select 1 from pg_locks where locktype = 'advisory' and granted \
-             and pid = pg_backend_pid() and database = (select oid from pg_database where \
-             datname = current_database()) and classid = {high} and objid = {low} and objsubid = 1\
-             )::text"
+            "select exists (select 1 from ({}) as held where pid = pg_backend_pid())::text",
+            held(self.key).sql
         );
         self.ask(&question).await
     }

@@ -32,6 +32,20 @@ impl FileLocker {
         }
     }
 
+    /// Whether another process, or another of this one, holds it. Lookers don't see each other.
+    pub(super) fn is_locked(&self) -> Result<bool, DbError> {
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(self.failed(&error)),
+        }
+    }
+
     fn failed(&self, error: &io::Error) -> DbError {
         let kind = match error.kind() {
             io::ErrorKind::PermissionDenied => ErrorKind::Permission,

@@ -30,6 +30,17 @@ pub async fn the_lock_excludes(subject: &Subject) {
     assert!(other.unlock().await.unwrap());
 }
 
+/// Without being in anybody's way.
+pub async fn the_lock_can_be_looked_at(subject: &Subject) {
+    let (mut one, mut watch) = (locker(subject).await, subject.session().await);
+    assert!(!subject.database.is_locked(watch.as_mut()).await.unwrap());
+    assert!(one.try_lock().await.unwrap());
+    assert!(subject.database.is_locked(watch.as_mut()).await.unwrap());
+    assert!(subject.database.is_locked(watch.as_mut()).await.unwrap());
+    assert!(one.unlock().await.unwrap());
+    assert!(!subject.database.is_locked(watch.as_mut()).await.unwrap());
+}
+
 pub async fn the_lock_dies_with_its_holder(subject: &Subject) {
     let (mut one, mut other) = (locker(subject).await, locker(subject).await);
     assert!(one.try_lock().await.unwrap());

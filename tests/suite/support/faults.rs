@@ -47,6 +47,10 @@ impl Database for Memory {
         Ok(Box::new(MemoryLocker(self.open.clone())))
     }
 
+    async fn is_locked(&self, _session: &mut dyn Session) -> Result<bool, DbError> {
+        Ok(false)
+    }
+
     async fn end_orphans(&self, _: &str) -> Result<u64, DbError> {
         Ok(0)
     }
