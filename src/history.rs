@@ -97,7 +97,7 @@ impl History {
     ) -> Result<Self, HistoryError> {
         let dialect = database.dialect();
         let name = TableName { schema: Some(database.schema().to_owned()), name: TABLE.to_owned() };
-        let table = format!("{}.{}", dialect.quote(database.schema()), dialect.quote(TABLE));
+        let table = dialect.qualified(Some(database.schema()), TABLE);
         let columns = session.columns(&name).await?;
         if columns.is_empty() {
             let (width, applied) = (Width::Int4, Vec::new());

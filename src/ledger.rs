@@ -155,7 +155,7 @@ impl Ledger {
 
     /// One of our tables, qualified and quoted.
     fn table(&self, name: &str) -> String {
-        format!("{}.{}", self.dialect.quote(&self.schema), self.dialect.quote(name))
+        self.dialect.qualified(Some(&self.schema), name)
     }
 
     /// A query of ours: `[name]` stands for a table, `{1}` for a parameter.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::{Batch, KeyColumn, Refusal, Said, Servo, Shape, parse, rewrite};
-use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table, TableName};
+use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
 use crate::place::Explanation;
@@ -180,7 +180,7 @@ impl Prepared {
         }
         let sql = format!(
             "select count(*) from (select 1 as one from {} limit {}) t",
-            quoted(self.dialect, &self.table.name),
+            self.dialect.qualified(self.table.name.schema.as_deref(), &self.table.name.name),
             COUNT_LIMIT + 1
         );
         let rows = worker.query(&Statement::new(sql, Vec::new())).await?;
@@ -269,13 +269,6 @@ fn literal(column: &KeyColumn, value: &str) -> String {
     match value.parse::<i128>() {
         Ok(_) if !is_text => value.to_owned(),
         _ => format!("'{}'", value.replace('\'', "''")),
-    }
-}
-
-fn quoted(dialect: Dialect, name: &TableName) -> String {
-    match &name.schema {
-        Some(schema) => format!("{}.{}", dialect.quote(schema), dialect.quote(&name.name)),
-        None => dialect.quote(&name.name),
     }
 }
 

@@ -215,11 +215,7 @@ impl Batch {
     }
 
     fn from(&self) -> String {
-        let name = self.dialect.quote(&self.table.name);
-        let alias = self.dialect.quote("k");
-        match &self.table.schema {
-            Some(schema) => format!("{}.{name} AS {alias}", self.dialect.quote(schema)),
-            None => format!("{name} AS {alias}"),
-        }
+        let name = self.dialect.qualified(self.table.schema.as_deref(), &self.table.name);
+        format!("{name} AS {}", self.dialect.quote("k"))
     }
 }

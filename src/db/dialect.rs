@@ -119,6 +119,14 @@ impl Dialect {
         }
     }
 
+    /// A table's name, quoted, with its schema where that is known.
+    pub fn qualified(&self, schema: Option<&str>, name: &str) -> String {
+        match schema {
+            Some(schema) => format!("{}.{}", self.quote(schema), self.quote(name)),
+            None => self.quote(name),
+        }
+    }
+
     /// The statement that sets how long this session waits for others' locks. MySQL counts in seconds,
     /// one for row locks and one for metadata.
     pub fn set_lock_timeout(&self, timeout: Duration) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::db::{DbError, Engine, ErrorKind, Session, Statement};
+use crate::db::{DbError, Dialect, Engine, ErrorKind, Session, Statement};
 use crate::migration::{ConcurrentIndex, Repeat};
 use crate::progress::Event;
 use crate::worker::Worker;
@@ -229,19 +229,14 @@ async fn find(
     session: &mut dyn Session,
     index: &ConcurrentIndex,
 ) -> Result<Option<Found>, DbError> {
-    let quote = |name: &str| Engine::Postgres.dialect().quote(name);
-    let table = quote(&index.table.name);
-    let table = match &index.table.schema {
-        Some(schema) => format!("{}.{table}", quote(schema)),
-        None => table,
-    };
+    let table = Dialect::POSTGRES.qualified(index.table.schema.as_deref(), &index.table.name);
     let sql = "select n.nspname::text, c.relname::text, i.indisvalid from pg_index i \
                join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace \
                where i.indrelid = to_regclass($1) and c.relname = $2::text::name";
     let params = vec![table.into(), index.name.as_str().into()];
     let rows = session.query(&Statement::new(sql, params)).await?;
     let found = |row: &crate::db::Row| {
-        let name = format!("{}.{}", quote(row.text(0)?), quote(row.text(1)?));
+        let name = Dialect::POSTGRES.qualified(Some(row.text(0)?), row.text(1)?);
         Ok(Found { name, valid: row.int(2)? != 0 })
     };
     rows.first().map(found).transpose()

@@ -2,7 +2,8 @@
 
 use super::session::PostgresSession;
 use crate::db::{
-    Column, DbError, Row, Session, Statement, Table, TableKind, TableName, Trigger, UniqueKey,
+    Column, DbError, Dialect, Row, Session, Statement, Table, TableKind, TableName, Trigger,
+    UniqueKey,
 };
 
 const RELATION: &str = "
@@ -159,11 +160,7 @@ pub async fn columns(
 
 /// As `to_regclass` reads it.
 fn spelled(name: &TableName) -> String {
-    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
-    match &name.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
-        None => quoted(&name.name),
-    }
+    Dialect::POSTGRES.qualified(name.schema.as_deref(), &name.name)
 }
 
 fn table_name(row: &Row, at: usize) -> Result<TableName, DbError> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::session::SqliteSession;
 use super::trigger::event;
 use crate::db::{
-    Column, DbError, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey, Value,
+    Column, DbError, Dialect, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey,
+    Value,
 };
 
 /// Tables up to this span of row ids are counted, not estimated.
@@ -66,7 +67,7 @@ async fn rows(
 }
 
 fn quote(name: &str) -> String {
-    crate::db::Dialect::SQLITE.quote(name)
+    Dialect::SQLITE.quote(name)
 }
 
 struct Catalog {
@@ -83,7 +84,7 @@ impl Catalog {
     }
 
     fn quoted(&self) -> String {
-        format!("{}.{}", quote(&self.schema), quote(&self.name))
+        Dialect::SQLITE.qualified(Some(&self.schema), &self.name)
     }
 
     /// Fills in the columns and returns the primary key's.
