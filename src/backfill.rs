@@ -166,28 +166,53 @@ impl Backfill<'_> {
         }
     }
 
-    /// What the next batch is: the second half of a block whose first is done, or what is behind.
+    /// What the next batch is: of the second half of a block whose first is done, or what is behind.
     async fn next(
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
         Size { rows, in_halves }: Size,
     ) -> Result<Batch, BackfillError> {
-        if let Some(Block { through, rest }) = range.cursor.block().cloned() {
-            let to = Cursor::at(through.clone());
-            let last = to == range.through;
-            return Ok(Batch { to, through, part: Part::Second, keys: rest, last });
+        if let Some(block) = range.cursor.block() {
+            return self.second(worker, range, block, rows).await;
         }
+        let through = range.through.key().unwrap_or_default();
         let block = in_halves.then(|| Part::block_of(rows)).flatten();
-        let (through, keys, last) = self.boundary(worker, range, block.unwrap_or(rows)).await?;
+        let (end, keys) = self.boundary(worker, range, through, block.unwrap_or(rows)).await?;
+        let last = end == through;
         if block.is_none() || keys <= rows {
-            let to = Cursor::at(through.clone());
-            return Ok(Batch { to, through, part: Part::Whole, keys, last });
+            let to = Cursor::at(end.clone());
+            return Ok(Batch { to, through: end, part: Part::Whole, keys, last });
         }
         let first = Part::first_of(keys);
-        let block = Block { through: through.clone(), rest: keys - first };
-        let to = range.cursor.halfway(block);
-        Ok(Batch { to, through, part: Part::First, keys: first, last })
+        let to = range.cursor.halfway(Block { through: end.clone(), rest: keys - first });
+        Ok(Batch { to, through: end, part: Part::First, keys: first, last })
+    }
+
+    /// Of the second half, all; or, as the size has shrunk since the first, a part.
+    async fn second(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        block: &Block,
+        rows: u64,
+    ) -> Result<Batch, BackfillError> {
+        let through = block.through.clone();
+        let whole = |through: Vec<String>| {
+            let to = Cursor::at(through.clone());
+            let last = to == range.through;
+            Batch { to, through, part: Part::Second, keys: block.rest, last }
+        };
+        if block.rest <= rows {
+            return Ok(whole(through));
+        }
+        let keys = Part::among_second(rows);
+        let (end, _) = self.boundary(worker, range, &through, keys).await?;
+        if end == through {
+            return Ok(whole(through));
+        }
+        let to = Cursor::at(end.clone()).halfway(Block { through, rest: block.rest - rows });
+        Ok(Batch { to, through: end, part: Part::Second, keys: rows, last: false })
     }
 
     /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
@@ -197,33 +222,31 @@ impl Backfill<'_> {
         worker: &mut Worker,
         range: &RangeRecord,
     ) -> Result<(), BackfillError> {
-        self.boundary(worker, range, 1).await?;
+        self.boundary(worker, range, range.through.key().unwrap_or_default(), 1).await?;
         worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
         Ok(())
     }
 
-    /// The key that is `rows` keys away, or the range's last one, how many there are up to it, and
-    /// whether it is the last. Counted on the unfiltered key: counting matches instead would read on
-    /// and on where few rows match.
+    /// The key that is `rows` keys away, or `through` where that is nearer, and how many there are up
+    /// to it. Counted on the unfiltered key: counting matches instead would read on and on where few
+    /// rows match.
     async fn boundary(
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
+        through: &[String],
         rows: u64,
-    ) -> Result<(Vec<String>, u64, bool), BackfillError> {
-        let through = range.through.key().unwrap_or_default();
+    ) -> Result<(Vec<String>, u64), BackfillError> {
         let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
         if let Some(row) = worker.query(&query).await?.first() {
-            let key = self.prepared.key_in(row)?;
-            let last = key == through;
-            return Ok((key, rows, last));
+            return Ok((self.prepared.key_in(row)?, rows));
         }
         let count = self.prepared.batch.count(range.cursor.key(), through);
         let keys = match worker.query(&count).await?.first() {
             Some(row) => row.int(0)?.max(0) as u64,
             None => 0,
         };
-        Ok((through.to_vec(), keys, true))
+        Ok((through.to_vec(), keys))
     }
 
     /// After a failed batch: whether and from where to go on.

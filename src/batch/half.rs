@@ -30,6 +30,11 @@ impl Part {
         (first >= MODULUS).then_some(first * MODULUS / FIRST)
     }
 
+    /// Among how many keys about so many are in the second half.
+    pub fn among_second(keys: u64) -> u64 {
+        keys * MODULUS / (MODULUS - FIRST)
+    }
+
     /// As SQL behind a range, for the key's integer column.
     pub(super) fn condition(self, column: &str) -> String {
         let half = match self {
@@ -75,6 +80,7 @@ mod tests {
             assert_eq!(Part::first_of(block), first);
         }
         assert_eq!(Part::block_of(6), None);
+        assert_eq!(Part::among_second(300), 700);
         assert_eq!(Part::first_of(0), 0);
         assert_eq!(Part::Second.condition("t.id"), " AND ((t.id % 7) & 1) = 1");
     }

@@ -2,7 +2,7 @@
 //! a run that ends between the halves goes on there.
 
 use super::held::{Held, ROWS};
-use crate::support::{Database, Kind, Lockkeeper, Project, counters};
+use crate::support::{Database, Kind, Lockkeeper, Project, Server, counters};
 
 const HALFWAY: &str = "select count(*) from lockkeeper_range where cursor_key like '{%'";
 
@@ -19,7 +19,9 @@ const LOG: &str = "
 #[tokio::test]
 async fn the_room_of_the_first_half_serves_the_second() {
     const ROWS: u64 = 60_000;
-    let database = Database::of(Kind::Postgres15).await;
+    // An open transaction on the same server, even of another database, keeps old versions alive.
+    let server = Server::own(Kind::Postgres15);
+    let database = server.database().await;
     counters::fill(&database, ROWS).await;
     let project = Project::with([("V1__begin.sql", "select 1;\n")]);
     Lockkeeper::up(&project, &database).run().await.expect(0);
@@ -60,6 +62,32 @@ async fn a_killed_run_goes_on_between_the_halves() {
     held.up().run().await.expect(0);
     let counts = held.database.query_rows("select n, count(*) from item group by n").await;
     assert_eq!(counts, [[Some("1".to_owned()), Some(ROWS.to_string())]]);
+}
+
+/// However small they have to become.
+#[tokio::test]
+async fn batches_shrink_within_the_second_half() {
+    const ROWS: u64 = 20_000;
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V1__begin.sql", "select 1;\n")]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(0);
+    database.execute(LOG).await;
+    let fill = "-- lockkeeper: batch rows=100\n-- lockkeeper: lock-timeout=20ms\n\
+                UPDATE t SET n = n + 1;\n";
+    project.file("V2__fill.sql", fill);
+    let mut other = database.connect().await;
+    other.execute("begin").await;
+    // Its remainder by 7 is odd.
+    other.execute("select 1 from t where id = 5001 for update").await;
+    let running = up.start();
+    let shrunk = "select count(*) from (select 1 from passed where cursor_key like '{%'
+                  group by cursor_key::json->'half_through'->>0 having count(*) > 1) s";
+    database.wait_for(shrunk).await;
+    other.execute("rollback").await;
+    running.wait().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
 }
 
 /// A human who finishes it by hand has one position to go on from.
