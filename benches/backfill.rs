@@ -2,7 +2,8 @@
 //!
 //! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size. The whole
 //! statement is timed alone; the batched one as a whole process, its start and its connections
-//! included. Every run has a database of its own, a copy of one template, after a checkpoint.
+//! included. Every run has a database of its own, a copy of one template, after a checkpoint. What
+//! each writes to the log that replicas follow is counted too, since noise doesn't touch it.
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
 
 mod measure;
@@ -38,8 +39,7 @@ async fn main() {
     fill(&template, rows).await;
     println!("{rows} rows, {pairs} pairs, {}", settings.join(" "));
     for (name, statement) in STATEMENTS {
-        let mut ratios = Vec::new();
-        let mut peaks = Vec::new();
+        let (mut ratios, mut logs, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..pairs {
             let (whole, batched) = if pair % 2 == 0 {
                 let whole = run_whole(&server, &template, statement).await;
@@ -48,21 +48,34 @@ async fn main() {
                 let batched = run_batched(&server, &template, statement).await;
                 (run_whole(&server, &template, statement).await, batched)
             };
-            let ratio = batched.wall.as_secs_f64() / whole;
+            let ratio = batched.seconds / whole.seconds;
+            let log = batched.logged as f64 / whole.logged as f64;
             println!(
-                "{name}: whole {whole:.2} s, batched {:.2} s, ratio {ratio:.3}, peak {:.1} MiB",
-                batched.wall.as_secs_f64(),
+                "{name}: whole {:.2} s, batched {:.2} s, ratio {ratio:.3}, log {log:.3}, peak {:.1} MiB",
+                whole.seconds,
+                batched.seconds,
                 mib(batched.peak)
             );
             ratios.push(ratio);
+            logs.push(log);
             peaks.push(mib(batched.peak));
         }
         println!(
-            "{name}: median ratio batched/whole {:.3}, median peak {:.1} MiB",
+            "{name}: median ratio batched/whole {:.3}, of the log {:.3}, median peak {:.1} MiB",
             median(ratios),
+            median(logs),
             median(peaks)
         );
     }
+}
+
+/// What a run took.
+struct Run {
+    seconds: f64,
+    /// Bytes of the write-ahead log.
+    logged: i64,
+    /// The process's memory at its highest, in KiB; none of the server's.
+    peak: u64,
 }
 
 async fn fill(database: &Database, rows: u64) {
@@ -91,23 +104,32 @@ async fn copy(server: &Server, template: &Database) -> Database {
     database
 }
 
-async fn run_whole(server: &Server, template: &Database, statement: &str) -> f64 {
+async fn run_whole(server: &Server, template: &Database, statement: &str) -> Run {
     let database = copy(server, template).await;
     let mut connection = database.connect().await;
+    let before = logged(&database).await;
     let started = Instant::now();
     connection.execute(statement).await;
-    let wall = started.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
+    let run = Run { seconds, logged: logged(&database).await - before, peak: 0 };
     verify(&database).await;
-    wall
+    run
 }
 
-async fn run_batched(server: &Server, template: &Database, statement: &str) -> Cost {
+async fn run_batched(server: &Server, template: &Database, statement: &str) -> Run {
     let database = copy(server, template).await;
     let project = Project::new();
     project.file("V1__fill.sql", format!("-- lockkeeper: batch\n{statement};\n"));
-    let cost = cost(&Lockkeeper::up(&project, &database)).await;
+    let before = logged(&database).await;
+    let Cost { wall, peak } = cost(&Lockkeeper::up(&project, &database)).await;
+    let run = Run { seconds: wall.as_secs_f64(), logged: logged(&database).await - before, peak };
     verify(&database).await;
-    cost
+    run
+}
+
+/// How far the server's write-ahead log is.
+async fn logged(database: &Database) -> i64 {
+    database.query_i64("select (pg_current_wal_insert_lsn() - '0/0')::bigint").await
 }
 
 async fn verify(database: &Database) {
