@@ -43,6 +43,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
             unique(&["slug"], false),
             unique(&["tenant", "pos"], false),
         ],
+        partly_unique: Vec::new(),
         triggers: Vec::new(),
         has_rules: false,
         has_children: false,

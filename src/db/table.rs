@@ -82,6 +82,10 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Its unique keys, the primary key first.
     pub unique: Vec<UniqueKey>,
+    /// What else forbids equal values: unique indexes of some rows only, or over expressions or the
+    /// beginnings of columns, and exclusion constraints. With the columns that they look at, or all
+    /// where the catalog doesn't say. They are no keys.
+    pub partly_unique: Vec<UniqueKey>,
     /// Its triggers, without the database's own.
     pub triggers: Vec<Trigger>,
     /// Whether it has rewrite rules (PostgreSQL).
@@ -106,6 +110,11 @@ impl Table {
     /// The column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// All that forbids equal values.
+    pub fn uniqueness(&self) -> impl Iterator<Item = &UniqueKey> {
+        self.unique.iter().chain(&self.partly_unique)
     }
 
     /// The primary key's columns.

@@ -67,6 +67,7 @@ for_every_database! {
     tables:
         computed_columns_tell_from_what
         the_catalog_tells_facts
+        uniqueness_in_part_is_told
         unknown_tables_and_views;
 }
 

@@ -1,6 +1,6 @@
 //! Statements that are refused for what the catalog says.
 
-use crate::batch::facts::trigger;
+use crate::batch::facts::{trigger, unique};
 use crate::db::{Table, TableKind};
 
 /// A word of the cause, a statement, and how its tables differ from the usual ones.
@@ -69,4 +69,7 @@ pub(super) const FACTS: &[Fact] = &[
         t.columns[0].type_name = "double precision".to_owned();
     }),
     ("trade values", "UPDATE t SET tenant = 5", |t, _| t.unique[2].deferrable = true),
+    ("trade values", "UPDATE t SET b = b + 1", |t, _| {
+        t.partly_unique.push(unique(&["a", "b"], false))
+    }),
 ];

@@ -26,7 +26,7 @@ pub(in crate::batch) fn prove_keys(
             .ways(others(shape, target, dialect)));
         }
         // All rows get the same constant: a conflict on the way is one at the end, too.
-        let trades = target.unique.iter().find(|unique| {
+        let trades = target.uniqueness().find(|unique| {
             (!set.constant || unique.deferrable)
                 && unique.columns.iter().any(|column| same_column(engine, column, &set.name))
         });
@@ -61,7 +61,7 @@ fn computed_keys(
         .ways(others(shape, target, dialect)));
     }
     let column_of = |unique: &UniqueKey| unique.columns.iter().find(|name| computed(name)).cloned();
-    let trades = target.unique.iter().find_map(|unique| Some((unique, column_of(unique)?)));
+    let trades = target.uniqueness().find_map(|unique| Some((unique, column_of(unique)?)));
     if let Some((unique, column)) = trades {
         return Err(trade(shape, unique, format_args!("what it sets changes {column}")).at(
             shape.target_span.clone(),

@@ -47,11 +47,14 @@ pub(super) async fn read(
     };
     let estimated = row.optional_int(4)?.and_then(|rows| u64::try_from(rows).ok());
     let itself = vec![Value::from(schema.as_str()), Value::from(resolved.name.as_str())];
+    let columns = columns(session, &itself).await?;
+    let (unique, partly_unique) = unique(session, &itself, &columns).await?;
     let mut table = Table {
         name: resolved,
         kind,
-        columns: columns(session, &itself).await?,
-        unique: unique(session, &itself).await?,
+        columns,
+        unique,
+        partly_unique,
         triggers: triggers(session, &itself).await?,
         has_rules: false,
         has_children: false,
@@ -106,9 +109,13 @@ fn computed_from(names: &[&str], expression: &str, on_update: bool) -> Option<Ve
     (any || !expression.is_empty()).then(|| named.map(|name| (*name).to_owned()).collect())
 }
 
-/// Indexes over expressions, over the beginnings of columns, and MariaDB's hashes of long ones
-/// aren't keys that one can walk along.
-async fn unique(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<UniqueKey>, DbError> {
+/// The unique keys, and the unique indexes over expressions, over the beginnings of columns, and
+/// MariaDB's hashes of long ones, which aren't keys that one can walk along.
+async fn unique(
+    session: &mut MySqlSession,
+    table: &[Value],
+    columns: &[Column],
+) -> Result<(Vec<UniqueKey>, Vec<UniqueKey>), DbError> {
     let found = rows(
         session,
         "select index_name, column_name, \
@@ -119,21 +126,21 @@ async fn unique(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Uniqu
         table.to_vec(),
     )
     .await?;
-    let mut keys: Vec<UniqueKey> = Vec::new();
+    let (mut whole, mut partly) = (Vec::new(), Vec::new());
     for index in found.chunk_by(|a, b| a.0.first() == b.0.first()) {
-        let whole = |row: &Row| row.int(2).is_ok_and(|whole| whole == 1);
-        if let Some(first) = index.first().filter(|_| index.iter().all(whole)) {
-            keys.push(UniqueKey {
-                columns: index
-                    .iter()
-                    .map(|row| row.text(1).map(str::to_owned))
-                    .collect::<Result<_, _>>()?,
-                primary: first.text(0)? == "PRIMARY",
-                deferrable: false,
-            });
-        }
+        let names: Option<Vec<_>> =
+            index.iter().map(|row| Some(row.optional_text(1).ok()??.to_owned())).collect();
+        // What an expression reads, only its text would say.
+        let all = || columns.iter().map(|column| column.name.clone()).collect();
+        let key = UniqueKey {
+            columns: names.unwrap_or_else(all),
+            primary: index[0].text(0)? == "PRIMARY",
+            deferrable: false,
+        };
+        let is_whole = index.iter().all(|row| row.int(2).is_ok_and(|whole| whole == 1));
+        if is_whole { whole.push(key) } else { partly.push(key) }
     }
-    Ok(keys)
+    Ok((whole, partly))
 }
 
 /// All triggers are per row here. One who has no TRIGGER right on the table sees none.

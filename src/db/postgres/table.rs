@@ -57,6 +57,20 @@ const UNIQUE: &str = "
       and i.indpred is null and i.indexprs is null and k.at <= i.indnkeyatts
     order by i.indisprimary desc, i.indexrelid, k.at";
 
+// The columns in expressions and predicates stand among what the index depends on; those of an
+// exclusion, among what its constraint does.
+const PARTLY_UNIQUE: &str = "
+    select distinct i.indexrelid::bigint, false, not i.indimmediate, a.attname::text
+    from pg_index i
+    left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
+    join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid
+     and (d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+          or d.classid = 'pg_constraint'::regclass and d.objid = c.oid)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = d.refobjsubid
+    where i.indrelid = $1::bigint::oid
+      and (i.indisexclusion or i.indisunique and (i.indpred is not null or i.indexprs is not null))
+    order by 1, 4";
+
 // Bits of tgtype: 1 row, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
 // is checked at commit acts like a deferred trigger.
 const TRIGGERS: &str = "
@@ -118,6 +132,7 @@ pub async fn read(
         }
     }
     let unique = session.query(&ask(UNIQUE)).await?;
+    let partly_unique = session.query(&ask(PARTLY_UNIQUE)).await?;
     // Half the time of a start would be questions about tables without any of this, such as ours.
     // Foreign keys act by triggers on both of their tables.
     let (mut has_rules, mut has_children, mut refers_to_itself) = (false, false, false);
@@ -139,6 +154,7 @@ pub async fn read(
         kind,
         columns,
         unique: unique_keys(&unique)?,
+        partly_unique: unique_keys(&partly_unique)?,
         triggers: triggers.iter().map(trigger).collect::<Result<_, _>>()?,
         has_rules,
         has_children: kind == TableKind::Ordinary && has_children,

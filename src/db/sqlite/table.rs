@@ -40,6 +40,7 @@ pub(super) async fn read(
         kind: if is_table { TableKind::Ordinary } else { TableKind::Other },
         columns: Vec::new(),
         unique: Vec::new(),
+        partly_unique: Vec::new(),
         triggers: catalog.triggers(session).await?,
         has_rules: false,
         has_children: false,
@@ -128,8 +129,13 @@ impl Catalog {
     ) -> Result<(), DbError> {
         let indexes = rows(
             session,
-            "select name, origin from pragma_index_list(?1, ?2) \
-             where \"unique\" = 1 and partial = 0 order by origin = 'pk' desc, seq desc",
+            format!(
+                "select i.name, origin, partial, sql \
+                 from pragma_index_list(?1, ?2) i left join {}.sqlite_master m \
+                 on m.type = 'index' and m.name = i.name \
+                 where \"unique\" = 1 order by origin = 'pk' desc, seq desc",
+                quote(&self.schema)
+            ),
             self.itself(),
         )
         .await?;
@@ -153,21 +159,27 @@ impl Catalog {
             )
             .await?;
             let mut names = Vec::new();
-            let mut fits = true;
+            let mut fits = index.int(2)? == 0;
             for column in &columns {
-                let name = column.optional_text(0)?;
-                fits &= match name {
-                    None => false,
-                    Some(name) => {
-                        self.is_unique_as_compared(session, name, column.text(1)?).await?
-                    }
+                let Some(name) = column.optional_text(0)? else {
+                    fits = false;
+                    continue;
                 };
-                names.extend(name.map(str::to_owned));
+                fits &= self.is_unique_as_compared(session, name, column.text(1)?).await?;
+                names.push(name.to_owned());
             }
+            let primary = index.text(1)? == "pk";
             if fits {
-                let primary = index.text(1)? == "pk";
                 table.unique.push(UniqueKey { columns: names, primary, deferrable: false });
+                continue;
             }
+            // A column whose name stands in an expression or a predicate, if only within another
+            // word, counts.
+            let text = index.optional_text(3)?.unwrap_or_default().to_lowercase();
+            let counts = |name: &str| text.contains(&name.to_lowercase());
+            let named = table.columns.iter().map(|column| column.name.clone());
+            let columns = named.filter(|name| names.contains(name) || counts(name)).collect();
+            table.partly_unique.push(UniqueKey { columns, primary, deferrable: false });
         }
         Ok(())
     }

@@ -96,6 +96,27 @@ pub async fn computed_columns_tell_from_what(subject: &Subject) {
     assert_eq!(from("d").as_deref(), subject.pick(None, Some("a,b,c,d"), None));
 }
 
+/// Unique indexes that are no keys, with what they look at.
+pub async fn uniqueness_in_part_is_told(subject: &Subject) {
+    let index = subject.pick(
+        "create unique index part on t ((a + b)) where c > 0; \
+         alter table t add constraint apart exclude using btree (d with =)",
+        "create unique index part on t (e(3))",
+        "create unique index part on t (a) where c > 0",
+    );
+    let table = "create table t (id bigint not null primary key, a bigint, b bigint, c bigint, \
+                 d bigint, e varchar(30))";
+    subject.home.execute(table).await;
+    subject.home.execute(index).await;
+    let mut session = subject.session().await;
+    let table = session.table(&name("t")).await.unwrap().unwrap();
+    assert_eq!(table.unique.len(), 1, "{:?}", table.unique);
+    let columns: Vec<_> = table.partly_unique.iter().map(|key| key.columns.join(",")).collect();
+    // SQLite says it in the index's text alone, where other words have letters, too.
+    let expected = subject.pick(vec!["a,b,c", "d"], vec!["e"], vec!["a,c,d,e"]);
+    assert_eq!(columns, expected);
+}
+
 pub async fn unknown_tables_and_views(subject: &Subject) {
     subject.home.execute("create table t (id bigint)").await;
     subject.home.execute("create view v as select id from t").await;
