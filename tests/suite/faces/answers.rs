@@ -107,6 +107,8 @@ async fn a_failure_is_seen_after_the_end() {
     assert_eq!(failed["reason"], reason);
     let unready = served.get("/ready").await.expect(503).json();
     assert_eq!(unready["reason"], reason);
+    let states = (&failed["migrations"][0]["state"], &failed["current"]["eta"]["state"]);
+    assert_eq!(states, (&"failed".into(), &"ended".into()));
     served.running.signal(libc::SIGTERM);
     served.running.wait().await.expect(1).expect_text("nonsense");
 }
