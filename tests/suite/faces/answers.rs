@@ -93,6 +93,20 @@ async fn only_reading_is_allowed() {
     assert_eq!(json.header("content-type"), Some("application/json"));
 }
 
+/// Somebody who changes the history holds it up: it has reached the database all the same.
+#[tokio::test]
+async fn the_connection_is_told_before_the_history_is_read() {
+    let held = Held::new().await;
+    held.up().args(["--to", "1"]).run().await.expect(0);
+    let mut holder = held.database.connect().await;
+    holder.execute("begin; lock table refinery_schema_history").await;
+    let served = Served::start(held.up().args(["--to", "1"])).await;
+    let reached = served.progress_that("connected", |now| now["database"].is_string()).await;
+    assert_eq!((&reached["state"], &reached["target"]), (&"connecting".into(), &().into()));
+    holder.execute("rollback").await;
+    served.running.wait().await.expect(0).expect_text("nothing pending");
+}
+
 /// A failure and a signal are told apart to the last.
 #[tokio::test]
 async fn a_failure_is_seen_after_the_end() {
