@@ -78,7 +78,8 @@ pub fn refuse(error: clap::Error) -> ! {
         let text = error.render().to_string();
         let text = text.split("\n\nUsage:").next().unwrap_or_default();
         let text = text.split("\n\nFor more").next().unwrap_or_default();
-        let words: Vec<_> = text.trim_start_matches("error: ").split_whitespace().collect();
+        let text = text.trim_start_matches("error: ").replace("\n\n", "; ");
+        let words: Vec<_> = text.split_whitespace().collect();
         let next = Explanation::default().note("next", "try '--help'");
         super::tell_as_json(&words.join(" "), &next, Exit::Usage);
         std::process::exit(Exit::Usage as i32);

@@ -204,6 +204,8 @@ async fn mistakes_are_json_lines_where_those_are_asked_for() {
         let message = line["message"].as_str().unwrap();
         assert!(message.starts_with("invalid value 'soon' for '--lock-wait <TIME>'"), "{message}");
     }
+    let twice = Lockkeeper::new(["up", "--json", "--log-format", "json"]).run().await.expect(2);
+    twice.expect_text("unexpected argument '--json' found; tip: '--log-format json' makes");
 }
 
 #[tokio::test]
