@@ -69,10 +69,11 @@ impl Instance {
 fn answer(readiness: &Readiness) -> Reason {
     let Readiness { state, reason, current } = readiness;
     let reason = reason.as_deref().map_or_else(|| one_line(state), one_line);
-    let hope = "asking on, since another may take its place";
     let text = match state.as_str() {
-        "failed" => format!("the run there has failed: {reason}; {hope}"),
-        "interrupted" => format!("the run there was stopped by {reason}; {hope}"),
+        "failed" => format!("the run there has failed, and only another can go on: {reason}"),
+        "interrupted" => {
+            format!("the run there was stopped by {reason}, and only another can go on")
+        }
         "stopping" => format!("the run there is asked to stop by {reason}"),
         _ => match current.as_ref().map(position) {
             Some(position) => format!("{reason}; {position}"),

@@ -128,7 +128,7 @@ async fn it_keeps_what_the_other_instance_said_last() {
     let line = up.line_with("listening on ").await;
     let url = line.split_once("listening on ").unwrap().1;
     let waiting = Lockkeeper::new(["wait", "--timeout", "5s", "--url", url]).start();
-    let failed = "the run there has failed: migration 1, step 1 of 1 failed: ";
+    let failed = "the run there has failed, and only another can go on: migration 1, step 1 of 1 ";
     let line = waiting.line_with(failed).await;
     assert!(line.starts_with("waiting: "), "{line}");
     up.signal(libc::SIGTERM);
@@ -205,6 +205,22 @@ async fn it_is_more_patient_than_other_commands() {
     wait_until("it has tried again", Duration::from_secs(30), tries).await;
     proxy.refuse(false);
     waiting.wait().await.expect(0);
+}
+
+/// One that was there and is gone: what it said last isn't lost with it.
+#[tokio::test]
+async fn it_keeps_what_the_database_said_last() {
+    let project = project();
+    let database = Database::of(Kind::Postgres15).await;
+    let proxy = Proxy::before(database.port());
+    let wait = Lockkeeper::new(["wait", "--timeout", "4s"]).project(&project);
+    let waiting = wait.url(&proxy.url(&database)).start();
+    waiting.line_with("waiting: 2 migrations are not applied yet").await;
+    proxy.refuse(true);
+    proxy.cut();
+    let output = waiting.wait().await.expect(1);
+    let output = output.expect_text("not ready after 4s: the database is not reachable any more: ");
+    output.expect_text("; the last answer was: 2 migrations are not applied yet, 1 the first of");
 }
 
 #[tokio::test]
