@@ -58,7 +58,7 @@ struct Files {
     #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = path())]
     dir: PathBuf,
     /// Only migrations up to this version, inclusive
-    #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION")]
+    #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION", value_parser = version)]
     to: Option<i64>,
 }
 
@@ -137,6 +137,13 @@ fn tell_unreachable_as_json(reason: &str) {
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number with a unit, such as 90s, 10m or 1h30m".to_owned())
+}
+
+/// A migration's version on the command line.
+fn version(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| {
+        format!("a version is a whole number up to {}, as 42 in V42__add_price.sql", i64::MAX)
+    })
 }
 
 /// A path of the command line. A URL or a secret in its place would be shown with its password.

@@ -6,6 +6,7 @@
 mod current;
 mod eta;
 mod event;
+mod lock;
 mod migration;
 mod pace;
 mod reporter;
@@ -18,6 +19,7 @@ use serde::Serialize;
 pub use current::Current;
 pub use eta::{Eta, Rate};
 pub use event::{BackfillStart, Event, Holder, LeaderStep, PendingMigration};
+pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
 pub use pace::Pace;
 pub use reporter::Reporter;
@@ -71,28 +73,6 @@ pub struct Progress {
     began: Option<Instant>,
 }
 
-/// The run lock's part of [`Progress`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Lock {
-    /// `none`, `waiting` or `held`.
-    pub state: LockState,
-    /// Who else holds it, while waiting.
-    pub holder: Option<Holder>,
-}
-
-/// How a run stands to the run lock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LockState {
-    /// Not tried for.
-    #[default]
-    None,
-    /// Another holds it.
-    Waiting,
-    /// This run holds it.
-    Held,
-}
-
 impl Default for Progress {
     fn default() -> Self {
         Progress {
@@ -137,7 +117,7 @@ impl Progress {
         match event {
             Event::Started { run } => {
                 self.run = run;
-                self.state = State::Connecting;
+                self.go_on_to(State::Connecting);
             }
             Event::Listening { address } => self.listening = Some(address),
             Event::Unreachable { reason } => self.reason = Some(reason),
@@ -150,7 +130,7 @@ impl Progress {
             Event::LockTaken => {
                 self.lock = Lock { state: LockState::Held, holder: None };
                 self.current = None;
-                self.state = State::Migrating;
+                self.go_on_to(State::Migrating);
             }
             Event::StepStarted { version, step, backfill } => {
                 self.start_step(at, version, step, backfill);
@@ -199,12 +179,22 @@ impl Progress {
                 self.reason = None;
                 self.lock = Lock::default();
             }
-            Event::Interrupted { reason } => self.end(State::Interrupted, reason),
-            Event::Failed { error } => self.end(State::Failed, error),
+            Event::Interrupted { reason } => {
+                self.end(State::Interrupted, MigrationState::Interrupted, reason);
+            }
+            Event::Failed { error } => self.end(State::Failed, MigrationState::Failed, error),
         }
     }
 
-    fn end(&mut self, state: State, reason: String) {
+    /// What was on its way when the stop was asked for doesn't take that back.
+    fn go_on_to(&mut self, state: State) {
+        if self.state != State::Stopping {
+            self.state = state;
+        }
+    }
+
+    /// The end before the end. A migration that was begun shares it.
+    fn end(&mut self, state: State, begun: MigrationState, reason: String) {
         self.state = state;
         self.ready = false;
         self.reason = Some(reason);
@@ -215,6 +205,11 @@ impl Progress {
         self.lock = Lock::default();
         if let Some(current) = &mut self.current {
             current.halt();
+        }
+        for migration in &mut self.migrations {
+            if migration.state == MigrationState::Running {
+                migration.state = begun;
+            }
         }
     }
 
@@ -237,7 +232,7 @@ impl Progress {
     }
 
     fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>) {
-        self.state = State::Waiting;
+        self.go_on_to(State::Waiting);
         self.lock = Lock { state: LockState::Waiting, holder };
         let at = Duration::from_secs_f64(self.elapsed_seconds);
         let before = self.current.take();
@@ -254,7 +249,7 @@ impl Progress {
     }
 
     fn start_step(&mut self, at: Duration, version: i64, step: u32, start: Option<BackfillStart>) {
-        self.state = State::Migrating;
+        self.go_on_to(State::Migrating);
         self.resumed |= start.as_ref().is_some_and(|start| start.resumed);
         let Some(migration) = self.migration(version) else { return };
         migration.state = MigrationState::Running;

@@ -29,7 +29,7 @@ use journal::Journal;
 use rows::Paper;
 
 /// How often a line tells the position, unless told otherwise.
-const EVERY: Duration = Duration::from_secs(5);
+pub(crate) const EVERY: Duration = Duration::from_secs(5);
 /// How often a face looks; eyes want more than logs.
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long the end may take to be written: a stuck terminal must not keep the process.

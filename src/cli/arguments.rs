@@ -73,17 +73,30 @@ fn given() -> BTreeSet<String> {
 /// Ends as clap would: with its error, or with the help that was asked for. clap quotes what it
 /// doesn't understand, and that may be a password in the wrong place.
 pub fn refuse(error: clap::Error) -> ! {
-    let error = without_value(&error).unwrap_or(error);
+    let error = with_tip(without_value(&error).unwrap_or(error));
     if error.use_stderr() && wants_json() {
         let text = error.render().to_string();
         let text = text.split("\n\nUsage:").next().unwrap_or_default();
         let text = text.split("\n\nFor more").next().unwrap_or_default();
-        let words: Vec<_> = text.trim_start_matches("error: ").split_whitespace().collect();
+        let text = text.trim_start_matches("error: ").replace("\n\n", "; ");
+        let words: Vec<_> = text.split_whitespace().collect();
         let next = Explanation::default().note("next", "try '--help'");
         super::tell_as_json(&words.join(" "), &next, Exit::Usage);
         std::process::exit(Exit::Usage as i32);
     }
     error.exit()
+}
+
+/// `up` has no answer, and so not the option of those commands that have one.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let json = ContextValue::String("--json".to_owned());
+    let up = env::args_os().nth(1).is_some_and(|word| word == "up");
+    if up && error.get(ContextKind::InvalidArg) == Some(&json) {
+        let tip = "'--log-format json' makes the log of 'up' JSON lines";
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    error
 }
 
 /// The same error without the value, where that comes from the environment, which holds passwords,

@@ -10,9 +10,15 @@ use crate::migration::Catalog;
 
 use super::print;
 
-const TEMPLATE: &str = "-- What this migration is for.\n\
-                        -- Words that lockkeeper understands are in docs/migration-files.md, such as\n\
-                        -- `lockkeeper: batch` (without the backticks) before a long UPDATE.\n\n";
+const TEMPLATE: &str = "\
+-- What this migration is for.
+-- A comment of its own (without the backticks) says how the next statement is run:
+--   `lockkeeper: batch`            a long UPDATE or DELETE, batch by batch
+--   `lockkeeper: no-transaction`   outside any transaction
+--   `lockkeeper: lock-timeout=2s`  waiting no longer for the locks of others
+-- `lockkeeper: phase=contract` keeps the file for the time after the rollout.
+
+";
 
 /// Make the next migration file
 #[derive(Debug, Args)]

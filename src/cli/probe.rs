@@ -8,6 +8,9 @@ use ureq::http::Uri;
 use crate::error::{Error, Exit};
 use crate::terminal::format::one_line;
 
+/// The longest body that is read.
+const LONGEST: u64 = 10_000;
+
 /// Ask a URL: exit 0 on 2xx, 1 otherwise
 #[derive(Debug, Args)]
 pub struct Probe {
@@ -25,21 +28,31 @@ impl Probe {
     /// # Errors
     /// [`Error::Probe`] on anything but 2xx.
     pub async fn run(self) -> Result<Exit, Error> {
-        get(self.url, self.timeout).await.map(|()| Exit::Done)
+        let refused = |reason| Error::Probe { url: without_passwords(&self.url), reason };
+        let Some(uri) = uri(&self.url) else {
+            return Err(refused("this is no URL of the form http://HOST:PORT/PATH".to_owned()));
+        };
+        match ask(uri, self.timeout).await {
+            Asked::Well => Ok(Exit::Done),
+            Asked::Unwell { status, body } => Err(refused(says(&status, &body))),
+            Asked::Silent(reason) => Err(refused(reason)),
+        }
     }
+}
+
+/// What came of asking a URL.
+pub enum Asked {
+    /// 2xx.
+    Well,
+    /// Another answer: its status, and its body unless that is too long to be a reason.
+    Unwell { status: String, body: String },
+    /// No answer, and why.
+    Silent(String),
 }
 
 /// Asks a URL once: that one, not what a proxy or a redirect makes of it. A proxy answers for
 /// servers that are down, and a page to log in is no health.
-///
-/// # Errors
-/// [`Error::Probe`] on anything but 2xx.
-pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
-    let shown = without_passwords(&url);
-    let Some(uri) = uri(&url) else {
-        let reason = "this is no URL of the form http://HOST:PORT/PATH".to_owned();
-        return Err(Error::Probe { url: shown, reason });
-    };
+pub async fn ask(uri: Uri, timeout: Duration) -> Asked {
     let ask = move || {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(timeout))
@@ -48,22 +61,25 @@ pub async fn get(url: String, timeout: Duration) -> Result<(), Error> {
             .max_redirects(0);
         let agent: ureq::Agent = config.build().into();
         match agent.get(uri).call() {
-            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) if response.status().is_success() => Asked::Well,
             Ok(mut response) => {
-                let mut reason = format!("answered {}", response.status());
-                let body = response.body_mut().with_config().limit(2_000).read_to_string();
-                if let Some(line) = body.ok().as_deref().and_then(|body| body.lines().next()) {
-                    reason = format!("{reason}: {}", one_line(line));
-                }
-                Err(reason)
+                let body = response.body_mut().with_config().limit(LONGEST).read_to_string();
+                let status = response.status().to_string();
+                Asked::Unwell { status, body: body.unwrap_or_default() }
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Asked::Silent(error.to_string()),
         }
     };
-    let answer = tokio::task::spawn_blocking(ask).await;
-    answer
-        .unwrap_or_else(|error| Err(error.to_string()))
-        .map_err(|reason| Error::Probe { url: shown, reason })
+    let asked = tokio::task::spawn_blocking(ask).await;
+    asked.unwrap_or_else(|error| Asked::Silent(error.to_string()))
+}
+
+/// `answered 503 Service Unavailable: …`, with the first line of the body.
+pub fn says(status: &str, body: &str) -> String {
+    match body.lines().next() {
+        Some(line) => format!("answered {status}: {}", one_line(line)),
+        None => format!("answered {status}"),
+    }
 }
 
 /// The URL, where it is one that can be asked.
@@ -75,7 +91,7 @@ pub fn uri(url: &str) -> Option<Uri> {
 
 /// The URL without users and passwords, which may hold any character and so end at the last `@`,
 /// and without its parameters.
-fn without_passwords(url: &str) -> String {
+pub fn without_passwords(url: &str) -> String {
     let (scheme, rest) = match url.find("://") {
         Some(at) => url.split_at(at + 3),
         None => ("", url),

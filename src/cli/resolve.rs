@@ -15,7 +15,7 @@ use super::{Files, PhaseChoice, identity, print};
 #[derive(Debug, Args)]
 pub struct Resolve {
     /// The migration's version
-    #[arg(id = "migration", value_name = "VERSION")]
+    #[arg(id = "migration", value_name = "VERSION", value_parser = super::version)]
     version: i64,
     /// It did not happen: the next run does it again
     #[arg(long, env = "LOCKKEEPER_RETRY", value_parser = super::flag())]

@@ -145,7 +145,7 @@ impl Status {
                 steps: Some(migration.steps.iter().map(|step| step.kind.as_str()).collect()),
                 steps_done: Some(steps_done(&steps, migration.version)),
                 applied_on: None,
-                took_seconds: took(&steps, migration.version),
+                took_seconds: None,
                 checkpoint: None,
             };
             match history.find(migration.version) {
@@ -153,6 +153,7 @@ impl Status {
                     let fits = history.fits(migration, applied);
                     entry.state = if fits { State::Applied } else { State::Drift };
                     entry.applied_on = Some(applied.applied_on.clone());
+                    entry.took_seconds = took(&steps, migration.version);
                     // The ledger knows nothing of what another tool applied.
                     entry.steps_done = Some(migration.steps.len());
                 }
@@ -213,7 +214,8 @@ fn steps_done(steps: &[StepRecord], version: i64) -> usize {
     steps.iter().filter(|step| step.version == version && step.done).count()
 }
 
-/// As far as it is known: not of a backfill in its first run, nor of what another tool applied.
+/// How long all steps of an applied migration took. Of one in the middle it would be the time of
+/// the steps behind it, and look like that of the one at work. What another tool applied has none.
 fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
     let of = steps.iter().filter(|step| step.version == version);
     let millis: i64 = of.map(|step| step.took_ms).sum();
@@ -264,7 +266,7 @@ fn half_missing(steps: &[StepRecord], version: i64) -> Entry {
         steps: None,
         steps_done: Some(steps_done(steps, version)),
         applied_on: None,
-        took_seconds: took(steps, version),
+        took_seconds: None,
         checkpoint: None,
     }
 }

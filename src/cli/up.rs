@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -119,14 +120,13 @@ impl Up {
                 return Err(RunError::Stopped { reason }.into());
             }
         };
-        reporter.emit(Event::Connected { database: database.description().to_owned() });
         Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up(ahead).await?)
     }
 
     /// Reads the files, and meanwhile connects and reads the history: either takes as long as the
     /// other where there are a thousand files. A file's fault is told first, whichever is found
-    /// first. On SQLite, which is quick, the one comes after the other, so that no database is made
-    /// for files that can't be used.
+    /// first, and nothing is told before it. On SQLite, which is quick, the one comes after the other,
+    /// so that no database is made for files that can't be used.
     async fn read_and_connect(
         &self,
         engine: Engine,
@@ -141,18 +141,34 @@ impl Up {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         };
-        let connected = async {
+        let (reached, database) = oneshot::channel();
+        let told = async {
+            // Of a connection that failed nothing comes, and its own error is told.
+            if let Ok(database) = database.await {
+                reporter.emit(Event::Connected { database });
+            }
+        };
+        let connected = async move {
             let unreachable = |error: &DbError| {
                 reporter.emit(Event::Unreachable { reason: error.to_string() });
             };
             let database = self.connection.connect(unreachable).await?;
+            // Nobody listens where a file is at fault.
+            let _ = reached.send(database.description().to_owned());
             let ahead = Ahead::read(database.as_ref()).await?;
             Ok::<_, Error>((database, ahead))
         };
         if engine == Engine::Sqlite {
-            return Ok((catalog.await?, connected.await?));
+            let catalog = catalog.await?;
+            let (connected, ()) = tokio::join!(connected, told);
+            return Ok((catalog, connected?));
         }
-        let (catalog, connected) = tokio::try_join!(catalog, async { Ok(connected.await) })?;
+        let known = async {
+            let catalog = catalog.await?;
+            told.await;
+            Ok::<_, Error>(catalog)
+        };
+        let (catalog, connected) = tokio::try_join!(known, async { Ok(connected.await) })?;
         Ok((catalog, connected?))
     }
 

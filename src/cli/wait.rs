@@ -1,5 +1,8 @@
 //! `wait`: block until the schema is ready, then perhaps become another program.
 
+mod instance;
+mod reason;
+
 use std::os::unix::process::CommandExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +18,12 @@ use crate::terminal::format::one_line;
 
 use super::connection::Connection;
 use super::signals::Signals;
-use super::{Files, PhaseChoice, probe};
+use super::{Files, PhaseChoice};
+use instance::Instance;
+use reason::{Reason, Told};
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(500);
-/// How long one answer of another instance may take.
-const ANSWER: Duration = Duration::from_secs(5);
 /// What the last look may take beyond the timeout.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -30,7 +33,8 @@ pub struct Wait {
     #[command(flatten)]
     files: Files,
     /// Wait for this version instead of what the folder asks for
-    #[arg(long, env = "LOCKKEEPER_VERSION", value_name = "VERSION", conflicts_with = "to")]
+    #[arg(long, env = "LOCKKEEPER_VERSION", value_name = "VERSION", conflicts_with = "to",
+          value_parser = super::version)]
     version: Option<i64>,
     /// Which migrations must be applied; the new release starts before the contract phase
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "expand")]
@@ -82,30 +86,23 @@ impl Wait {
     }
 
     async fn ask_instance(&self, url: &str, started: Instant) -> Result<(), Error> {
-        let Some(asked) = probe::uri(url) else {
+        let Some(instance) = Instance::at(url) else {
             return Err(Error::Usage {
                 message: "what is to be asked is no HTTP URL".to_owned(),
                 next: "give --url the form http://HOST:PORT/ready".to_owned(),
             });
         };
-        // The page at the root answers whatever the schema is like.
-        let url = match asked.path() {
-            "/" if asked.query().is_none() => format!("{}/ready", url.trim_end_matches('/')),
-            _ => url.to_owned(),
-        };
-        let mut said = Said::default();
-        loop {
-            match probe::get(url.clone(), self.patience(started).min(ANSWER)).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.pause(started, error.to_string(), &mut said).await?,
-            }
+        let mut told = Told::default();
+        while let Some(reason) = instance.look(self.patience(started)).await {
+            self.pause(started, &reason, &mut told).await?;
         }
+        Ok(())
     }
 
     async fn ask_database(&self, started: Instant) -> Result<(), Error> {
         let wanted = self.wanted()?;
         let mut open = None;
-        let mut said = Said::default();
+        let mut told = Told::default();
         loop {
             let time = self.patience(started).min(self.connection.one_attempt().max(LOOK));
             let look = async {
@@ -123,26 +120,27 @@ impl Wait {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(reason))) => reason,
                 Ok(Err(Error::Connect { source, .. })) if source.is_unreachable() => {
-                    format!("the database is not reachable yet: {source}")
+                    let when = if told.has_answer() { "any more" } else { "yet" };
+                    Reason::silence(format!("the database is not reachable {when}: {source}"))
                 }
                 // A script of the run at work holds SQLite's file.
                 Ok(Err(Error::Run(RunError::Db(error))))
                     if error.kind == ErrorKind::LockTimeout =>
                 {
-                    error.to_string()
+                    Reason::answer("locked", error.to_string())
                 }
                 // The server may be restarting; nothing was lost.
                 Ok(Err(Error::Run(RunError::Db(error)))) if error.is_lost() => {
                     open = None;
-                    error.to_string()
+                    Reason::silence(error.to_string())
                 }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     open = None;
-                    "the database gives no answer".to_owned()
+                    Reason::silence("the database gives no answer")
                 }
             };
-            self.pause(started, reason, &mut said).await?;
+            self.pause(started, &reason, &mut told).await?;
         }
     }
 
@@ -167,12 +165,14 @@ impl Wait {
         Ok(Wanted { versions, catalog })
     }
 
-    async fn pause(&self, started: Instant, reason: String, said: &mut Said) -> Result<(), Error> {
+    async fn pause(&self, started: Instant, reason: &Reason, told: &mut Told) -> Result<(), Error> {
         let waited = started.elapsed();
         if waited >= self.timeout {
-            return Err(Error::NotReady { waited: self.timeout, reason });
+            return Err(Error::NotReady { waited: self.timeout, reason: told.last_words(reason) });
         }
-        said.once(&reason);
+        if told.is_news(reason, Instant::now()) {
+            eprintln!("waiting: {}", one_line(reason.text()));
+        }
         tokio::time::sleep(POLL.mul_f64(0.75 + 0.5 * fastrand::f64()).min(self.timeout - waited))
             .await;
         Ok(())
@@ -184,19 +184,6 @@ struct Wanted {
     catalog: Catalog,
 }
 
-/// Says why it waits: once for each reason.
-#[derive(Default)]
-struct Said(String);
-
-impl Said {
-    fn once(&mut self, reason: &str) {
-        if self.0 != reason {
-            eprintln!("waiting: {}", one_line(reason));
-            reason.clone_into(&mut self.0);
-        }
-    }
-}
-
 /// An open connection.
 struct Open {
     database: Arc<dyn Database>,
@@ -206,16 +193,17 @@ struct Open {
 impl Open {
     /// What is missing, or `None` when all is there. Versions that the folder doesn't know are a
     /// newer release's business: its predecessor still runs on that schema.
-    async fn missing(&mut self, wanted: &Wanted) -> Result<Option<String>, Error> {
+    async fn missing(&mut self, wanted: &Wanted) -> Result<Option<Reason>, Error> {
         let database = self.database.as_ref();
         let history = History::read(database, self.session.as_mut(), &wanted.catalog)
             .await
             .map_err(crate::runner::SurveyError::from)?;
         let missing = wanted.versions.iter().filter(|version| history.find(**version).is_none());
         let missing: Vec<_> = missing.collect();
-        Ok(missing.first().map(|first| match missing.len() {
+        let text = |first| match missing.len() {
             1 => format!("migration {first} is not applied yet"),
             count => format!("{count} migrations are not applied yet, {first} the first of them"),
-        }))
+        };
+        Ok(missing.first().map(|first| Reason::answer("pending", text(first))))
     }
 }

@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Faces;
-use super::snapshot::Snapshots;
+use super::snapshot::{Snapshot, Snapshots};
 use crate::progress::Progress;
 
 /// The least time between two events: four a second are plenty for eyes.
@@ -56,6 +56,7 @@ pub(super) async fn events(State(faces): State<Faces>) -> Response {
         snapshots: faces.snapshots,
         closing: faces.streams.closing.clone(),
         client,
+        sent: 0,
         _permit: permit,
     };
     tokio::spawn(feed.run());
@@ -72,6 +73,8 @@ struct Feed {
     snapshots: Arc<Snapshots>,
     closing: CancellationToken,
     client: mpsc::Sender<Result<Event, Infallible>>,
+    /// The last snapshot that was sent.
+    sent: u64,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -124,20 +127,26 @@ impl Feed {
         };
         let Ok(room) = room else { return false };
         self.progress.mark_unchanged();
-        room.send(Ok(event(&self.snapshots)));
+        let snapshot = self.snapshots.latest();
+        self.sent = snapshot.id;
+        room.send(Ok(event(&snapshot)));
         true
     }
 
-    /// The last state must not be lost, but a client that doesn't take it must not hold us up.
+    /// The last state must not be lost, nor sent twice, but a client that doesn't take it must not
+    /// hold us up.
     async fn farewell(&mut self) {
+        let last = self.snapshots.latest();
+        if last.id == self.sent {
+            return;
+        }
         if let Ok(Ok(room)) = tokio::time::timeout(FAREWELL, self.client.reserve()).await {
-            room.send(Ok(event(&self.snapshots)));
+            room.send(Ok(event(&last)));
         }
     }
 }
 
-fn event(snapshots: &Snapshots) -> Event {
-    let snapshot = snapshots.latest();
+fn event(snapshot: &Snapshot) -> Event {
     // JSON is UTF-8, and has no line break outside of strings, nor a raw one inside.
     let data = String::from_utf8_lossy(&snapshot.json);
     Event::default().id(snapshot.id.to_string()).retry(RETRY).data(data)

@@ -93,7 +93,7 @@ fn step(text: &mut Text, current: &Current) {
     let (median, pessimistic) = match current.eta {
         Eta::Left { p50_seconds, p90_seconds } => (Some(p50_seconds), Some(p90_seconds)),
         Eta::Due => (Some(0.0), Some(0.0)),
-        Eta::Measuring => (None, None),
+        Eta::Measuring | Eta::Ended => (None, None),
     };
     let gauges = [
         ("rows_done", "Rows that the backfill passed.", current.rows_done.map(|rows| rows as f64)),

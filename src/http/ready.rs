@@ -81,6 +81,6 @@ fn retry_after(progress: &Progress) -> u64 {
     match left {
         Some(Eta::Left { p50_seconds, .. }) => p50_seconds.ceil().clamp(1.0, 60.0) as u64,
         Some(Eta::Due) => 1,
-        Some(Eta::Measuring) | None => 5,
+        Some(Eta::Measuring | Eta::Ended) | None => 5,
     }
 }

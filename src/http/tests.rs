@@ -299,6 +299,19 @@ async fn an_open_stream_ends_at_shutdown_and_has_the_last_state() {
 }
 
 #[tokio::test]
+async fn the_last_state_is_not_sent_twice() {
+    let served = Served::migrating().await;
+    let mut events = served.events().await;
+    events.until("data: ").await;
+    served.reporter.emit(Event::Finished);
+    events.until("\"state\":\"ready\"").await;
+    served.shutdown.cancel();
+    assert!(events.until("never").await, "closed");
+    let ids = events.ids();
+    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_holds_nobody_up() {
     let served = Served::migrating().await;
     // Big snapshots, so that they fill every buffer on the way.

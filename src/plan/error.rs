@@ -136,7 +136,11 @@ impl PlanError {
                 .note("or", "run the release that has it: this one may be older than the database")
                 .note(
                     "or",
-                    "undo by hand what it did, and delete its steps: see docs/runbook.md#forget",
+                    format!(
+                        "undo by hand what it did, and while no run is at work forget it: \
+                         `DELETE FROM lockkeeper_range WHERE version = {version}; \
+                         DELETE FROM lockkeeper_step WHERE version = {version};`"
+                    ),
                 ),
             PlanError::Late { path, last } => Explanation::default()
                 .note("either", format!("give {} a version above {last}", path.display()))

@@ -133,7 +133,7 @@ impl Current {
     pub(super) fn halt(&mut self) {
         self.throttle = None;
         self.rate = None;
-        self.eta = Eta::Measuring;
+        self.eta = Eta::Ended;
     }
 
     pub(super) fn complete(&mut self) {

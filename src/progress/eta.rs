@@ -27,6 +27,8 @@ pub enum Eta {
     },
     /// Any moment.
     Due,
+    /// None is to be told: the run ended in the middle.
+    Ended,
 }
 
 /// Exponentially weighted rate of work, by time worked; pauses don't count.

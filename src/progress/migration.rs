@@ -15,7 +15,7 @@ pub struct MigrationProgress {
     pub steps: Vec<&'static str>,
     /// How many of them are done.
     pub steps_done: u32,
-    /// `pending`, `running` or `applied`.
+    /// What became of it.
     pub state: MigrationState,
     /// How long it took in this run, once applied.
     pub took_seconds: Option<f64>,
@@ -48,4 +48,8 @@ pub enum MigrationState {
     Running,
     /// In the history.
     Applied,
+    /// The run has failed in it.
+    Failed,
+    /// The run was stopped in it, and the next one goes on there.
+    Interrupted,
 }

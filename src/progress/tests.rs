@@ -155,9 +155,44 @@ fn an_ended_run_is_not_ready_promises_nothing_and_its_clock_stands() {
     assert!(!progress.ready && progress.stopping_seconds == Some(6.0));
     progress.apply(seconds(6.5), Event::Interrupted { reason: "SIGTERM".into() });
     let current = progress.current.as_ref().unwrap();
-    assert_eq!((current.rate, current.eta), (None, Eta::Measuring));
+    assert_eq!((current.rate, current.eta), (None, Eta::Ended));
     assert_eq!(current.rows_done, Some(5_000));
     assert_eq!(progress.elapsed(), seconds(6.5));
+}
+
+/// What failed or was stopped is told apart from what is at work, and from what was never begun.
+#[test]
+fn a_migration_shares_the_end_of_its_run() {
+    let ends = [
+        (Event::Failed { error: "no such column".into() }, MigrationState::Failed),
+        (Event::Interrupted { reason: "SIGTERM".into() }, MigrationState::Interrupted),
+    ];
+    for (event, state) in ends {
+        let mut progress = Progress::default();
+        let all = [1, 2, 3].map(|version| pending(version, vec!["script"])).into();
+        progress.apply(seconds(0.0), Event::Planned { target: Some(3), applied: 0, pending: all });
+        progress.apply(seconds(0.0), Event::StepStarted { version: 1, step: 1, backfill: None });
+        progress.apply(seconds(0.1), Event::MigrationDone { version: 1, took: seconds(0.1) });
+        progress.apply(seconds(0.1), Event::StepStarted { version: 2, step: 1, backfill: None });
+        progress.apply(seconds(0.2), event);
+        let states: Vec<_> = progress.migrations.iter().map(|one| one.state).collect();
+        assert_eq!(states, [MigrationState::Applied, state, MigrationState::Pending]);
+    }
+}
+
+/// The lock may come, or a step begin, in the moment in which the stop is asked for.
+#[test]
+fn a_stop_is_not_taken_back() {
+    let mut progress = Progress::default();
+    progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into() });
+    progress.apply(seconds(0.1), Event::Started { run: "7f3c".into() });
+    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None });
+    let one = vec![pending(1, vec!["script"])];
+    progress.apply(seconds(0.3), Event::Planned { target: Some(1), applied: 0, pending: one });
+    progress.apply(seconds(0.4), Event::LockTaken);
+    progress.apply(seconds(0.5), Event::StepStarted { version: 1, step: 1, backfill: None });
+    assert_eq!((progress.state, progress.stopping_seconds), (State::Stopping, Some(0.0)));
+    assert_eq!(progress.lock.state, LockState::Held);
 }
 
 #[test]

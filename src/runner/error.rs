@@ -83,13 +83,13 @@ pub enum RunError {
         holder.as_ref().map(|holder| format!(
             " ({} on {}, process {}, since {})", holder.run, holder.host, holder.pid, holder.since
         )).unwrap_or_default(),
-        over(waited)
+        over(*patience)
     )]
     LockHeld {
         /// Who, as far as the ledger knows.
         holder: Option<Holder>,
-        /// How long this run has waited.
-        waited: Duration,
+        /// How long this run was to wait.
+        patience: Duration,
     },
     /// The lock's connection went away under the run.
     #[error("the run lock was lost ({error})")]
@@ -115,10 +115,10 @@ pub enum RunError {
 }
 
 /// Of a wait that was none, nothing.
-fn over(waited: &Duration) -> String {
-    match waited.as_secs_f64() {
-        ..0.5 => String::new(),
-        seconds => format!(", and {seconds:.0} s of waiting are over"),
+fn over(patience: Duration) -> String {
+    match patience {
+        Duration::ZERO => String::new(),
+        patience => format!(", and a wait of {} is over", humantime::format_duration(patience)),
     }
 }
 
@@ -206,7 +206,8 @@ impl RunError {
             }
             RunError::Ledger(LedgerError::Damaged { .. }) => plain().note(
                 "next",
-                "restore the tables lockkeeper_* from a backup, or see docs/runbook.md",
+                "restore the tables lockkeeper_* from a backup; where nothing is half done, drop all \
+                 four instead, and they are made anew",
             ),
             RunError::LockHeld { .. } => {
                 let next = "wait for it (`--lock-wait`), or see what it is at: `lockkeeper status`";

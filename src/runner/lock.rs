@@ -125,7 +125,7 @@ impl Run<'_> {
             };
             last.clone_from(&holder);
             if started.elapsed() >= patience {
-                return Err(RunError::LockHeld { holder, waited: started.elapsed() });
+                return Err(RunError::LockHeld { holder, patience });
             }
             // One that has just taken the lock isn't in the ledger yet, and the first word about it
             // should be its name.

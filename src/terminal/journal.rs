@@ -113,7 +113,7 @@ impl Journal {
             }
         }
         // Right after the lock was taken the plan is that of before; the first step makes it sure.
-        let at_work = progress.state == State::Migrating && progress.current.is_some();
+        let at_work = progress.current.is_some() && progress.lock.state != LockState::Waiting;
         let worked = progress.migrations.iter().any(|one| !one.finished.is_empty());
         if !self.lock_taken && (at_work || worked) {
             self.lock_taken = true;
@@ -163,18 +163,21 @@ impl Journal {
 
     fn end(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let end = match progress.state {
-            State::Ready => Entry::Ready,
-            State::Interrupted => Entry::Interrupted,
-            State::Failed => Entry::Failed,
-            State::Stopping if !self.stopping => {
-                self.stopping = true;
-                entries.push(Entry::Stopping);
-                return;
-            }
-            _ => return,
+            State::Ready => Some(Entry::Ready),
+            State::Interrupted => Some(Entry::Interrupted),
+            State::Failed => Some(Entry::Failed),
+            _ => None,
         };
-        self.ended = true;
-        entries.push(end);
+        // What was open may end within one look.
+        let cut = progress.state == State::Interrupted
+            && progress.current.is_some()
+            && progress.stopping_seconds.is_some();
+        if (progress.state == State::Stopping || cut) && !self.stopping {
+            self.stopping = true;
+            entries.push(Entry::Stopping);
+        }
+        self.ended = end.is_some();
+        entries.extend(end);
     }
 
     fn position(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
@@ -193,21 +196,16 @@ impl Journal {
         }
     }
 
-    /// The opening comes before all else, but a run that finds nothing to do has only its end.
+    /// The opening comes before all that has to do with the database, but a run that finds nothing
+    /// to do has only its end.
     fn open(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let needs = entries.iter().any(|entry| {
-            !matches!(
-                entry,
-                Entry::Ready
-                    | Entry::Failed
-                    | Entry::Listening
-                    | Entry::Unreachable
-                    | Entry::Position
-            )
+            !matches!(entry, Entry::Ready | Entry::Listening | Entry::Unreachable | Entry::Position)
         });
         if needs && !self.opened && progress.database.is_some() {
             self.opened = true;
-            entries.insert(0, Entry::Opening);
+            let at = usize::from(entries.first() == Some(&Entry::Listening));
+            entries.insert(at, Entry::Opening);
         }
     }
 }

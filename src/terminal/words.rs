@@ -115,6 +115,7 @@ pub(super) fn left(current: &Current) -> Option<String> {
         }
         Eta::Measuring => "measuring".to_owned(),
         Eta::Due => "any moment".to_owned(),
+        Eta::Ended => return None,
     })
 }
 
@@ -125,7 +126,7 @@ pub(super) fn worst(current: &Current) -> Option<String> {
             let worst = format::seconds(p90_seconds);
             (worst != format::seconds(p50_seconds)).then(|| format!("at worst {worst}"))
         }
-        Eta::Left { .. } | Eta::Measuring | Eta::Due => None,
+        Eta::Left { .. } | Eta::Measuring | Eta::Due | Eta::Ended => None,
     }
 }
 
@@ -173,10 +174,12 @@ fn reached(progress: &Progress) -> String {
             let next = next.map(|next| format!(", migration {} not begun", next.version));
             format!(": migration {version} is done{}", next.unwrap_or_default())
         }
-        MigrationState::Running if migration.steps_done >= step => {
+        _ if migration.steps_done >= step => {
             format!(": step {step} of {steps} of migration {version} is done, the next not begun")
         }
-        MigrationState::Running => within(current),
+        MigrationState::Running | MigrationState::Failed | MigrationState::Interrupted => {
+            within(current)
+        }
     }
 }
 

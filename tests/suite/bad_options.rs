@@ -204,6 +204,8 @@ async fn mistakes_are_json_lines_where_those_are_asked_for() {
         let message = line["message"].as_str().unwrap();
         assert!(message.starts_with("invalid value 'soon' for '--lock-wait <TIME>'"), "{message}");
     }
+    let twice = Lockkeeper::new(["up", "--json", "--log-format", "json"]).run().await.expect(2);
+    twice.expect_text("unexpected argument '--json' found; tip: '--log-format json' makes");
 }
 
 #[tokio::test]
@@ -218,6 +220,9 @@ async fn what_can_not_be_meant_names_an_example() {
         (&["--tls-mode", "maybe"], ["'--tls-mode <MODE>'", "verify-full"]),
         (&["--db-port", "99999"], ["'--db-port <PORT>'", "0..=65535"]),
         (&["--phase", "later"], ["'--phase <PHASE>'", "expand, contract, all"]),
+        (&["--to", "abc"], ["'--to <VERSION>'", "a version is a whole number up to 92233"]),
+        (&["--to", "9223372036854775808"], ["'--to <VERSION>'", "as 42 in V42__add_price.sql"]),
+        (&["--json"], ["unexpected argument '--json'", "tip: '--log-format json' makes the log"]),
         (&["--lok-wait", "1s"], ["unexpected argument '--lok-wait'", "'--lock-wait'"]),
         (&["--listen", "9002"], ["'--listen <ADDR>'", "127.0.0.1:9002 for this machine or"]),
         (&["--listen", ":9002"], ["'--listen <ADDR>'", "0.0.0.0:9002 for whoever reaches it"]),
@@ -226,6 +231,10 @@ async fn what_can_not_be_meant_names_an_example() {
         fails(&up.clone().args(words), 2, &texts).await;
     }
     fails(&Lockkeeper::new(["upp"]), 2, &["unrecognized subcommand 'upp'", "'up'"]).await;
+    for words in [["resolve", "V42"], ["wait", "--version=V42"]] {
+        let texts = ["invalid value 'V42' for ", "<VERSION>", "a version is a whole number"];
+        fails(&Lockkeeper::new(words).url("sqlite:x.db"), 2, &texts).await;
+    }
     let resolve = Lockkeeper::new(["resolve", "1"]).url("sqlite:x.db");
     for resolve in [
         resolve.clone(),

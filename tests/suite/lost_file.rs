@@ -46,7 +46,7 @@ async fn of_a_migration_with_steps_that_are_done() {
             "migration 2 is half applied (2 steps are done), but migrations has no file for it",
             "either: bring its file V2__",
             "run the release that has it",
-            "docs/runbook.md#forget",
+            "`DELETE FROM lockkeeper_range WHERE version = 2; DELETE FROM lockkeeper_step WHERE",
         ];
         let plan = command(&["plan"], &project, &database);
         for refused in [&up, &plan, &up.clone().args(["--to", "1"])] {

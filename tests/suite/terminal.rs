@@ -136,6 +136,20 @@ async fn a_failing_statement_is_shown_at_its_place() {
     }
 }
 
+/// However soon it fails, the log says before it against what it ran, and how much there was to do.
+#[tokio::test]
+async fn a_quick_failure_has_its_header() {
+    let project = Project::with([("V1__a.sql", "select oops;\n")]);
+    for database in [Database::sqlite(), Database::of(Kind::Postgres15).await] {
+        let output = Lockkeeper::up(&project, &database).run().await.expect(1);
+        let lines: Vec<_> = output.stderr.lines().collect();
+        assert!(lines[0].contains(" lockkeeper ") && lines[0].contains(" · run "), "{lines:?}");
+        assert!(lines[1].ends_with(" lock taken · 1 of 1 migration pending"), "{lines:?}");
+        assert!(lines[2].contains(" 1 a failed after "), "{lines:?}");
+        assert!(lines[3].starts_with("error: migration 1, step 1 of 1 failed"), "{lines:?}");
+    }
+}
+
 /// Not a terminal: lines with a time each, no escape sequence, and a position every few seconds.
 #[tokio::test]
 async fn elsewhere_there_are_plain_lines() {
@@ -179,6 +193,8 @@ async fn json_is_all_there_is_on_standard_error() {
 
     project.file("V2__b.sql", "select 1;\nselect oops from a;\n");
     let failed = objects(&up.run().await.expect(1).stderr);
+    let events: Vec<_> = failed.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["opening", "lock_taken", "failed", "error"]);
     let error = failed.last().unwrap();
     assert_eq!((&error["event"], &error["exit"]), (&"error".into(), &1.into()));
     assert_eq!((&error["line"], &error["column"]), (&2.into(), &8.into()));

@@ -1,5 +1,6 @@
 use super::super::tests::{Run, batches};
 use super::*;
+use crate::progress::Event;
 
 #[test]
 fn what_ended_between_two_looks_is_told_once() {
@@ -69,4 +70,38 @@ fn a_plan_that_shrank_under_the_lock_is_told_as_it_is() {
     run.plan(0);
     run.end();
     assert_eq!(journal.look(&run.progress), [Entry::Ready]);
+}
+
+/// However soon it ends: who runs against what, and what there was to do, come before it.
+#[test]
+fn an_end_within_one_look_has_all_that_led_to_it() {
+    let failed = || Event::Failed { error: "no such column".into() };
+    let mut run = Run::pending(2);
+    run.apply(Event::Listening { address: "127.0.0.1:9002".into() });
+    run.start(1, None);
+    run.apply(failed());
+    let told = [Entry::Listening, Entry::Opening, Entry::LockTaken, Entry::Failed];
+    assert_eq!(Journal::new(None).look(&run.progress), told);
+
+    let mut run = Run::pending(2);
+    run.start(1, None);
+    run.apply(Event::Stopping { reason: "SIGTERM".into() });
+    run.apply(Event::Interrupted { reason: "SIGTERM".into() });
+    let told = [Entry::Opening, Entry::LockTaken, Entry::Stopping, Entry::Interrupted];
+    assert_eq!(Journal::new(None).look(&run.progress), told);
+
+    // Refused before the lock, and stopped while it waits: nothing was open.
+    let mut run = Run::pending(0);
+    run.apply(failed());
+    assert_eq!(Journal::new(None).look(&run.progress), [Entry::Opening, Entry::Failed]);
+    let mut run = Run::waiting();
+    run.apply(Event::Stopping { reason: "SIGTERM".into() });
+    run.apply(Event::Interrupted { reason: "SIGTERM".into() });
+    assert_eq!(Journal::new(None).look(&run.progress), [Entry::Opening, Entry::Interrupted]);
+
+    // Without a connection there is nothing to open with.
+    let mut journal = Journal::new(None);
+    let mut nowhere = Progress::default();
+    nowhere.apply(Duration::ZERO, failed());
+    assert_eq!(journal.look(&nowhere), [Entry::Failed]);
 }

@@ -34,6 +34,27 @@ async fn a_fresh_file_is_not_applied_by_mistake() {
     assert!(up.stderr.contains("V1__later.sql"), "{}", up.stderr);
 }
 
+/// The words in a fresh file are comments there, and do what it says where they are taken out.
+#[tokio::test]
+async fn the_words_of_a_fresh_file_are_understood() {
+    let project = Project::new();
+    new(&project, "a").run().await.expect(0);
+    let text = std::fs::read_to_string(project.migrations().join("V1__a.sql")).unwrap();
+    let words: Vec<_> = text.split('`').skip(1).step_by(2).collect();
+    assert!(words.len() >= 4, "{text}");
+    let make = "create table a (id integer primary key not null, n int);\n";
+    project.file("V1__a.sql", format!("{text}{make}"));
+    for (version, word) in (2..).zip(&words) {
+        let file = format!("-- {word}\nupdate a set n = {version};\n");
+        project.file(&format!("V{version}__b.sql"), file);
+    }
+    let database = crate::support::Database::sqlite();
+    let applied = format!("{} migrations in", words.len() + 1);
+    Lockkeeper::up(&project, &database).run().await.expect(0).expect_text(&applied);
+    let status = Lockkeeper::new(["status"]).project(&project).database(&database);
+    status.run().await.expect(0).expect_text("contract");
+}
+
 #[tokio::test]
 async fn it_refuses_what_makes_no_name() {
     let project = Project::new();

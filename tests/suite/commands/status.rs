@@ -80,8 +80,15 @@ async fn it_tells_what_is_running_and_how_far_it_got() {
     held.database.wait_for(past).await;
     let expected = all(&[(1, "applied"), (2, "applied"), (3, "running")]);
     assert_eq!(states(&held.project, &held.database).await, expected);
+    // The time of the steps behind it isn't that of the migration.
+    let status = command(&["status", "--json"], &held.project, &held.database);
+    let third = async || json(&status.run().await.expect(0))["migrations"][2].clone();
+    let half = third().await;
+    assert_eq!((&half["steps_done"], &half["took_seconds"]), (&2.into(), &().into()), "{half}");
     held.open().await;
     running.wait().await.expect(0);
+    let took = third().await["took_seconds"].as_f64();
+    assert!(took.is_some_and(|took| took > 0.001), "{took:?}");
     assert!(
         states(&held.project, &held.database).await.iter().all(|(_, state)| state == "applied")
     );

@@ -1,6 +1,6 @@
 //! `wait`: for the database, or for another instance.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{command, every, project};
 use crate::suite::held::Held;
@@ -83,7 +83,7 @@ async fn it_becomes_the_program() {
     assert_eq!(early.stdout, "");
 }
 
-/// Another instance's `/ready`, with what it says meanwhile.
+/// Another instance's `/ready`, with what it says meanwhile, sparingly.
 #[tokio::test]
 async fn it_asks_another_instance() {
     let mut held = Held::new().await;
@@ -91,14 +91,22 @@ async fn it_asks_another_instance() {
     let line = up.line_with("listening on ").await;
     let instance = line.split_once("listening on ").unwrap().1;
     let url = format!("{instance}/ready");
+    up.line_with("lock taken").await;
     let ask = |more: &[&str]| Lockkeeper::new(["wait", "--url", &url]).args(more);
     for url in [instance, &format!("{instance}/"), &url] {
         let ask = Lockkeeper::new(["wait", "--timeout", "100ms", "--url", url]);
         let in_vain = ask.run().await.expect(1);
-        assert!(in_vain.stderr.contains("503"), "{}", in_vain.stderr);
+        let said = in_vain.stderr.contains("not ready after 100ms: migrations are pending");
+        assert!(said, "{}", in_vain.stderr);
     }
     let waiting = ask(&["--", "echo", "at last"]).start();
-    waiting.line_with("migrations are pending").await;
+    let line = waiting.line_with("migrations are pending; 2 fill at ").await;
+    assert!(line.starts_with("waiting: ") && line.ends_with(" %"), "{line}");
+    // The figures move many times a second, and are told every few seconds.
+    let told = || waiting.stderr().lines().count();
+    let (begin, before) = (Instant::now(), told());
+    wait_until("a later position", Duration::from_secs(60), async || told() > before).await;
+    assert!(begin.elapsed() > Duration::from_secs(3), "{}", waiting.stderr());
     assert!(waiting.runs());
     held.hurry().await;
     held.open().await;
@@ -106,6 +114,34 @@ async fn it_asks_another_instance() {
     up.signal(libc::SIGTERM);
     up.wait().await.expect(0);
     ask(&["--timeout", "100ms"]).run().await.expect(1);
+}
+
+/// A run that has failed says so for as long as it is there. What was wrong with it is told once,
+/// and again at the end, when nobody is there to ask any more.
+#[tokio::test]
+async fn it_keeps_what_the_other_instance_said_last() {
+    let project = Project::with([("V1__a.sql", "select oops;\n")]);
+    let database = Database::sqlite();
+    let up = Lockkeeper::up(&project, &database)
+        .args(["--listen", "127.0.0.1:0", "--linger", "1h"])
+        .start();
+    let line = up.line_with("listening on ").await;
+    let url = line.split_once("listening on ").unwrap().1;
+    let waiting = Lockkeeper::new(["wait", "--timeout", "5s", "--url", url]).start();
+    let failed = "the run there has failed, and only another can go on: migration 1, step 1 of 1 ";
+    let line = waiting.line_with(failed).await;
+    assert!(line.starts_with("waiting: "), "{line}");
+    up.signal(libc::SIGTERM);
+    up.wait().await.expect(1);
+    let gone = format!("waiting: {url}/ready gives no answer: ");
+    waiting.line_with(&gone).await;
+    let output = waiting.wait().await.expect(1);
+    let lines: Vec<_> = output.stderr.lines().collect();
+    let told = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
+    assert_eq!((told(&format!("waiting: {failed}")), told(&gone)), (1, 1), "{lines:?}");
+    let end = format!("error: not ready after 5s: {url}/ready gives no answer: ");
+    let end = lines.iter().find(|line| line.starts_with(&end)).expect("the end");
+    assert!(end.contains(&format!("; the last answer was: {failed}")), "{end}");
 }
 
 /// A server that isn't there yet is waited for.
@@ -169,6 +205,22 @@ async fn it_is_more_patient_than_other_commands() {
     wait_until("it has tried again", Duration::from_secs(30), tries).await;
     proxy.refuse(false);
     waiting.wait().await.expect(0);
+}
+
+/// One that was there and is gone: what it said last isn't lost with it.
+#[tokio::test]
+async fn it_keeps_what_the_database_said_last() {
+    let project = project();
+    let database = Database::of(Kind::Postgres15).await;
+    let proxy = Proxy::before(database.port());
+    let wait = Lockkeeper::new(["wait", "--timeout", "4s"]).project(&project);
+    let waiting = wait.url(&proxy.url(&database)).start();
+    waiting.line_with("waiting: 2 migrations are not applied yet").await;
+    proxy.refuse(true);
+    proxy.cut();
+    let output = waiting.wait().await.expect(1);
+    let output = output.expect_text("not ready after 4s: the database is not reachable any more: ");
+    output.expect_text("; the last answer was: 2 migrations are not applied yet, 1 the first of");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
-//! The fields of JSON answers are those that the page on JSON names: no more, and no fewer.
+//! The fields of JSON answers are those that the page on JSON names: no more, and no fewer. So are
+//! the metrics with their labels, and the words for states.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use lockkeeper::progress::{Eta, MigrationState, State};
 use serde_json::Value;
 
 use super::super::held::Held;
@@ -14,9 +16,42 @@ const RARE: [&str; 3] = ["throttle", "throttled", "unthrottled"];
 
 /// The names in the first column of the page's table with this title.
 fn documented(title: &str) -> BTreeSet<String> {
-    let cells = Page::read("docs/json.md").column(title);
-    let names = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    names.map(str::to_owned).collect()
+    Page::read("docs/json.md").column(title).iter().flat_map(|cell| named(cell)).collect()
+}
+
+/// What stands between backticks.
+fn named(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The words that the page's table with this title has for the values of a field.
+fn words(title: &str, field: &str) -> Vec<String> {
+    let rows = Page::read("docs/json.md").table(title);
+    let row = rows.iter().find(|row| named(&row[0]).iter().any(|name| name == field));
+    named(&row.expect("the field")[1])
+}
+
+/// The metrics that the page names, with their labels.
+fn documented_metrics() -> BTreeMap<String, BTreeSet<String>> {
+    let rows = Page::read("docs/json.md").table("metric");
+    let metrics = rows.iter().flat_map(|row| {
+        let labels: BTreeSet<_> = named(&row[1]).into_iter().collect();
+        named(&row[0]).into_iter().map(move |name| (name, labels.clone()))
+    });
+    metrics.collect()
+}
+
+/// The metrics of an answer, with their labels. No value of these tests' has a comma or a quote.
+fn metrics(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let metrics = samples.map(|line| {
+        let (series, _) = line.rsplit_once(' ').expect("a value");
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let labels =
+            labels.split(',').filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+        (name.to_owned(), labels.collect())
+    });
+    metrics.collect()
 }
 
 /// The fields of a value: `steps`, `steps[].version`.
@@ -65,11 +100,14 @@ fn answer(output: &Output) -> Value {
     serde_json::from_str(&output.stdout).expect("JSON")
 }
 
-async fn get(address: &str, path: &str) -> Value {
+fn text(address: &str, path: &str) -> String {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let answer = agent.get(&format!("http://{address}{path}")).call();
-    let body = answer.ok().and_then(|mut answer| answer.body_mut().read_to_string().ok());
-    body.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default()
+    answer.ok().and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default()
+}
+
+fn get(address: &str, path: &str) -> Value {
+    serde_json::from_str(&text(address, path)).unwrap_or_default()
 }
 
 /// Seen from every side: before, while it works, while another waits, and at its end.
@@ -85,20 +123,21 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     // One that waits sees less of the step, and more of the lock.
     let follower = format!("127.0.0.1:{}", port::free());
     wait_until("the time left is known", Duration::from_secs(60), async || {
-        get(&address, "/progress").await["current"]["eta"]["state"] == "left" || !up.runs()
+        get(&address, "/progress")["current"]["eta"]["state"] == "left" || !up.runs()
     })
     .await;
     let waiter = held.up().args(log).args(["--listen", &follower]).start();
     waiter.line_with("\"holder\"").await;
-    let mut progress = vec![get(&address, "/progress").await, get(&follower, "/progress").await];
-    let ready = [get(&address, "/ready").await, get(&follower, "/ready").await];
+    let mut progress = vec![get(&address, "/progress"), get(&follower, "/progress")];
+    let metrics = metrics(&text(&address, "/metrics"));
+    let ready = [get(&address, "/ready"), get(&follower, "/ready")];
     let status = answer(&command(&["status", "--json"]).run().await.expect(0));
     up.line_with("\"event\":\"progress\"").await;
     waiter.signal(libc::SIGTERM);
     let waiter = waiter.wait().await.expect(4);
     held.hurry().await;
     up.line_with("\"kind\":\"backfill\",\"name\":\"fill\",\"rows_changed\"").await;
-    progress.push(get(&address, "/progress").await);
+    progress.push(get(&address, "/progress"));
     // After its last step there is nothing left to stop.
     up.signal(libc::SIGTERM);
     up.line_with("\"event\":\"stopping\"").await;
@@ -114,6 +153,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     fits("status", &[status]);
     fits("progress", &progress);
     fits("ready", &ready);
+    assert_eq!(metrics, documented_metrics());
     let lines: Vec<_> = [up, waiter, refused, failed].iter().flat_map(lines).collect();
     let events = lines.iter().filter_map(|line| line["event"].as_str().map(str::to_owned));
     same("event", &events.collect());
@@ -121,6 +161,36 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
         lines.into_iter().partition(|line| line["event"] == "error");
     fits("error", &errors);
     fits("field", &lines);
+}
+
+/// The words for states, too: of a run, of its migrations, and of the time left.
+#[test]
+fn every_state_is_documented() {
+    assert_eq!(words("field", "state"), State::ALL.map(State::as_str));
+    // A new state fails to compile here, and belongs on the page.
+    let word = |state: MigrationState| match state {
+        MigrationState::Pending
+        | MigrationState::Running
+        | MigrationState::Applied
+        | MigrationState::Failed
+        | MigrationState::Interrupted => serde_json::to_value(state).expect("JSON"),
+    };
+    let known = [
+        MigrationState::Pending,
+        MigrationState::Running,
+        MigrationState::Applied,
+        MigrationState::Failed,
+        MigrationState::Interrupted,
+    ];
+    assert_eq!(words("progress", "migrations[].state"), known.map(word));
+    let known =
+        [Eta::Measuring, Eta::Left { p50_seconds: 1.0, p90_seconds: 2.0 }, Eta::Due, Eta::Ended];
+    let word = |eta: Eta| match eta {
+        Eta::Measuring | Eta::Left { .. } | Eta::Due | Eta::Ended => {
+            serde_json::to_value(eta).expect("JSON")["state"].clone()
+        }
+    };
+    assert_eq!(words("progress", "current.eta.state"), known.map(word));
 }
 
 /// Whoever asked for JSON gets it, whatever is wrong, and the same exit code.

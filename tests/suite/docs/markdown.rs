@@ -94,13 +94,19 @@ impl Page {
 
     /// The first cells of the table whose first title this is.
     pub fn column(&self, title: &str) -> Vec<String> {
-        let cell = |line: &str| {
-            let cell = line.strip_prefix('|')?.split('|').next()?;
-            Some(cell.trim().to_owned())
+        self.table(title).into_iter().map(|mut row| row.swap_remove(0)).collect()
+    }
+
+    /// The rows of the table whose first title this is.
+    pub fn table(&self, title: &str) -> Vec<Vec<String>> {
+        let cells = |line: &str| {
+            let line = line.strip_prefix('|')?.trim_end().strip_suffix('|')?;
+            Some(line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>())
         };
         let prose = self.prose();
-        let rows = prose.lines().skip_while(|line| cell(line).as_deref() != Some(title));
-        rows.skip(2).map_while(cell).collect()
+        let is_title = |line: &&str| cells(line).is_some_and(|cells| cells[0] == title);
+        let rows = prose.lines().skip_while(|line| !is_title(line));
+        rows.skip(2).map_while(cells).collect()
     }
 
     /// The folder that its links start from.

@@ -93,6 +93,20 @@ async fn only_reading_is_allowed() {
     assert_eq!(json.header("content-type"), Some("application/json"));
 }
 
+/// Somebody who changes the history holds it up: it has reached the database all the same.
+#[tokio::test]
+async fn the_connection_is_told_before_the_history_is_read() {
+    let held = Held::new().await;
+    held.up().args(["--to", "1"]).run().await.expect(0);
+    let mut holder = held.database.connect().await;
+    holder.execute("begin; lock table refinery_schema_history").await;
+    let served = Served::start(held.up().args(["--to", "1"])).await;
+    let reached = served.progress_that("connected", |now| now["database"].is_string()).await;
+    assert_eq!((&reached["state"], &reached["target"]), (&"connecting".into(), &().into()));
+    holder.execute("rollback").await;
+    served.running.wait().await.expect(0).expect_text("nothing pending");
+}
+
 /// A failure and a signal are told apart to the last.
 #[tokio::test]
 async fn a_failure_is_seen_after_the_end() {
@@ -107,6 +121,8 @@ async fn a_failure_is_seen_after_the_end() {
     assert_eq!(failed["reason"], reason);
     let unready = served.get("/ready").await.expect(503).json();
     assert_eq!(unready["reason"], reason);
+    let states = (&failed["migrations"][0]["state"], &failed["current"]["eta"]["state"]);
+    assert_eq!(states, (&"failed".into(), &"ended".into()));
     served.running.signal(libc::SIGTERM);
     served.running.wait().await.expect(1).expect_text("nonsense");
 }

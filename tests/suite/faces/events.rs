@@ -44,6 +44,25 @@ async fn ended(stream: Events) {
     assert_eq!((&last["state"], &last["ready"]), (&"ready".into(), &true.into()));
 }
 
+/// A migration that was stopped in the middle isn't shown as if it were still at work.
+#[tokio::test]
+async fn a_stream_ends_with_what_was_interrupted() {
+    let held = Held::new().await;
+    let served = Served::start(held.up()).await;
+    served.reaches(2, 0.01).await;
+    let stream = served.events().await;
+    served.running.signal(libc::SIGTERM);
+    let (events, _) = stream.until_the_end().await;
+    let last = &events.last().unwrap().data;
+    let states = [0, 1, 2].map(|at| last["migrations"][at]["state"].as_str().unwrap());
+    assert_eq!(states, ["applied", "interrupted", "pending"]);
+    assert_eq!(
+        (&last["state"], &last["current"]["eta"]["state"]),
+        (&states[1].into(), &"ended".into())
+    );
+    served.running.wait().await.expect(4);
+}
+
 /// A killed process leaves no stream open.
 #[tokio::test]
 async fn a_stream_ends_with_the_process() {

@@ -44,6 +44,9 @@ async fn foreign_text_stays_text() {
     assert!(text.contains("<script>document.title = 'owned'</script>"), "{text}");
     let title = browser.script("return document.title").await;
     assert_eq!(title, "Failed · lockkeeper");
+    let shown =
+        "return [...document.querySelectorAll('#migrations li')].map(li => li.dataset.state)";
+    assert_eq!(browser.script(shown).await, serde_json::json!(["applied", "failed"]));
     let alien = "return document.querySelectorAll('script').length + document.images.length";
     assert_eq!(browser.script(alien).await, 1, "the page's own script");
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page-failed.png");

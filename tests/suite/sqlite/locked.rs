@@ -45,7 +45,7 @@ async fn a_run_waits_for_its_end() {
     // Neither the time to connect nor SQLite's own patience ends the wait.
     let patient = up.clone().args(["--connect-timeout", "1s", "--lock-wait", "2m"]).start();
     until_it_says(&patient, "waiting for the lock: another run holds it").await;
-    let texts = ["another run holds the lock", "next:"];
+    let texts = ["another run holds the lock, and a wait of 8s is over", "next:"];
     let output = fails(&up.args(["--lock-wait", "8s"]), 3, &texts).await;
     assert!(output.took >= Duration::from_secs(8), "{:?}", output.took);
     assert!(patient.runs(), "{}", patient.stderr());
