@@ -92,6 +92,39 @@ async fn directives_that_are_none() {
         ),
         ("-- lockeeper: batch", update, ["V2__a.sql:1:1", "doesn't begin a directive", "exactly"]),
         ("--lockkeeper batch", update, ["V2__a.sql:1:1", "doesn't begin a directive", "exactly"]),
+        (
+            "-- Lockkeeper: batch",
+            update,
+            ["V2__a.sql:1:1", "doesn't begin a directive", "`-- lockkeeper: `, in lower case"],
+        ),
+        (
+            "-- lockkeeper batch",
+            update,
+            ["V2__a.sql:1:1", "doesn't begin a directive", "with the colon"],
+        ),
+        (
+            "/* lockkeeper: batch */",
+            update,
+            [
+                "V2__a.sql:1:4",
+                "a directive stands in a block comment, where it has no effect",
+                "write it as `-- lockkeeper: batch` on a line of its own",
+            ],
+        ),
+        (
+            "/*\n * lockkeeper: batch rows=5\n */",
+            update,
+            ["V2__a.sql:2:4", "in a block comment", "`-- lockkeeper: batch rows=5`"],
+        ),
+        (
+            "update t set n = 2;\n-- lockkeeper: phase=contract",
+            update,
+            [
+                "V2__a.sql:2:1",
+                "`phase` is for the whole file, and stands behind its first statement",
+                "to the top of the file, above the first statement",
+            ],
+        ),
         ("-- lockkeeper: batch row=5", update, ["V2__a.sql:1:22", "knows no `row`", "`rows`?"]),
         (
             "-- lockkeeper: batch rows=0",
@@ -129,6 +162,34 @@ async fn directives_that_are_none() {
         let text = format!("{directive}\n{statement}\n");
         refused(&Project::with([("V1__t.sql", TABLE), ("V2__a.sql", &text)]), &texts).await;
     }
+}
+
+/// What MySQL alone takes for a comment, and for none.
+#[tokio::test]
+async fn directives_in_the_comments_of_mysql() {
+    let database = Database::of(Kind::MariaDb).await;
+    for comment in ["# lockkeeper: batch", "--lockkeeper:batch", "--Lockkeeper: batch"] {
+        let text = format!("{comment}\nupdate t set n = 1;\n");
+        let project = Project::with([("V1__t.sql", TABLE), ("V2__a.sql", &text)]);
+        let texts = ["V2__a.sql:1:1", "doesn't begin a directive", "exactly `-- lockkeeper: `"];
+        for command in ["up", "plan"] {
+            let lockkeeper = Lockkeeper::new([command]).project(&project).database(&database);
+            changes_nothing(&database, &lockkeeper, 2, &texts).await;
+        }
+    }
+}
+
+/// A word about lockkeeper isn't one to it.
+#[tokio::test]
+async fn prose_about_directives() {
+    let database = Database::sqlite();
+    let text = "-- lockkeeper runs this before the rollout.\n\
+                /* It could say `lockkeeper: batch`, but the table is small.\n   \
+                   lockkeeper batches by the primary key. */\n\
+                /*\n-- lockkeeper: batch\nupdate t set n = 2;\n*/\n\
+                create table t (id integer primary key not null, n int); -- lockkeeper\n";
+    let project = Project::with([("V1__t.sql", text)]);
+    Lockkeeper::up(&project, &database).run().await.expect(0).expect_text("at version 1");
 }
 
 /// Refused before the migrations ahead of it are applied, where its table is there already.

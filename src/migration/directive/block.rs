@@ -1,0 +1,51 @@
+//! Block comments, which never are directives: one that is meant as a directive is refused, since
+//! the statement below it would run without what it asks for.
+
+use std::ops::Range;
+
+use super::prefix::{Prefix, decorates};
+use super::{Words, parse};
+use crate::migration::fault::{Fault, FileError};
+
+/// Refuses the block comment at `span` if one of its lines is meant as a directive.
+///
+/// A line with dashes in front of it is a directive that somebody has commented out together with
+/// its statement. Where no statement is with it, nobody can know.
+pub(super) fn refuse(text: &str, span: Range<usize>) -> Result<(), FileError> {
+    let mut commented_out = None;
+    let mut has_more = false;
+    let inner = &text[span.start + 2..span.end - 2];
+    let mut at = span.start + 2;
+    for line in inner.split_inclusive('\n') {
+        let written = line.trim_end();
+        let end = at + written.len();
+        at += line.len();
+        let body = written.trim_start_matches(decorates);
+        let dashed = body.trim_start_matches(['-', '#']).trim_start();
+        let is_meant = Prefix::of(dashed).is_some_and(|prefix| prefix.is_meant(dashed, false));
+        if !is_meant {
+            has_more |= !dashed.is_empty();
+            continue;
+        }
+        let span = end - dashed.len()..end;
+        if dashed.len() == body.len() {
+            return Err(fault(text, span));
+        }
+        commented_out.get_or_insert(span);
+    }
+    match commented_out {
+        Some(span) if !has_more => Err(fault(text, span)),
+        _ => Ok(()),
+    }
+}
+
+fn fault(text: &str, span: Range<usize>) -> FileError {
+    let length = Prefix::of(&text[span.clone()]).map_or(0, |prefix| prefix.length);
+    let words = || Words { text, at: span.start + length, end: span.end };
+    // What isn't a directive either way is no example of one.
+    let directive = match parse(words(), span.clone()) {
+        Ok(_) => text[span.start + length..span.end].trim(),
+        Err(_) => "batch",
+    };
+    Fault::InBlockComment { directive: directive.to_owned() }.at(span)
+}
