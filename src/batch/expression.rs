@@ -71,6 +71,10 @@ impl Survey<'_> {
                 let meant = name.and_then(|name| nearest_safe(self.engine, &name));
                 ControlFlow::Break(Box::new(self.unknown_function(&written, meant, span)))
             }
+            Nature::Absent => {
+                let meant = name.and_then(|name| nearest_safe(self.engine, &name));
+                ControlFlow::Break(Box::new(self.absent_function(&written, meant, span)))
+            }
         }
     }
 
@@ -83,7 +87,21 @@ impl Survey<'_> {
                 .way(format!("write `{meant}`, if that is meant")),
             None => self
                 .refuse(cause, span, "could read the table, and see what earlier batches changed")
-                .way("use built-in functions of the database"),
+                .way("use built-in functions that are known (docs/batching.md#known-functions)"),
+        }
+    }
+
+    /// Whole, the statement would fail as well.
+    fn absent_function(&self, written: &str, meant: Option<&str>, span: Span) -> Refusal {
+        let cause = format!("SQLite, as lockkeeper brings it, has no function {written}()");
+        match meant {
+            Some(meant) => self
+                .refuse(cause, span, &format!("did you mean `{meant}`?"))
+                .only_way(format!("write `{meant}`, if that is meant")),
+            None => self.refuse(cause, span, "").only_way(
+                "use functions that it has; those that can be batched are listed in \
+                 docs/batching.md#known-functions",
+            ),
         }
     }
 
