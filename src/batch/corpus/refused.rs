@@ -90,6 +90,7 @@ pub(super) const REFUSED: &[Refused] = &[
     (MY, "no function lowr() is known to be safe", "UPDATE t SET a = lowr(b)", "lowr"),
     (LITE, "has no function lowr()", "UPDATE t SET a = lowr(b)", "lowr"),
     (LITE, "has no function sqrt()", "UPDATE t SET a = sqrt(b)", "sqrt"),
+    (LITE, "has no function floor()", "UPDATE t SET a = floor(b)", ""),
     (LITE, "no function changes() is known to be safe", "UPDATE t SET a = changes()", "changes"),
     (PG, "is known to be safe", "UPDATE t SET a = public.lower(c)", "public.lower"),
     (PG, "is known to be safe", "UPDATE t SET a = \"LOWER\"(c)", "\"LOWER\""),

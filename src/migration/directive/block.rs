@@ -22,30 +22,27 @@ pub(super) fn refuse(text: &str, span: Range<usize>) -> Result<(), FileError> {
         at += line.len();
         let body = written.trim_start_matches(decorates);
         let dashed = body.trim_start_matches(['-', '#']).trim_start();
-        let is_meant = Prefix::of(dashed).is_some_and(|prefix| prefix.is_meant(dashed, false));
-        if !is_meant {
+        let prefix = Prefix::of(dashed).filter(|prefix| prefix.is_meant(dashed, false));
+        let Some(prefix) = prefix else {
             has_more |= !dashed.is_empty();
             continue;
-        }
-        let span = end - dashed.len()..end;
+        };
+        let error = || fault(text, end - dashed.len()..end, prefix.length);
         if dashed.len() == body.len() {
-            return Err(fault(text, span));
+            return Err(error());
         }
-        commented_out.get_or_insert(span);
+        commented_out.get_or_insert_with(error);
     }
     match commented_out {
-        Some(span) if !has_more => Err(fault(text, span)),
+        Some(error) if !has_more => Err(error),
         _ => Ok(()),
     }
 }
 
-fn fault(text: &str, span: Range<usize>) -> FileError {
-    let length = Prefix::of(&text[span.clone()]).map_or(0, |prefix| prefix.length);
-    let words = || Words { text, at: span.start + length, end: span.end };
+fn fault(text: &str, span: Range<usize>, prefix: usize) -> FileError {
+    let words = span.start + prefix..span.end;
+    let said = parse(Words { text, at: words.start, end: words.end }, span.clone());
     // What isn't a directive either way is no example of one.
-    let directive = match parse(words(), span.clone()) {
-        Ok(_) => text[span.start + length..span.end].trim(),
-        Err(_) => "batch",
-    };
+    let directive = if said.is_ok() { text[words].trim() } else { "batch" };
     Fault::InBlockComment { directive: directive.to_owned() }.at(span)
 }
