@@ -115,14 +115,15 @@ impl<'a> PlannedStep<'a> {
     }
 
     /// What there is to say about the step beside its statements.
-    fn remark(&self) -> Option<String> {
+    fn remark(&self) -> Option<&'static str> {
         let is_backfill = matches!(self.upcoming.step.kind, StepKind::Backfill(_));
-        let remark = match self.prepared {
-            None if is_backfill => "(rows and key are known when the steps before it are done)",
-            _ if self.resumes() => "(goes on where it stopped)",
-            _ => return None,
-        };
-        Some(remark.to_owned())
+        match self.prepared {
+            None if is_backfill => {
+                Some("(rows and key are known when the steps before it are done)")
+            }
+            _ if self.resumes() => Some("(goes on where it stopped)"),
+            _ => None,
+        }
     }
 
     fn resumes(&self) -> bool {
@@ -199,7 +200,7 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
     let width = steps.clone().map(|step| step.len()).max().unwrap_or_default();
     for (row, step) in rows.iter().zip(steps) {
         let mut step = step.as_str();
-        for line in row.statements().into_iter().chain(row.remark()) {
+        for line in row.statements().into_iter().chain(row.remark().map(str::to_owned)) {
             text.push_str(&format!("{step:width$}  {}\n", one_line(&line)));
             step = "";
         }

@@ -1,6 +1,6 @@
 //! How a comment begins that is a directive, or is meant as one.
 
-use super::{BATCH_WORDS, DIRECTIVES, value};
+use super::{DIRECTIVES, value};
 use crate::nearest::nearest;
 
 const NAME: &str = "lockkeeper";
@@ -48,21 +48,23 @@ impl<'a> Prefix<'a> {
             Some((name, _)) => (name, true),
             None => (first, false),
         };
-        // Without the colon, a misspelt `batch` may be any word, and the comment prose.
-        let meant = nearest(name, DIRECTIVES).filter(|directive| {
-            self.colon || directive.contains('-') || directive.eq_ignore_ascii_case(name)
-        });
-        match meant {
-            Some("phase") => has_value || last.is_some_and(|word| value::phase(word).is_ok()),
-            Some("lock-timeout") => {
-                has_value || last.is_some_and(|word| value::duration(word).is_ok())
-            }
-            // `-- lockkeeper batch updates are slow here` is prose.
-            Some("batch") => {
-                second.is_none_or(|word| word.contains('=') || BATCH_WORDS.contains(&word))
-            }
-            Some(_) => true,
-            None => false,
+        let Some(directive) = nearest(name, DIRECTIVES) else { return false };
+        let exact = directive.eq_ignore_ascii_case(name);
+        if self.colon && exact {
+            return true;
+        }
+        let last = last.unwrap_or_default().to_ascii_lowercase();
+        match directive {
+            "phase" => has_value || value::phase(&last).is_ok(),
+            "lock-timeout" => has_value || value::duration(&last).is_ok(),
+            // Without the colon, a misspelt one may be any word, and the comment prose, as is
+            // `-- lockkeeper batch updates are slow here`.
+            "batch" if self.colon || exact => second.is_none_or(|word| {
+                let known = ["off", "trust-triggers"];
+                word.contains('=') || known.iter().any(|known| known.eq_ignore_ascii_case(word))
+            }),
+            "batch" => false,
+            _ => second.is_none() || exact,
         }
     }
 }
