@@ -8,6 +8,7 @@ mod support;
 
 mod suite {
     mod bad;
+    mod bad_clock;
     mod bad_connection;
     mod bad_disk;
     mod bad_files;

@@ -293,3 +293,23 @@ fn another_key_is_offered_only_where_the_statement_leaves_it_alone() {
     assert!(offered("UPDATE t SET id = id + 1, slug = c").contains("batch key=tenant,pos`"));
     assert!(offered("UPDATE t SET id = id + 1, slug = c, pos = 1").contains("batch off"));
 }
+
+#[test]
+fn the_ways_out_of_an_unknown_function_lead_out() {
+    let ways = |sql: &str, dialect| {
+        let refusal = batch_of(sql, dialect).unwrap_err();
+        refusal.ways_out.into_iter().map(|(_, way)| way).collect::<Vec<_>>()
+    };
+    let (misspelt, own) = ("UPDATE t SET a = lowr(b)", "UPDATE t SET a = my_function(b)");
+    for dialect in [Dialect::POSTGRES, Dialect::MYSQL] {
+        let [near, whole] = &ways(misspelt, dialect)[..] else { panic!("two ways") };
+        assert!(near.contains("write `lower`") && whole.contains("batch off"), "{near} {whole}");
+        let [known, whole] = &ways(own, dialect)[..] else { panic!("two ways") };
+        assert!(known.contains("#known-functions") && whole.contains("batch off"), "{known}");
+    }
+    // SQLite has no functions of a user's: whole, the statement would fail as well.
+    assert_eq!(ways(misspelt, Dialect::SQLITE), ["write `lower`, if that is meant"]);
+    let [known] = &ways(own, Dialect::SQLITE)[..] else { panic!("one way") };
+    assert!(known.contains("#known-functions"), "{known}");
+    assert_eq!(ways("UPDATE t SET a = changes()", Dialect::SQLITE).len(), 2);
+}

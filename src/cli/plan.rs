@@ -15,6 +15,11 @@ use crate::terminal::table::Table;
 use super::connection::Connection;
 use super::{Files, PhaseChoice, print, print_json};
 
+/// How many lines a step's statements take at most.
+const MOST: usize = 5;
+/// How many characters of a statement are shown: with its step in front, a line has about a hundred.
+const WIDE: usize = 88;
+
 /// Show what `up` would do, step by step, and write nothing
 #[derive(Debug, Args)]
 pub struct PlanCommand {
@@ -96,15 +101,28 @@ impl<'a> PlannedStep<'a> {
         self.upcoming.pending.migration
     }
 
-    /// The statements' first lines; of several, how many there are.
-    fn statement(&self) -> String {
+    /// A line for each statement, but for those that would make the answer long.
+    fn statements(&self) -> Vec<String> {
         let text = &self.migration().text;
         let statements = &self.upcoming.step.statements;
-        let first = statements.first().map_or("", |span| &text[span.clone()]);
-        let words = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        match statements.len() {
-            0 | 1 => words,
-            count => format!("{words} … ({count} statements)"),
+        let shown = if statements.len() <= MOST { MOST } else { MOST - 1 };
+        let mut lines: Vec<_> =
+            statements.iter().take(shown).map(|span| beginning(&text[span.clone()])).collect();
+        if statements.len() > shown {
+            lines.push(format!("… and {} more statements", statements.len() - shown));
+        }
+        lines
+    }
+
+    /// What there is to say about the step beside its statements.
+    fn remark(&self) -> Option<&'static str> {
+        let is_backfill = matches!(self.upcoming.step.kind, StepKind::Backfill(_));
+        match self.prepared {
+            None if is_backfill => {
+                Some("(rows and key are known when the steps before it are done)")
+            }
+            _ if self.resumes() => Some("(goes on where it stopped)"),
+            _ => None,
         }
     }
 
@@ -157,7 +175,7 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
     for row in rows {
         let migration = row.migration();
         let prepared = row.prepared.as_ref();
-        let known = |text: Option<String>| text.unwrap_or_default();
+        let known = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         let cells = [
             migration.version.to_string(),
             migration.name.clone(),
@@ -176,15 +194,33 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
         table.row(cells.each_ref().map(String::as_str));
     }
     let mut text = table.render();
-    for row in rows {
-        let resumes = if row.resumes() { " (goes on where it stopped)" } else { "" };
-        let version = row.migration().version;
-        text.push_str(&format!(
-            "\n{version}.{}{resumes}  {}",
-            row.upcoming.number,
-            one_line(&row.statement())
-        ));
-    }
     text.push('\n');
+    let steps =
+        rows.iter().map(|row| format!("{}.{}", row.migration().version, row.upcoming.number));
+    let width = steps.clone().map(|step| step.len()).max().unwrap_or_default();
+    for (row, step) in rows.iter().zip(steps) {
+        let mut step = step.as_str();
+        for line in row.statements().into_iter().chain(row.remark().map(str::to_owned)) {
+            text.push_str(&format!("{step:width$}  {}\n", one_line(&line)));
+            step = "";
+        }
+    }
     text
+}
+
+/// The beginning of a statement, on one line.
+fn beginning(statement: &str) -> String {
+    let mut line = String::new();
+    for word in statement.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        // A statement may have megabytes.
+        if let Some((end, _)) = line.char_indices().nth(WIDE) {
+            line.truncate(end);
+            return line + "…";
+        }
+    }
+    line
 }

@@ -1,14 +1,16 @@
 //! Directives: comments of the form `-- lockkeeper: …`, each on a line of its own.
 //!
-//! - `phase=expand|contract` is for the whole file, may stand anywhere between statements, once.
+//! - `phase=expand|contract` is for the whole file, and stands before its first statement.
 //! - `no-transaction` and `lock-timeout=2s`, before the first statement, are for the whole file;
 //!   later ones are for the statement that follows.
 //! - `batch key=id rows=5000 target=200ms workers=1 trust-triggers` and `batch off` are for the
 //!   statement that follows.
 //!
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
-//! as directives but aren't spelt as one. Block comments are never directives.
+//! as directives but aren't spelt as one, block comments among them.
 
+mod block;
+mod prefix;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -20,6 +22,7 @@ use super::fault::{Fault, FileError};
 use super::{BatchDirective, Phase};
 use crate::db::Engine;
 use crate::nearest::nearest;
+use prefix::Prefix;
 
 /// A directive and its place: from its dashes to the end of its last word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,24 +54,23 @@ impl What {
     }
 }
 
-const PREFIX: &str = "lockkeeper";
 const DIRECTIVES: [&str; 4] = ["phase", "no-transaction", "lock-timeout", "batch"];
 const BATCH_WORDS: [&str; 6] = ["key", "rows", "target", "workers", "trust-triggers", "off"];
 
-/// Reads the line comment at `span`: `None` when it is no directive and isn't meant as one.
+/// Reads the comment at `span`: `None` when it is no directive and isn't meant as one.
 pub(super) fn read(
     text: &str,
     span: Range<usize>,
     engine: Engine,
 ) -> Result<Option<Directive>, FileError> {
-    let comment = text[span.clone()].trim_end();
-    let body = comment.trim_start_matches(['-', '#']).trim_start();
-    // The cheap test first: a file may have a million comments.
-    if !body.starts_with(['l', 'L']) {
-        return Ok(None);
+    if text[span.clone()].starts_with("/*") {
+        return block::refuse(text, span).map(|()| None);
     }
-    let prefix = Prefix::of(body);
-    if !prefix.is_meant(body) {
+    let comment = text[span.clone()].trim_end();
+    let dashed = comment.trim_start_matches(['-', '#']).trim_start();
+    let body = dashed.trim_start_matches(prefix::decorates);
+    let Some(prefix) = Prefix::of(body) else { return Ok(None) };
+    if !prefix.is_meant(body, body.len() < dashed.len()) {
         return Ok(None);
     }
     let offset = comment.len() - body.len();
@@ -85,45 +87,6 @@ pub(super) fn read(
     let span = span.start..end;
     let what = parse(words, span.clone())?;
     Ok(Some(Directive { what, span }))
-}
-
-/// How a comment begins: a name, and perhaps a colon.
-struct Prefix<'a> {
-    name: &'a str,
-    colon: bool,
-    /// Of both, with the white space between them.
-    length: usize,
-}
-
-impl<'a> Prefix<'a> {
-    fn of(body: &'a str) -> Self {
-        let end = body.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(body.len());
-        let (name, rest) = body.split_at(end);
-        let after = rest.trim_start();
-        let colon = after.starts_with(':');
-        let length = if colon { body.len() - after.len() + 1 } else { end };
-        Prefix { name, colon, length }
-    }
-
-    /// Whether the comment is a directive or meant as one: our name and a colon; or our name
-    /// without one, or something like our name, and then a directive.
-    fn is_meant(&self, body: &str) -> bool {
-        if self.name.eq_ignore_ascii_case(PREFIX) && self.colon {
-            return true;
-        }
-        if nearest(self.name, [PREFIX]).is_none() {
-            return false;
-        }
-        let mut words = body[self.length..].split_whitespace();
-        let first = words.next().unwrap_or("");
-        match first.split_once('=').map_or(first, |(name, _)| name) {
-            "phase" | "lock-timeout" => first.contains('='),
-            "no-transaction" => true,
-            // `-- lockkeeper batch updates are slow here` is prose.
-            "batch" => words.next().is_none_or(|word| word == "off" || word.contains('=')),
-            _ => false,
-        }
-    }
 }
 
 /// The words of a directive, one after the other, with their places.

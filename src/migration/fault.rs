@@ -79,6 +79,18 @@ pub enum Fault {
     /// A directive between the words of a statement.
     #[error("a directive stands inside a statement")]
     InsideStatement,
+    /// A directive between `/*` and `*/`.
+    #[error("a directive stands in a block comment, where it has no effect")]
+    InBlockComment {
+        /// What it says, or an example if that is nothing that can be said.
+        directive: String,
+    },
+    /// A directive for the whole file, behind its first statement.
+    #[error("`{word}` is for the whole file, and stands behind its first statement")]
+    BehindStatement {
+        /// The directive.
+        word: &'static str,
+    },
     /// A directive behind something else on its line.
     #[error("a directive stands behind something else on its line")]
     NotOwnLine,
@@ -230,6 +242,16 @@ impl Fault {
             Fault::NotOwnLine => {
                 "move the directive to a line of its own above the statement that it is for"
                     .to_owned()
+            }
+            Fault::InBlockComment { directive } => {
+                format!(
+                    "write it as `-- lockkeeper: {directive}` on a line of its own above the \
+                     statement, or delete it; a remark about lockkeeper is best worded in another \
+                     way"
+                )
+            }
+            Fault::BehindStatement { word } => {
+                format!("move `{word}` to the top of the file, above the first statement")
             }
             Fault::NothingFollows { .. } => {
                 "put the directive above the statement that it is for, or delete it".to_owned()

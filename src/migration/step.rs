@@ -94,6 +94,7 @@ impl<'a> Assembly<'a> {
         let word = what.word();
         let in_header = self.steps.is_empty();
         let twice = match what {
+            What::Phase(_) if !in_header => return Err(Fault::BehindStatement { word }.at(span)),
             What::Phase(phase) => self.phase.replace(phase).is_some(),
             What::NoTransaction if in_header => std::mem::replace(&mut self.no_transaction, true),
             What::LockTimeout(timeout) if in_header => self.lock_timeout.replace(timeout).is_some(),

@@ -11,6 +11,12 @@ fn up(project: &Project) -> Lockkeeper {
     Lockkeeper::new(["up", "--connect-timeout", "1s"]).project(project)
 }
 
+/// No database of SQLite's, nor anything else, beside the migrations.
+fn nothing_was_made(project: &Project) {
+    let found = std::fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(found.collect::<Vec<_>>(), ["migrations"]);
+}
+
 /// Every command that needs one says so; there is no silent default.
 #[tokio::test]
 async fn no_database_is_named() {
@@ -20,6 +26,7 @@ async fn no_database_is_named() {
         fails(&lockkeeper, 2, &["no database is named", "set DATABASE_URL", "--db-host"]).await;
         fails(&lockkeeper.url(""), 2, &["no database is named"]).await;
     }
+    nothing_was_made(&project);
 }
 
 #[tokio::test]
@@ -46,6 +53,7 @@ async fn urls_that_are_none() {
         assert!(!output.text().contains("geheim"), "{}", output.text());
         assert!(output.stderr.starts_with("error: "), "{}", output.stderr);
     }
+    nothing_was_made(&project);
 }
 
 #[tokio::test]
@@ -114,6 +122,7 @@ async fn parts_that_are_none() {
         let output = texts.iter().fold(output, |output, text| output.expect_text(text));
         assert!(!output.text().contains("geheim"), "{}", output.text());
     }
+    nothing_was_made(&project);
 }
 
 /// Retries, says that it does, and gives up in time.

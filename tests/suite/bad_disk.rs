@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::suite::bad::fails;
-use crate::support::{Database, Kind, Lockkeeper, Project, Server, account};
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server, account};
 
 const FILL: &str = "-- lockkeeper: batch rows=500\nupdate t set n = n + 1;\n";
 
@@ -41,6 +41,36 @@ async fn on_postgres() {
         "{}",
         output.text()
     );
+}
+
+/// InnoDB tells that it can't make the table's file larger. Its other files stay below the limit:
+/// without its log it would end at once.
+#[tokio::test]
+async fn on_mariadb() {
+    let settings = ["innodb-log-file-size=8M", "innodb-autoextend-increment=1"];
+    let settings = settings.map(str::to_owned).to_vec();
+    let server = Server::with(Options { settings, ..Options::new(Kind::MariaDb) });
+    let database = server.database().await;
+    database.execute("create table t (id int primary key, n int not null, s text not null)").await;
+    database.execute("insert into t select seq, 0, repeat('x', 1000) from seq_1_to_14000").await;
+    let fill = "-- lockkeeper: batch rows=500\nupdate t set s = concat(s, s, s), n = n + 1;\n";
+    let project = Project::with([("V1__fill.sql", fill)]);
+    limit(&server, "36700160");
+    let texts = [
+        "The table 't' is full",
+        "V1__fill.sql:2:1",
+        "rolled back: the open batch of step 1",
+        "make room, then run the same command again",
+    ];
+    let output = fails(&Lockkeeper::up(&project, &database), 1, &texts).await;
+    assert!(output.took.as_secs() < 20, "{:?}", output.took);
+    let done = database.query_i64("select count(*) from t where n = 1").await;
+    let checkpoint = database.query_i64("select keys_done from lockkeeper_range").await;
+    assert!(done > 0 && done < 14_000 && done == checkpoint, "{done} rows, {checkpoint} keys");
+    limit(&server, "unlimited");
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let right = "select count(*) from t where n = 1 and length(s) = 3000";
+    assert_eq!(database.query_i64(right).await, 14_000);
 }
 
 /// For the processes that the server starts from now on.

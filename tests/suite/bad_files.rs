@@ -1,16 +1,22 @@
 //! Folders and files that can't be taken for migrations.
 
-use crate::suite::bad::changes_nothing;
+use crate::suite::bad::{changes_nothing, contents, fails};
 use crate::support::{Database, Kind, Lockkeeper, Project};
 
 const TABLE: &str = "create table t (id integer primary key not null, n int);\n";
 
-/// `up` and `plan` refuse it alike, before anything is written.
+/// Every command that reads migrations refuses it alike, before anything is written.
 async fn refused(project: &Project, texts: &[&str]) {
     let database = Database::sqlite();
     database.execute("create table theirs (id integer primary key, n int)").await;
-    for command in ["up", "plan"] {
-        let lockkeeper = Lockkeeper::new([command]).project(project).database(&database);
+    for words in [
+        &["up"][..],
+        &["plan"],
+        &["status"],
+        &["wait", "--timeout=1s"],
+        &["resolve", "1", "--retry"],
+    ] {
+        let lockkeeper = Lockkeeper::new(words).project(project).database(&database);
         changes_nothing(&database, &lockkeeper, 2, texts).await;
     }
 }
@@ -64,9 +70,11 @@ async fn names_that_are_none() {
 
 #[tokio::test]
 async fn texts_that_are_none() {
-    let cases: [(&[u8], &[&str]); 6] = [
+    let cases: [(&[u8], &[&str]); 8] = [
         (b"", &["migrations/V1__a.sql has no statement", "write a statement, or delete the file"]),
-        (b"\n-- later\n", &["migrations/V1__a.sql has no statement"]),
+        (b"\n-- later\n", &["migrations/V1__a.sql has no statement", "or delete the file"]),
+        (b"/* a;\r\n-- b; */\r\n;\r\n", &["migrations/V1__a.sql has no statement"]),
+        (b"\xef\xbb\xbf-- lockkeeper: phase=contract", &["V1__a.sql has no statement"]),
         (
             b"select 1;\n-- \xff\n",
             &["V1__a.sql:2:4", "is not UTF-8: bad byte in line 2", "as UTF-8"],
@@ -92,6 +100,39 @@ async fn directives_that_are_none() {
         ),
         ("-- lockeeper: batch", update, ["V2__a.sql:1:1", "doesn't begin a directive", "exactly"]),
         ("--lockkeeper batch", update, ["V2__a.sql:1:1", "doesn't begin a directive", "exactly"]),
+        (
+            "-- Lockkeeper: batch",
+            update,
+            ["V2__a.sql:1:1", "doesn't begin a directive", "`-- lockkeeper: `, in lower case"],
+        ),
+        (
+            "-- lockkeeper batch",
+            update,
+            ["V2__a.sql:1:1", "doesn't begin a directive", "with the colon"],
+        ),
+        (
+            "/* lockkeeper: batch */",
+            update,
+            [
+                "V2__a.sql:1:4",
+                "a directive stands in a block comment, where it has no effect",
+                "write it as `-- lockkeeper: batch` on a line of its own",
+            ],
+        ),
+        (
+            "/*\n * lockkeeper: batch rows=5\n */",
+            update,
+            ["V2__a.sql:2:4", "in a block comment", "`-- lockkeeper: batch rows=5`"],
+        ),
+        (
+            "update t set n = 2;\n-- lockkeeper: phase=contract",
+            update,
+            [
+                "V2__a.sql:2:1",
+                "`phase` is for the whole file, and stands behind its first statement",
+                "to the top of the file, above the first statement",
+            ],
+        ),
         ("-- lockkeeper: batch row=5", update, ["V2__a.sql:1:22", "knows no `row`", "`rows`?"]),
         (
             "-- lockkeeper: batch rows=0",
@@ -129,6 +170,34 @@ async fn directives_that_are_none() {
         let text = format!("{directive}\n{statement}\n");
         refused(&Project::with([("V1__t.sql", TABLE), ("V2__a.sql", &text)]), &texts).await;
     }
+}
+
+/// What MySQL alone takes for a comment, and for none.
+#[tokio::test]
+async fn directives_in_the_comments_of_mysql() {
+    let database = Database::of(Kind::MariaDb).await;
+    for comment in ["# lockkeeper: batch", "--lockkeeper:batch", "--Lockkeeper: batch"] {
+        let text = format!("{comment}\nupdate t set n = 1;\n");
+        let project = Project::with([("V1__t.sql", TABLE), ("V2__a.sql", &text)]);
+        let texts = ["V2__a.sql:1:1", "doesn't begin a directive", "exactly `-- lockkeeper: `"];
+        for command in ["up", "plan"] {
+            let lockkeeper = Lockkeeper::new([command]).project(&project).database(&database);
+            changes_nothing(&database, &lockkeeper, 2, &texts).await;
+        }
+    }
+}
+
+/// A word about lockkeeper isn't one to it.
+#[tokio::test]
+async fn prose_about_directives() {
+    let database = Database::sqlite();
+    let text = "-- lockkeeper runs this before the rollout.\n\
+                /* It could say `lockkeeper: batch`, but the table is small.\n   \
+                   lockkeeper batches by the primary key. */\n\
+                /*\n-- lockkeeper: batch\nupdate t set n = 2;\n*/\n\
+                create table t (id integer primary key not null, n int); -- lockkeeper\n";
+    let project = Project::with([("V1__t.sql", text)]);
+    Lockkeeper::up(&project, &database).run().await.expect(0).expect_text("at version 1");
 }
 
 /// Refused before the migrations ahead of it are applied, where its table is there already.
@@ -209,6 +278,7 @@ async fn a_file_of_fifty_megabytes() {
     assert!(text.len() > 50_000_000);
     let project = Project::with([("V1__big.sql", &text)]);
     let output = Lockkeeper::up(&project, &database).run().await.expect(0);
+    let output = output.expect_text("ready: the schema is at version 1");
     eprintln!("50 MB took {:?}", output.took);
     assert!(output.took.as_secs() < 60, "{:?}", output.took);
     assert_eq!(database.query_i64("select count(*) from big").await, 50);
@@ -220,8 +290,13 @@ async fn a_mistake_in_a_very_long_line() {
     let database = Database::sqlite();
     let long = "x".repeat(3_000_000);
     let text = format!("select '{long}'; insert into nowhere values ('{long}');\n");
-    let project = Project::with([("V1__big.sql", &text)]);
-    let output = Lockkeeper::up(&project, &database).run().await.expect(1);
-    let output = output.expect_text("V1__big.sql:1:3000024").expect_text("no such table: nowhere");
+    let project = Project::with([("V1__t.sql", TABLE)]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(0);
+    let before = contents(&database).await;
+    project.file("V2__big.sql", &text);
+    let texts = ["V2__big.sql:1:3000024", "no such table: nowhere", "rolled back: step 1"];
+    let output = fails(&up, 1, &texts).await;
     assert!(output.text().len() < 3_000, "{}", output.text().len());
+    assert_eq!(contents(&database).await, before);
 }

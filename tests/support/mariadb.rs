@@ -17,7 +17,9 @@ pub fn prepare(watcher: &mut Watcher, options: &Options) {
 
 /// The command line of the server.
 pub fn command(folder: &Path, port: u16, options: &Options) -> Vec<String> {
-    let mut command = vec!["mariadbd".to_owned()];
+    // Beyond a limit to the size of its files a write fails then, as on a full disk, where this
+    // signal would end the server. PostgreSQL sees to that itself.
+    let mut command = ["env", "--ignore-signal=XFSZ", "mariadbd"].map(str::to_owned).to_vec();
     command.extend(common(folder, options));
     command.extend([
         format!("--port={port}"),

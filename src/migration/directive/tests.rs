@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{What, read};
 use crate::db::Engine::{MySql, Postgres};
 use crate::migration::fault::Fault;
-use crate::migration::{BatchDirective, Phase};
+use crate::migration::{BatchDirective, Phase, step};
 
 fn what(text: &str) -> Option<What> {
     let directive = read(text, 0..text.len(), Postgres);
@@ -50,6 +50,25 @@ fn prose_is_left_alone() {
         "-- see lockkeeper: batch",
         "-- -- lockkeeper: batch",
         "-- locomotive: batch",
+        "-- lockkeeper batches",
+        "-- lockkeeper batch rows are counted by key",
+        "-- lockkeeper no-transactions are steps of their own",
+        "-- lockkeeper patch",
+        "-- lockkeeper's no-transaction is of no use here",
+        "-- lockkeeper phase two",
+        "-- lockkeeper - batch sizes are its own affair",
+        "-- lock keeper: the person at the lock",
+        "-- as `lockkeeper: batch` would have it",
+        "-- \"lockkeeper: batch\" is left out on purpose",
+        "-- (lockkeeper: batch)",
+        "/**/",
+        "/* lock the table */",
+        "/* see lockkeeper: batch */",
+        "/* lockkeeper batch updates are slow here */",
+        "/*\n * Written for\n * lockkeeper 0.1, in batches.\n */",
+        "/* `lockkeeper: batch` would lose rows here */",
+        "/*\n-- lockkeeper: batch\nUPDATE t SET a = 1;\n*/",
+        "/* -- lockkeeper: batch\n# lockkeeper: batch off\r\nUPDATE t SET a = 1; */",
     ] {
         assert_eq!(what(text), None, "{text}");
     }
@@ -74,6 +93,28 @@ fn mistakes_are_pointed_at() {
         ("-- lockkeper phase=contract", "-- lockkeper", "begin", "exactly"),
         ("--- lockkeeper: batch", "--- lockkeeper:", "begin", "exactly"),
         ("# lockkeeper: batch", "# lockkeeper:", "begin", "exactly"),
+        ("-- lockkeeper batch", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper batch trust-triggers", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper phase contract", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper lock-timeout 2s", "-- lockkeeper", "begin", "with the colon"),
+        ("-- LOCKKEEPER BATCH", "-- LOCKKEEPER", "begin", "lower case"),
+        ("-- lockkeeper batch trust-triggers rows=5", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeper: batch trust-trigger", "-- lockkeper:", "begin", "exactly"),
+        ("-- LOCKKEEPER BATCH OFF", "-- LOCKKEEPER", "begin", "lower case"),
+        ("-- Lockkeeper Phase Contract", "-- Lockkeeper", "begin", "lower case"),
+        ("-- lockkeeper no_transaction", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper = batch", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper=batch", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper; batch", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeeper-batch", "-- lockkeeper", "begin", "with the colon"),
+        ("-- lockkeper: bacth rows=5", "-- lockkeper:", "begin", "exactly"),
+        ("-- lock keeper: batch", "-- lock keeper:", "begin", "exactly"),
+        ("-- Lock-Keeper: batch off", "-- Lock-Keeper:", "begin", "exactly"),
+        ("-- +lockkeeper batch", "-- +lockkeeper", "begin", "exactly"),
+        ("--! lockkeeper: batch", "--! lockkeeper:", "begin", "exactly"),
+        ("-- @lockkeeper:batch", "-- @lockkeeper:", "begin", "exactly"),
+        ("-- \u{feff}lockkeeper: batch", "-- \u{feff}lockkeeper:", "begin", "exactly"),
+        ("-- lockkeeper:: batch", ":", "unknown directive", "the directives are"),
         ("-- lockkeeper: phase", "phase", "needs a value", "phase=contract"),
         ("-- lockkeeper: phase=after", "phase=after", "not `after`", "phase=contract"),
         ("-- lockkeeper: phase=expand contract", "contract", "knows no", "line of its own"),
@@ -129,8 +170,37 @@ fn mistakes_are_pointed_at() {
 }
 
 #[test]
+fn a_block_comment_is_no_directive_and_may_not_look_like_one() {
+    let table = [
+        // (comment, the offending line, what is advised)
+        ("/* lockkeeper: batch */", "lockkeeper: batch", "`-- lockkeeper: batch` on a line"),
+        ("/*lockkeeper:batch key=id*/", "lockkeeper:batch key=id", "`-- lockkeeper: batch key=id`"),
+        ("/* lockkeeper: bacth */", "lockkeeper: bacth", "`-- lockkeeper: batch`"),
+        ("/* Lockkeeper: batch off */", "Lockkeeper: batch off", "`-- lockkeeper: batch off`"),
+        ("/* lockkeeper batch */", "lockkeeper batch", "`-- lockkeeper: batch`"),
+        ("/* lockeeper: batch */", "lockeeper: batch", "`-- lockkeeper: batch`"),
+        ("/** lockkeeper: phase=contract */", "lockkeeper: phase=contract", "phase=contract`"),
+        ("/*\n * Long.\r\n * lockkeeper: batch\r\n */", "lockkeeper: batch", "`-- lockkeeper: b"),
+        ("/* lockkeeper: batch\n   UPDATE t */", "lockkeeper: batch", "`-- lockkeeper: batch`"),
+        ("/* -- lockkeeper: batch */", "lockkeeper: batch", "`-- lockkeeper: batch`"),
+        ("/*\n-- lockkeeper: batch\n*/", "lockkeeper: batch", "or delete it"),
+    ];
+    for (text, line, advice) in table {
+        let error = read(text, 0..text.len(), Postgres).expect_err(text);
+        assert!(matches!(error.fault, Fault::InBlockComment { .. }), "{text}: {error}");
+        assert_eq!(&text[error.span], line, "{text}");
+        assert!(error.fault.next().contains(advice), "{text}: {}", error.fault.next());
+    }
+}
+
+#[test]
 fn mysql_needs_the_space_that_makes_it_a_comment() {
-    let text = "--lockkeeper: batch";
-    let error = read(text, 0..text.len(), MySql).expect_err(text);
-    assert!(matches!(error.fault, Fault::BadPrefix { .. }));
+    for text in ["--lockkeeper: batch", "--Lockkeeper:batch"] {
+        let error = read(text, 0..text.len(), MySql).expect_err(text);
+        assert!(matches!(error.fault, Fault::BadPrefix { .. }), "{text}");
+        // Else the server would be asked what two minus signs in front of it mean.
+        let error = step::read(&format!("{text}\nupdate t set a = 1;"), MySql).expect_err(text);
+        assert_eq!(error.span.start, 0, "{text}");
+        assert!(matches!(error.fault, Fault::BadPrefix { .. }), "{text}");
+    }
 }

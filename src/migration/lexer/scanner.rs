@@ -152,7 +152,9 @@ impl<'a> Scanner<'a> {
         self.byte(1) == Some(b'-')
             && (self.engine != Engine::MySql
                 || self.byte(2).is_none_or(|byte| byte <= b' ')
-                || self.text.as_bytes()[self.at + 2..].starts_with(b"lockkeeper"))
+                || self.text.as_bytes()[self.at + 2..]
+                    .get(..10)
+                    .is_some_and(|name| name.eq_ignore_ascii_case(b"lockkeeper")))
     }
 
     fn line_end(&self, start: usize) -> usize {

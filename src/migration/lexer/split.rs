@@ -17,7 +17,7 @@ pub(in crate::migration) enum Item {
         /// statement before, so that the server can take both in one text.
         joins: bool,
     },
-    /// A line comment, which may be a directive.
+    /// A comment, which may be a directive or meant as one.
     Comment { span: Range<usize>, inside_statement: bool },
 }
 
@@ -40,8 +40,7 @@ impl<'a> Splitter<'a> {
     pub fn next(&mut self) -> Result<Option<Item>, FileError> {
         while let Some(token) = self.scanner.next()? {
             let ended = match token.kind {
-                TokenKind::BlockComment => None,
-                TokenKind::LineComment => {
+                TokenKind::LineComment | TokenKind::BlockComment => {
                     let inside_statement = self.open.is_some();
                     return Ok(Some(Item::Comment { span: token.span, inside_statement }));
                 }

@@ -231,7 +231,9 @@ fn comments_come_out_with_their_places() {
             Item::Statement { .. } => None,
         })
         .collect();
-    assert_eq!(comments, [("-- one", false), ("-- two", true), ("-- four", false)]);
+    let expected =
+        [("-- one", false), ("-- two", true), ("/* three */", false), ("-- four", false)];
+    assert_eq!(comments, expected);
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn a_script_never_spans_a_delimiter() {
 
 #[test]
 fn directives_reach_the_file_or_the_next_statement() {
-    let text = "-- lockkeeper: lock-timeout=2s\na;\n-- lockkeeper: phase=contract\nb;\n\
+    let text = "-- lockkeeper: lock-timeout=2s\n-- lockkeeper: phase=contract\na;\nb;\n\
                 -- lockkeeper: lock-timeout=5s\nc;\n-- lockkeeper: no-transaction\nd;\ne; f;";
     let Contents { phase, steps: found } = contents(text, Postgres);
     assert_eq!(phase, Phase::Contract);
@@ -187,8 +187,8 @@ fn what_only_looks_like_a_directive_is_none() {
     for text in [
         "select '\n-- lockkeeper: bacth\n'",
         "do $$\n-- lockkeeper: bacth\n$$",
-        "/* lockkeeper: bacth */ select 1",
-        "/*\n-- lockkeeper: bacth\n*/ select 1",
+        "select 'x /* lockkeeper: bacth */'",
+        "/*\n-- lockkeeper: bacth\ndelete from t;\n*/ select 1",
     ] {
         assert_eq!(contents(text, Postgres).steps.len(), 1, "{text}");
     }
@@ -204,10 +204,23 @@ fn misplaced_directives_are_refused() {
         ("a; -- lockkeeper: batch off\nupdate t", "-- lockkeeper: batch off", "behind something"),
         ("/**/ -- lockkeeper: batch\nupdate t", "-- lockkeeper: batch", "behind something"),
         (
-            "-- lockkeeper: phase=expand\na;\n-- lockkeeper: phase=contract\nb",
+            "-- lockkeeper: phase=expand\n-- lockkeeper: phase=contract\na",
             "-- lockkeeper: phase=contract",
             "`phase` is said twice",
         ),
+        (
+            "a;\n-- lockkeeper: phase=contract\nb",
+            "-- lockkeeper: phase=contract",
+            "behind its first statement",
+        ),
+        (
+            "-- lockkeeper: phase=expand\na;\n-- lockkeeper: phase=expand",
+            "-- lockkeeper: phase=expand",
+            "behind its first statement",
+        ),
+        ("/* lockkeeper: batch */\nupdate t", "lockkeeper: batch", "block comment"),
+        ("a; /* lockkeeper: batch off */ update t", "lockkeeper: batch off", "block comment"),
+        ("update t /* lockkeeper: batch */ set a = 1", "lockkeeper: batch", "block comment"),
         (
             "-- lockkeeper: no-transaction\n-- lockkeeper: no-transaction\na",
             "-- lockkeeper: no-transaction",

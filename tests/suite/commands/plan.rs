@@ -55,6 +55,7 @@ async fn it_shows_every_step_and_writes_nothing() {
         for part in ["backfill", "contract", "from 2", "2.1  update item set n = n + 1"] {
             assert!(text.contains(part), "{part:?} in {text}");
         }
+        assert!(!text.contains("known when"), "{text}");
 
         Lockkeeper::up(&project, &database).run().await.expect(0);
         let nothing = command(&["plan"], &project, &database).run().await.expect(0);
@@ -62,6 +63,55 @@ async fn it_shows_every_step_and_writes_nothing() {
         let nothing = command(&["plan", "--json"], &project, &database).run().await.expect(0);
         assert_eq!(json(&nothing)["steps"], serde_json::json!([]));
     }
+}
+
+/// Each statement has its line, as far as there are few of them; JSON has them all.
+#[tokio::test]
+async fn it_shows_the_statements_of_each_step() {
+    let database = Database::sqlite();
+    let long = format!("insert into t values (1, '{}');", "ä".repeat(100));
+    let rows: Vec<_> = (2..=6).map(|id| format!("insert into t values ({id},\n  'x');")).collect();
+    let project = Project::with([
+        (
+            "V1__few.sql",
+            format!(
+                "create table t (id integer primary key not null, s text);\n{long}\n\
+                 -- lockkeeper: batch\nupdate t set s = upper(s);\n"
+            ),
+        ),
+        ("V2__five.sql", rows.join("\n")),
+        ("V10__more.sql", format!("{}\ndelete from t;", rows.join("\n"))),
+    ]);
+    let output = command(&["plan"], &project, &database).run().await.expect(0).stdout;
+    let expected = format!(
+        "\
+version  name  phase   step    kind      table  rows  key  batch
+1        few   expand  1 of 2  script    –         –  –    –
+1        few   expand  2 of 2  backfill  t         –  –    –
+2        five  expand  1 of 1  script    –         –  –    –
+10       more  expand  1 of 1  script    –         –  –    –
+
+1.1   create table t (id integer primary key not null, s text)
+      insert into t values (1, '{}…
+1.2   update t set s = upper(s)
+      (rows and key are known when the steps before it are done)
+2.1   insert into t values (2, 'x')
+      insert into t values (3, 'x')
+      insert into t values (4, 'x')
+      insert into t values (5, 'x')
+      insert into t values (6, 'x')
+10.1  insert into t values (2, 'x')
+      insert into t values (3, 'x')
+      insert into t values (4, 'x')
+      insert into t values (5, 'x')
+      … and 2 more statements
+",
+        "ä".repeat(62)
+    );
+    assert_eq!(output, expected);
+    let json = json(&command(&["plan", "--json"], &project, &database).run().await.expect(0));
+    let sql = format!("{}\ndelete from t", rows.join("\n"));
+    assert_eq!(json["steps"][3]["sql"], sql);
 }
 
 /// What `up` would refuse, `plan` refuses too, with the same exit code.

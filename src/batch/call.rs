@@ -1,0 +1,206 @@
+//! What is understood of a call, with or without parentheses: what isn't listed is refused.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Function, FunctionArguments, Ident, Spanned, visit_expressions};
+use sqlparser::tokenizer::Span;
+
+use super::function::{Nature, nature, nearest_safe, reads_now};
+use super::literal;
+use super::refusal::Refusal;
+use super::shape::Call;
+use super::survey::{Step, Survey, identifiers};
+use crate::db::Engine;
+
+const NEIGHBOURS: &str = "it looks at other rows of the table that it changes";
+
+impl Survey<'_> {
+    pub(super) fn function(&mut self, function: &Function) -> Step {
+        let span = function.name.span();
+        let parts = identifiers(&function.name);
+        let name = match parts.as_slice() {
+            [name] => Some(self.fold(name)),
+            [schema, name] if self.engine == Engine::Postgres => {
+                (self.fold(schema) == "pg_catalog").then(|| self.fold(name))
+            }
+            _ => None,
+        };
+        // The parser calls ARRAY(SELECT …) a function, too.
+        let name = match self.engine {
+            Engine::Postgres => name,
+            _ => name.map(|name| name.to_ascii_lowercase()),
+        };
+        let arguments = match &function.args {
+            FunctionArguments::None => 0,
+            FunctionArguments::Subquery(_) => 1,
+            FunctionArguments::List(list) => list.args.len(),
+        };
+        let arguments_in_brackets = !matches!(function.args, FunctionArguments::None);
+        let known =
+            name.as_deref().map_or(Nature::Unknown, |name| nature(self.engine, name, arguments));
+        let written = function.name.to_string();
+        self.calls.push(Call { name: written.clone(), span: self.source.bytes(span) });
+        if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
+            return self.later("a call in an unusual notation", span);
+        }
+        if function.over.is_some() && self.depth == 0 {
+            return self.stop(NEIGHBOURS, span, "looks at neighbouring rows");
+        }
+        match known {
+            Nature::RowLocal => self.now_argument(name.as_deref().unwrap_or_default(), function),
+            Nature::Aggregate | Nature::Window if self.depth > 0 => ControlFlow::Continue(()),
+            Nature::Aggregate | Nature::Window => self.stop(NEIGHBOURS, span, "looks at many rows"),
+            Nature::Clock => {
+                let brackets = if arguments_in_brackets { "()" } else { "" };
+                let clock = self.clock(&format!("{written}{brackets}"), span);
+                ControlFlow::Break(Box::new(clock))
+            }
+            Nature::Volatile => ControlFlow::Break(Box::new(
+                self.refuse(
+                    format_args!("{written}() gives another answer at each call"),
+                    span,
+                    "not a matter of the row alone",
+                )
+                .way("compute the value from the row's own columns"),
+            )),
+            Nature::Unknown => {
+                let meant = name.and_then(|name| nearest_safe(self.engine, &name));
+                ControlFlow::Break(Box::new(self.unknown_function(&written, meant, span)))
+            }
+            Nature::Absent => {
+                let meant = name.and_then(|name| nearest_safe(self.engine, &name));
+                ControlFlow::Break(Box::new(self.absent_function(&written, meant, span)))
+            }
+        }
+    }
+
+    /// A name that isn't on our lists may be misspelt, or a function of the user's own.
+    fn unknown_function(&self, written: &str, meant: Option<&str>, span: Span) -> Refusal {
+        let cause = format!("no function {written}() is known to be safe");
+        match meant {
+            Some(meant) => self
+                .refuse(cause, span, &format!("did you mean `{meant}`?"))
+                .way(format!("write `{meant}`, if that is meant")),
+            None => self
+                .refuse(cause, span, "could read the table, and see what earlier batches changed")
+                .way("use built-in functions that are known (docs/batching.md#known-functions)"),
+        }
+    }
+
+    /// Whole, the statement would fail as well.
+    pub(super) fn absent_function(
+        &self,
+        written: &str,
+        meant: Option<&str>,
+        span: Span,
+    ) -> Refusal {
+        let cause = format!("SQLite, as lockkeeper brings it, has no function {written}()");
+        match meant {
+            Some(meant) => self
+                .refuse(cause, span, &format!("did you mean `{meant}`?"))
+                .only_way(format!("write `{meant}`, if that is meant")),
+            None => self.refuse(cause, span, "").only_way(
+                "use functions that it has; those that can be batched are listed in \
+                 docs/batching.md#known-functions",
+            ),
+        }
+    }
+
+    pub(super) fn clock(&self, written: &str, span: Span) -> Refusal {
+        self.refuse(
+            format_args!("{written} could differ from batch to batch"),
+            span,
+            "a later release pins it to the start",
+        )
+        .way("write the value as a literal")
+    }
+
+    /// SQLite's date functions take the text 'now', which may be written as a name, and come from
+    /// any depth below. A 'subsec' in the place of the time means now as well.
+    fn now_argument(&self, name: &str, function: &Function) -> Step {
+        if !reads_now(self.engine, name) {
+            return ControlFlow::Continue(());
+        }
+        let texts = |expr: &Expr, words: &[&str]| match written(expr) {
+            Some((text, span)) if words.contains(&&*text.trim().to_ascii_lowercase()) => {
+                ControlFlow::Break(Box::new(self.clock(&format!("'{}'", text.trim()), span)))
+            }
+            _ => ControlFlow::Continue(()),
+        };
+        if let FunctionArguments::List(list) = &function.args {
+            let at = usize::from(name == "strftime");
+            if let Some(time) = list.args.get(at) {
+                visit_expressions(time, |expr| texts(expr, &["subsec", "subsecond"]))?;
+            }
+        }
+        visit_expressions(&function.args, |expr| texts(expr, &["now"]))
+    }
+
+    /// Names that are calls without parentheses, where the parser doesn't know it.
+    pub(super) fn bare_name(&self, ident: &Ident) -> Step {
+        let lower = ident.value.to_ascii_lowercase();
+        if lower.starts_with('@') {
+            return ControlFlow::Break(Box::new(
+                self.refuse("it uses a variable of the session", ident.span, "")
+                    .way("write the value as a literal"),
+            ));
+        }
+        if ident.quote_style.is_some() {
+            return ControlFlow::Continue(());
+        }
+        if lower == "default" {
+            return ControlFlow::Break(Box::new(
+                self.refuse(
+                    "a column's DEFAULT may be a sequence or a clock",
+                    ident.span,
+                    "could differ from batch to batch",
+                )
+                .way("write the value as a literal"),
+            ));
+        }
+        let reserved: &[&str] = match self.engine {
+            Engine::Postgres => &[
+                "current_catalog",
+                "current_date",
+                "current_role",
+                "current_schema",
+                "current_time",
+                "current_timestamp",
+                "current_user",
+                "localtime",
+                "localtimestamp",
+                "session_user",
+                "system_user",
+                "user",
+            ],
+            Engine::MySql => &[
+                "current_date",
+                "current_role",
+                "current_time",
+                "current_timestamp",
+                "current_user",
+                "localtime",
+                "localtimestamp",
+                "sysdate",
+                "utc_date",
+                "utc_time",
+                "utc_timestamp",
+            ],
+            Engine::Sqlite => &["current_date", "current_time", "current_timestamp"],
+        };
+        if reserved.contains(&lower.as_str()) {
+            return ControlFlow::Break(Box::new(self.clock(&ident.value, ident.span)));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The text that an expression is, be it a literal or a quoted name, which SQLite takes for one
+/// where there is no such column.
+fn written(expr: &Expr) -> Option<(&str, Span)> {
+    match expr {
+        Expr::Value(value) => Some((literal::text(&value.value)?, value.span)),
+        Expr::Identifier(ident) if ident.quote_style.is_some() => Some((&ident.value, ident.span)),
+        _ => None,
+    }
+}
