@@ -5,17 +5,19 @@
 //! on either side of the commit leaves cursor and rows in agreement; a second runner that is late
 //! finds the cursor moved and rolls back.
 
+mod cut;
 mod prepare;
 
 use std::time::{Duration, Instant};
 
-use crate::batch::{Part, Servo};
+use crate::batch::Servo;
 use crate::db::{DbError, ErrorKind};
-use crate::ledger::{Block, Cursor, LedgerError, Pen, RangeRecord};
+use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
+use cut::{Batch, Cut};
 pub use prepare::{PrepareError, Prepared, lock_timeout, prepare, read, settle};
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
@@ -44,8 +46,8 @@ pub enum BackfillError {
     Statement {
         /// In its words.
         error: DbError,
-        /// The batch's keys: behind the one, up to the other. Rolled back.
-        keys: (Cursor, Cursor),
+        /// The batch's keys, as SQL to look them up with. Rolled back.
+        keys: String,
     },
     /// The database's error, elsewhere.
     #[error(transparent)]
@@ -67,24 +69,6 @@ pub struct Backfill<'a> {
     pub stop: &'a Stop,
 }
 
-/// What one round of the loop found to do.
-struct Batch {
-    /// The cursor behind it.
-    to: Cursor,
-    /// The last key that it looks at.
-    through: Vec<String>,
-    part: Part,
-    keys: u64,
-    last: bool,
-}
-
-/// How a batch is to be cut.
-#[derive(Clone, Copy)]
-struct Size {
-    rows: u64,
-    in_halves: bool,
-}
-
 impl Backfill<'_> {
     /// Works a range off. THE batch loop.
     ///
@@ -98,30 +82,29 @@ impl Backfill<'_> {
         self.prepared.hurry(worker).await?;
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
         let mut attempts = 0;
-        // Only where most rows change do halves save more than the second look costs.
-        let mut is_dense = false;
+        let mut cut = Cut::default();
         while range.cursor != range.through {
-            // A block that is half done is finished first, unless that fails.
-            if self.stop.is_requested() && (range.cursor.block().is_none() || attempts > 0) {
+            cut.rows = servo.rows();
+            // The second half of a block is done first, if that is one batch.
+            if self.stop.is_forced() || self.stop.is_requested() && !cut.closes(&range.cursor) {
                 return Err(BackfillError::Stopped);
             }
             let started = Instant::now();
             let done = if servo.doubts() {
                 self.empty_batch(worker, &range).await.map(|()| None)
             } else {
-                let in_halves = is_dense && self.prepared.batch.has_halves();
-                let size = Size { rows: servo.rows(), in_halves };
-                self.batch(worker, &range, size).await.map(Some)
+                self.batch(worker, &range, cut).await.map(Some)
             };
             let took = started.elapsed();
             match done {
                 Ok(None) => servo.probed(took),
                 Ok(Some((batch, changed))) => {
                     if !batch.last {
-                        servo.worked(batch.keys, took);
+                        // One that found none of its half there has a size, too.
+                        servo.worked(batch.keys.max(1), took);
                     }
                     attempts = 0;
-                    is_dense = 2 * changed >= batch.keys;
+                    cut.learn(&batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
                     let position = self.prepared.position(&range.cursor);
@@ -131,6 +114,7 @@ impl Backfill<'_> {
                 Err(error) => {
                     attempts += 1;
                     servo.failed();
+                    cut.has_failed = true;
                     let before = range.keys_done;
                     range = self.recover(worker, range, error, attempts).await?;
                     if range.keys_done != before {
@@ -149,9 +133,9 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
-        size: Size,
+        cut: Cut,
     ) -> Result<(Batch, u64), BackfillError> {
-        let batch = self.next(worker, range, size).await?;
+        let batch = self.next(worker, range, cut).await?;
         let list = [
             self.pen.advance(range, &batch.to, batch.keys),
             self.prepared.batch.apply(range.cursor.key(), &batch.through, batch.part),
@@ -159,60 +143,12 @@ impl Backfill<'_> {
         match worker.transact(&list).await {
             Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
             Err(error) if error.statement == Some(1) => {
-                let keys = (range.cursor.clone(), Cursor::at(batch.through));
+                let through = Cursor::at(batch.through);
+                let keys = self.prepared.between(&range.cursor, &through, batch.part);
                 Err(BackfillError::Statement { error, keys })
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// What the next batch is: of the second half of a block whose first is done, or what is behind.
-    async fn next(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-        Size { rows, in_halves }: Size,
-    ) -> Result<Batch, BackfillError> {
-        if let Some(block) = range.cursor.block() {
-            return self.second(worker, range, block, rows).await;
-        }
-        let through = range.through.key().unwrap_or_default();
-        let block = in_halves.then(|| Part::block_of(rows)).flatten();
-        let (end, keys) = self.boundary(worker, range, through, block.unwrap_or(rows)).await?;
-        let last = end == through;
-        if block.is_none() || keys <= rows {
-            let to = Cursor::at(end.clone());
-            return Ok(Batch { to, through: end, part: Part::Whole, keys, last });
-        }
-        let first = Part::first_of(keys);
-        let to = range.cursor.halfway(Block { through: end.clone(), rest: keys - first });
-        Ok(Batch { to, through: end, part: Part::First, keys: first, last })
-    }
-
-    /// Of the second half, all; or, as the size has shrunk since the first, a part.
-    async fn second(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-        block: &Block,
-        rows: u64,
-    ) -> Result<Batch, BackfillError> {
-        let through = block.through.clone();
-        let whole = |through: Vec<String>| {
-            let to = Cursor::at(through.clone());
-            let last = to == range.through;
-            Batch { to, through, part: Part::Second, keys: block.rest, last }
-        };
-        if block.rest <= rows {
-            return Ok(whole(through));
-        }
-        let keys = Part::among_second(rows);
-        let (end, _) = self.boundary(worker, range, &through, keys).await?;
-        if end == through {
-            return Ok(whole(through));
-        }
-        let to = Cursor::at(end.clone()).halfway(Block { through, rest: block.rest - rows });
-        Ok(Batch { to, through: end, part: Part::Second, keys: rows, last: false })
     }
 
     /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
@@ -225,28 +161,6 @@ impl Backfill<'_> {
         self.boundary(worker, range, range.through.key().unwrap_or_default(), 1).await?;
         worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
         Ok(())
-    }
-
-    /// The key that is `rows` keys away, or `through` where that is nearer, and how many there are up
-    /// to it. Counted on the unfiltered key: counting matches instead would read on and on where few
-    /// rows match.
-    async fn boundary(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-        through: &[String],
-        rows: u64,
-    ) -> Result<(Vec<String>, u64), BackfillError> {
-        let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
-        if let Some(row) = worker.query(&query).await?.first() {
-            return Ok((self.prepared.key_in(row)?, rows));
-        }
-        let count = self.prepared.batch.count(range.cursor.key(), through);
-        let keys = match worker.query(&count).await?.first() {
-            Some(row) => row.int(0)?.max(0) as u64,
-            None => 0,
-        };
-        Ok((through.to_vec(), keys))
     }
 
     /// After a failed batch: whether and from where to go on.

@@ -227,8 +227,9 @@ pub trait Database: Send + Sync {
     /// between, which can't keep a session's lock.
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError>;
 
-    /// Whether somebody holds the run lock. It is only looked at, so that the look keeps no run from
-    /// taking it, works through any pooler, and leaves no trace.
+    /// Whether somebody holds the run lock. It is only looked at, so that the look works through any
+    /// pooler and leaves no trace. With SQLite it is in the way for that moment: the file says it to
+    /// nobody but who tries.
     ///
     /// # Errors
     /// The database's, or the operating system's about the lock file.

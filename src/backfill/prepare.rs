@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, KeyColumn, Refusal, Said, Servo, Shape, parse, rewrite};
+use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, parse, rewrite};
 use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -239,8 +239,11 @@ impl Prepared {
     }
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.
-    pub fn between(&self, after: &Cursor, through: &Cursor) -> String {
-        between(self.batch.key(), after, through)
+    pub fn between(&self, after: &Cursor, through: &Cursor, part: Part) -> String {
+        let key = self.batch.key();
+        let half = key.first().map(|column| part.condition(&column.name, &column.type_name));
+        let half = half.unwrap_or_default().replacen(" AND ", " and ", 1);
+        format!("{}{half}", between(key, after, through))
     }
 }
 

@@ -83,7 +83,7 @@ impl Survey<'_> {
                 .way(format!("write `{meant}`, if that is meant")),
             None => self
                 .refuse(cause, span, "could read the table, and see what earlier batches changed")
-                .way("use built-in functions that are known (docs/batching.md#known-functions)"),
+                .way("use built-in functions that are known, listed on the page on batching"),
         }
     }
 
@@ -100,8 +100,8 @@ impl Survey<'_> {
                 .refuse(cause, span, &format!("did you mean `{meant}`?"))
                 .only_way(format!("write `{meant}`, if that is meant")),
             None => self.refuse(cause, span, "").only_way(
-                "use functions that it has; those that can be batched are listed in \
-                 docs/batching.md#known-functions",
+                "use functions that it has; those that can be batched are listed on the page on \
+                 batching",
             ),
         }
     }

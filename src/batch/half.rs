@@ -30,19 +30,25 @@ impl Part {
         (first >= MODULUS).then_some(first * MODULUS / FIRST)
     }
 
-    /// Among how many keys about so many are in the second half.
+    /// Among how many keys about so many are in the second half; of few, no more than so many.
     pub fn among_second(keys: u64) -> u64 {
-        keys * MODULUS / (MODULUS - FIRST)
+        if keys < MODULUS { keys } else { keys * MODULUS / (MODULUS - FIRST) }
     }
 
-    /// As SQL behind a range, for the key's integer column.
-    pub(super) fn condition(self, column: &str) -> String {
-        let half = match self {
+    /// As SQL behind a range, for the key's column of an integer type.
+    ///
+    /// By `<>`: of an expression with `=` PostgreSQL's planner expects one row in two hundred, and
+    /// would choose for one row what then runs for thousands. The numbers are of the key's own type,
+    /// so that no operator of the user's fits better than PostgreSQL's.
+    pub fn condition(self, column: &str, type_name: &str) -> String {
+        let other_half = match self {
             Part::Whole => return String::new(),
-            Part::First => 0,
-            Part::Second => 1,
+            Part::First => 1,
+            Part::Second => 0,
         };
-        format!(" AND (({column} % {MODULUS}) & 1) = {half}")
+        format!(
+            " AND (({column} % {MODULUS}::{type_name}) & 1::{type_name}) <> {other_half}::{type_name}"
+        )
     }
 }
 
@@ -80,8 +86,11 @@ mod tests {
             assert_eq!(Part::first_of(block), first);
         }
         assert_eq!(Part::block_of(6), None);
-        assert_eq!(Part::among_second(300), 700);
+        assert_eq!((Part::among_second(2), Part::among_second(300)), (2, 700));
         assert_eq!(Part::first_of(0), 0);
-        assert_eq!(Part::Second.condition("t.id"), " AND ((t.id % 7) & 1) = 1");
+        assert_eq!(
+            Part::Second.condition("t.id", "integer"),
+            " AND ((t.id % 7::integer) & 1::integer) <> 0::integer"
+        );
     }
 }

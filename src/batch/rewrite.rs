@@ -197,7 +197,7 @@ impl Batch {
     pub fn apply(&self, after: Option<&[String]>, through: &[String], part: Part) -> Statement {
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
-        let half = part.condition(&self.theirs[0]);
+        let half = part.condition(&self.theirs[0], &self.key[0].type_name);
         Statement::new(format!("{}{range}{half}", self.head), binder.params)
     }
 

@@ -71,7 +71,7 @@ struct Checkpoint {
     rows_total: Option<u64>,
     /// All keys up to here are done; a composite key has several parts.
     key: Option<Vec<String>>,
-    /// And half of those behind it up to here, where the run was killed or failed between the halves.
+    /// And half of those behind it up to here, while a run is between the halves or ended there.
     half_through: Option<Vec<String>>,
 }
 

@@ -64,8 +64,7 @@ impl Steps<'_> {
             BackfillError::Stopped => self.stopped(),
             BackfillError::Fenced => RunError::Fenced,
             BackfillError::KeyChanged { found, now } => key_changed(at, found, now),
-            BackfillError::Statement { error, keys: (after, through) } => {
-                let keys = prepared.between(&after, &through);
+            BackfillError::Statement { error, keys } => {
                 self.batch_failed(worker, at, prepared, error, Some(keys)).await
             }
             BackfillError::Db(error) if error.is_lost() => error.into(),

@@ -232,8 +232,7 @@ impl Leader {
     }
 }
 
-/// Asks whether a run is at work, by one try for the lock that is given back at once: a run that
-/// starts in this moment tries again half a second later.
+/// Asks whether a run is at work, and which.
 ///
 /// # Errors
 /// The database's.

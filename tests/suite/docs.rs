@@ -226,7 +226,8 @@ fn every_page_named_in_the_sources_exists() {
             let text = std::fs::read_to_string(&path).expect("a text");
             for (at, _) in text.match_indices("docs/") {
                 let line = text[..at].rsplit('\n').next().unwrap_or_default();
-                assert!(line.trim_start().starts_with("//"), "{}: {line}", path.display());
+                let is_said = !line.trim_start().starts_with("//") && !path.ends_with("tests.rs");
+                assert!(!is_said, "{}: {line}", path.display());
                 let part =
                     |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '#');
                 let name = text[at..].split(|c| !part(c)).next().unwrap_or_default();

@@ -90,6 +90,29 @@ async fn batches_shrink_within_the_second_half() {
     counters::assert_once(&database, ROWS).await;
 }
 
+/// Down to what the server's own limit lets pass, which here is one row.
+#[tokio::test]
+async fn a_second_half_of_dear_rows_comes_to_an_end() {
+    const ROWS: u64 = 50;
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, ROWS).await;
+    database
+        .execute(
+            "create function dawdle(id bigint, n bigint) returns boolean language plpgsql as $$ begin
+                 if id > 14 and id % 7 & 1 = 1 and n > 0 then perform pg_sleep(0.2); end if;
+                 return true;
+             end $$;
+             alter table t add check (dawdle(id, n))",
+        )
+        .await;
+    let limit = "alter database \"NAME\" set statement_timeout = '350ms'";
+    database.execute(&limit.replace("NAME", database.name())).await;
+    let fill = "-- lockkeeper: batch rows=14\nUPDATE t SET n = n + 1;\n";
+    let project = Project::with([("V1__fill.sql", fill)]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
+}
+
 /// A human who finishes it by hand has one position to go on from.
 #[tokio::test]
 async fn a_run_that_is_asked_to_stop_finishes_the_second_half() {

@@ -69,7 +69,5 @@ pub(super) const FACTS: &[Fact] = &[
         t.columns[0].type_name = "double precision".to_owned();
     }),
     ("trade values", "UPDATE t SET tenant = 5", |t, _| t.unique[2].deferrable = true),
-    ("trade values", "UPDATE t SET b = b + 1", |t, _| {
-        t.partly_unique.push(unique(&["a", "b"], false))
-    }),
+    ("trade values", "UPDATE t SET b = 5", |t, _| t.partly_unique.push(unique(&["a", "b"], false))),
 ];

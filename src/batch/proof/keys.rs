@@ -25,11 +25,13 @@ pub(in crate::batch) fn prove_keys(
             .at(set.span.clone(), "rows would move from batch to batch")
             .ways(others(shape, target, dialect)));
         }
-        // All rows get the same constant: a conflict on the way is one at the end, too.
-        let trades = target.uniqueness().find(|unique| {
-            (!set.constant || unique.deferrable)
-                && unique.columns.iter().any(|column| same_column(engine, column, &set.name))
-        });
+        let is_set = |unique: &&UniqueKey| {
+            unique.columns.iter().any(|column| same_column(engine, column, &set.name))
+        };
+        // All rows get the same constant: a conflict on the way is one at the end, too. Not so where
+        // an expression or a predicate makes of it what the row's other columns say.
+        let whole = target.unique.iter().filter(|unique| !set.constant || unique.deferrable);
+        let trades = whole.chain(&target.partly_unique).find(is_set);
         if let Some(unique) = trades {
             return Err(trade(shape, unique, format_args!("it sets {}", set.name))
                 .at(set.span.clone(), "a batch could meet a value that a later one gives up"));

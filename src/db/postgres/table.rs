@@ -57,19 +57,21 @@ const UNIQUE: &str = "
       and i.indpred is null and i.indexprs is null and k.at <= i.indnkeyatts
     order by i.indisprimary desc, i.indexrelid, k.at";
 
-// The columns in expressions and predicates stand among what the index depends on; those of an
-// exclusion, among what its constraint does.
+// An invalid index forbids as well. The columns in expressions and predicates stand in their trees, 0
+// for the row as a whole; what is only included behind the key doesn't count.
 const PARTLY_UNIQUE: &str = "
-    select distinct i.indexrelid::bigint, false, not i.indimmediate, a.attname::text
+    select i.indexrelid::bigint, false, not i.indimmediate, a.attname::text
     from pg_index i
-    left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
-    join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid
-     and (d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
-          or d.classid = 'pg_constraint'::regclass and d.objid = c.oid)
-    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = d.refobjsubid
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and not a.attisdropped
     where i.indrelid = $1::bigint::oid
-      and (i.indisexclusion or i.indisunique and (i.indpred is not null or i.indexprs is not null))
-    order by 1, 4";
+      and (i.indisexclusion
+           or i.indisunique
+              and (i.indpred is not null or i.indexprs is not null or not i.indisvalid))
+      and (exists (select 1 from unnest(i.indkey::int2[]) with ordinality k(attnum, at)
+                   where k.attnum = a.attnum and k.at <= i.indnkeyatts)
+           or concat(i.indexprs::text, i.indpred::text)
+              ~ concat(':varattno (0|', a.attnum, ') '))
+    order by i.indexrelid, a.attnum";
 
 // Bits of tgtype: 1 row, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
 // is checked at commit acts like a deferred trigger.
