@@ -104,7 +104,7 @@ impl Backfill<'_> {
                         servo.worked(batch.keys.max(1), took);
                     }
                     attempts = 0;
-                    cut.learn(&batch, changed);
+                    cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
                     let position = self.prepared.position(&range.cursor);

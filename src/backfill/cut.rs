@@ -29,13 +29,43 @@ pub(super) struct Cut {
     /// an estimate, and may be far too low where somebody inserts rows: what has failed once is cut
     /// by counting, or it could never become small enough.
     pub has_failed: bool,
+    /// Where the block at work begins, along an integer key, and how many of its rows were changed.
+    block: Option<(i64, u64)>,
+    /// Whether the last block had a row for each integer, and all were changed. The end of the next
+    /// one then needs no counting, which is a fiftieth of the time: there can't be more keys than
+    /// integers, and where there are fewer, it is counted again from the next block on.
+    is_gapless: bool,
 }
 
 impl Cut {
-    /// A batch is done, and so many rows were changed.
-    pub fn learn(&mut self, batch: &Batch, changed: u64) {
+    /// A batch behind `cursor` is done, and so many rows were changed.
+    pub fn learn(&mut self, cursor: &Cursor, batch: &Batch, changed: u64) {
         self.is_dense = 2 * changed >= batch.keys;
         self.has_failed &= batch.to.block().is_some();
+        self.block = match (batch.part, self.block) {
+            (Part::Second, None) => None,
+            (Part::Second, Some((from, before))) => Some((from, before + changed)),
+            (Part::Whole | Part::First, _) => integer(cursor).map(|from| (from, changed)),
+        };
+        if batch.to.block().is_none() {
+            let span = self.block.and_then(|(from, _)| integer(&batch.to)?.checked_sub(from));
+            let all = self.block.and_then(|(_, changed)| i64::try_from(changed).ok());
+            self.is_gapless = span.is_some() && span == all;
+        }
+    }
+
+    /// The key `keys` integers behind the cursor, or `through` where that is nearer, and how many
+    /// there are up to it.
+    fn without_counting(
+        &self,
+        cursor: &Cursor,
+        through: &[String],
+        keys: u64,
+    ) -> Option<(Vec<String>, u64)> {
+        let from = integer(cursor).filter(|_| self.is_gapless)?;
+        let last = integer(&Cursor::at(through.to_vec()))?;
+        let end = from.saturating_add_unsigned(keys).min(last);
+        Some((vec![end.to_string()], end.abs_diff(from)))
     }
 
     /// Whether the next batch is the rest of a half-done block.
@@ -56,9 +86,14 @@ impl Backfill<'_> {
             return self.second(worker, range, block, cut).await;
         }
         let through = range.through.key().unwrap_or_default();
-        let in_halves = cut.is_dense && self.prepared.batch.has_halves();
-        let block = in_halves.then(|| Part::block_of(cut.rows)).flatten();
-        let (end, keys) = self.boundary(worker, range, through, block.unwrap_or(cut.rows)).await?;
+        let has_halves = self.prepared.batch.has_halves();
+        let block = (cut.is_dense && has_halves).then(|| Part::block_of(cut.rows)).flatten();
+        let wanted = block.unwrap_or(cut.rows);
+        let known = cut.without_counting(&range.cursor, through, wanted).filter(|_| has_halves);
+        let (end, keys) = match known {
+            Some(known) => known,
+            None => self.boundary(worker, range, through, wanted).await?,
+        };
         let last = end == through;
         if block.is_none() || keys <= cut.rows {
             let to = Cursor::at(end.clone());
@@ -113,5 +148,59 @@ impl Backfill<'_> {
             None => 0,
         };
         Ok((through.to_vec(), keys))
+    }
+}
+
+/// The integer that a cursor is at, if its key is one.
+fn integer(cursor: &Cursor) -> Option<i64> {
+    match cursor.key()? {
+        [key] => key.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(key: i64) -> Cursor {
+        Cursor::at(vec![key.to_string()])
+    }
+
+    fn batch(to: Cursor, part: Part) -> Batch {
+        Batch { to, through: Vec::new(), part, keys: 100, last: false }
+    }
+
+    fn next(cut: &Cut, cursor: &Cursor, keys: u64) -> Option<(String, u64)> {
+        let found = cut.without_counting(cursor, &["1000".to_owned()], keys);
+        found.map(|(end, keys)| (end[0].clone(), keys))
+    }
+
+    #[test]
+    fn keys_without_gaps_need_no_counting() {
+        let mut cut = Cut::default();
+        cut.learn(&Cursor::START, &batch(at(100), Part::Whole), 100);
+        assert_eq!(next(&cut, &at(100), 50), None, "where the first one begins isn't known");
+        cut.learn(&at(-100), &batch(at(100), Part::Whole), 200);
+        assert_eq!(next(&cut, &at(100), 50), Some(("150".to_owned(), 50)));
+        assert_eq!(next(&cut, &at(990), 50), Some(("1000".to_owned(), 10)));
+        assert_eq!(next(&cut, &at(990), u64::MAX), Some(("1000".to_owned(), 10)));
+        cut.learn(&at(100), &batch(at(300), Part::Whole), 199);
+        assert_eq!(next(&cut, &at(300), 50), None);
+    }
+
+    #[test]
+    fn both_halves_count() {
+        let halfway = at(0).halfway(Block { through: vec!["70".into()], rest: 30 });
+        let mut cut = Cut::default();
+        cut.learn(&at(0), &batch(halfway.clone(), Part::First), 40);
+        cut.learn(&halfway, &batch(at(70), Part::Second), 30);
+        assert_eq!(next(&cut, &at(70), 7), Some(("77".to_owned(), 7)));
+        cut.learn(&at(70), &batch(halfway.clone(), Part::First), 40);
+        cut.learn(&halfway, &batch(at(140), Part::Second), 29);
+        assert_eq!(next(&cut, &at(140), 7), None);
+        let mut resumed = Cut::default();
+        resumed.learn(&halfway, &batch(at(70), Part::Second), 70);
+        assert_eq!(next(&resumed, &at(70), 7), None, "of the first half nothing is known");
     }
 }
