@@ -1,6 +1,7 @@
 //! The batched fill against the same statement run whole, in pairs, on PostgreSQL 15.
 //!
-//! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size. The whole
+//! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size, and an
+//! argument, `correlated` or `plain`, picks a statement. The whole
 //! statement is timed alone; the batched one as a whole process, its start and its connections
 //! included. Every run has a database of its own, a copy of one template, after a checkpoint. What
 //! each writes to the log that replicas follow is counted too, since noise doesn't touch it.
@@ -38,7 +39,10 @@ async fn main() {
     let template = server.database().await;
     fill(&template, rows).await;
     println!("{rows} rows, {pairs} pairs, {}", settings.join(" "));
-    for (name, statement) in STATEMENTS {
+    // cargo adds options of its own.
+    let picked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_picked = |name: &str| picked.is_empty() || picked.iter().any(|word| word == name);
+    for (name, statement) in STATEMENTS.into_iter().filter(|(name, _)| is_picked(name)) {
         let (mut ratios, mut logs, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..pairs {
             let (whole, batched) = if pair % 2 == 0 {
