@@ -36,8 +36,10 @@ pub enum Eta {
 pub struct Rate {
     last_at: Duration,
     last_done: u64,
+    /// Keys, those of long ago counting less.
     weight: f64,
-    /// Weighted seconds per key, and its weighted square.
+    /// Seconds per key and its square, each key counting alike: a stall of a small batch would else
+    /// pass for the price of all.
     mean: f64,
     square: f64,
     samples: u32,
@@ -83,9 +85,10 @@ impl Rate {
             return;
         }
         let decay = 0.5_f64.powf(seconds / HALF_LIFE);
-        let per_key = seconds / keys as f64;
-        self.weight = self.weight * decay + seconds;
-        let share = seconds / self.weight;
+        let keys = keys as f64;
+        let per_key = seconds / keys;
+        self.weight = self.weight * decay + keys;
+        let share = keys / self.weight;
         self.mean += (per_key - self.mean) * share;
         self.square += (per_key * per_key - self.square) * share;
         self.samples += 1;
@@ -115,5 +118,25 @@ impl Rate {
         // conditions stay; a tenth on top is the least one should allow for.
         let p90 = p50 * (1.0 + (P90 * deviation).max(0.1));
         Eta::Left { p50_seconds: p50, p90_seconds: p90 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_of_a_small_batch_is_not_the_price_of_all() {
+        let mut rate = Rate::starting(Duration::ZERO, 0);
+        let mut at = Duration::ZERO;
+        for round in 0..300 {
+            let (keys, millis) = if round % 30 == 7 { (10, 40) } else { (1_000, 10) };
+            let took = Duration::from_millis(millis);
+            at += took;
+            rate.worked(at, keys, took);
+        }
+        // 290,100 keys in 3.3 s.
+        let rate = rate.per_second().unwrap();
+        assert!((85_000.0..91_000.0).contains(&rate), "{rate}");
     }
 }
