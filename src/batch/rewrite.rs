@@ -201,6 +201,11 @@ impl Batch {
         Statement::new(format!("{}{range}{half}", self.head), binder.params)
     }
 
+    /// The user's statement, for no row.
+    pub fn apply_to_none(&self) -> Statement {
+        Statement::new(format!("{}1 = 0", self.head), Vec::new())
+    }
+
     /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see
     /// [`Part`].
     pub fn has_halves(&self) -> bool {

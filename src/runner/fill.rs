@@ -143,6 +143,20 @@ impl Steps<'_> {
         self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
         let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
         let backfill = Backfill { pen, prepared, reporter, stop };
+        let mut attempts = 0;
+        while ranges.is_empty() {
+            match backfill.try_out(worker).await {
+                Err(BackfillError::Statement { error, .. })
+                    if self.is_worth_a_try(&error, &mut attempts) =>
+                {
+                    self.pause(&error, attempts).await;
+                }
+                done => {
+                    done?;
+                    break;
+                }
+            }
+        }
         for range in ranges {
             backfill.drain(worker, range).await?;
         }

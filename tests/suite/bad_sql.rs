@@ -177,6 +177,25 @@ async fn in_the_middle_of_a_backfill() {
     }
 }
 
+/// A mistake comes out on a fresh database too, where the table has no row yet.
+#[tokio::test]
+async fn in_a_backfill_of_an_empty_table() {
+    for database in Database::every().await {
+        database.execute("create table q (id bigint not null primary key, n bigint)").await;
+        let before = database.query_i64("select count(*) from q").await;
+        let fill = "-- lockkeeper: batch\nUPDATE q SET nme = 1;\n";
+        let project = Project::with([("V1__fill.sql", fill)]);
+        let output = Lockkeeper::up(&project, &database).run().await.expect(1);
+        output.expect_text("migration 1, step 1 of 1 failed: ").expect_text("nme");
+        let applied = "select count(*) from refinery_schema_history";
+        assert_eq!(database.query_i64(applied).await, before);
+        // It is given back, so that the file may be mended.
+        project.file("V1__fill.sql", fill.replace("nme", "n"));
+        Lockkeeper::up(&project, &database).run().await.expect(0);
+        assert_eq!(database.query_i64(applied).await, 1);
+    }
+}
+
 /// Which rows stay, and which to look at; not in the message, which may go far.
 async fn tells_which_keys(scene: &Scene, output: Output) {
     let far = scene.database.query_i64("select count(*) from t where n > 100").await;
