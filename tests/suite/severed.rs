@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::counters::{self, COUNT};
 use crate::support::{Database, Kind, Lockkeeper, Project, Running, wait_until};
 
-const ROWS: u64 = 100_000;
+const ROWS: u64 = 400_000;
 /// Nothing here takes longer, but on a machine that is much too busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A script of some rows, which then takes as long as the table says.
@@ -61,7 +61,7 @@ async fn a_backfill_goes_on(kind: Kind) {
     let project = Project::with([("V1__count.sql", COUNT)]);
     let running = Lockkeeper::up(&project, &database).start();
     for part in 1..=3 {
-        counters::passed(&database, part * ROWS / 20).await;
+        counters::passed(&database, part * ROWS / 50).await;
         wait_until("a session at work", PATIENCE, async || sever(&database).await).await;
     }
     running.wait().await.expect(0).expect_text("ready: the schema is at version 1");
