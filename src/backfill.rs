@@ -151,23 +151,6 @@ impl Backfill<'_> {
         }
     }
 
-    /// Runs the statement for no row. Where the table has none, a mistake in it would else pass here,
-    /// and come out where there are rows.
-    ///
-    /// # Errors
-    /// See [`BackfillError`].
-    pub async fn try_out(&self, worker: &mut Worker) -> Result<(), BackfillError> {
-        let list = [self.pen.fence(), self.prepared.batch.apply_to_none()];
-        match worker.transact(&list).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.statement == Some(1) => {
-                let keys = "of no row, as the table is empty".to_owned();
-                Err(BackfillError::Statement { error, keys })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
     /// server, the checkpoint, the commit.
     async fn empty_batch(

@@ -83,7 +83,7 @@ pub struct Table {
     /// Its unique keys, the primary key first.
     pub unique: Vec<UniqueKey>,
     /// What else forbids equal values: unique indexes of some rows only, or over expressions or the
-    /// beginnings of columns, and exclusion constraints. With the columns that they look at, or all
+    /// beginnings of columns, invalid ones, and exclusion constraints. With the columns that they look at, or all
     /// where the catalog doesn't say. They are no keys.
     pub partly_unique: Vec<UniqueKey>,
     /// Its triggers, without the database's own.

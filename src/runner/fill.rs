@@ -123,7 +123,9 @@ impl Steps<'_> {
         let mut attempts = 0;
         let ranges = loop {
             match self.claim_ranges(worker, at, prepared, resumed).await {
-                Err(BackfillError::Db(error)) if self.is_worth_a_try(&error, &mut attempts) => {
+                Err(BackfillError::Db(error) | BackfillError::Statement { error, .. })
+                    if self.is_worth_a_try(&error, &mut attempts) =>
+                {
                     self.pause(&error, attempts).await;
                 }
                 claimed => break claimed?,
@@ -143,20 +145,6 @@ impl Steps<'_> {
         self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
         let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
         let backfill = Backfill { pen, prepared, reporter, stop };
-        let mut attempts = 0;
-        while ranges.is_empty() {
-            match backfill.try_out(worker).await {
-                Err(BackfillError::Statement { error, .. })
-                    if self.is_worth_a_try(&error, &mut attempts) =>
-                {
-                    self.pause(&error, attempts).await;
-                }
-                done => {
-                    done?;
-                    break;
-                }
-            }
-        }
         for range in ranges {
             backfill.drain(worker, range).await?;
         }
@@ -173,6 +161,8 @@ impl Steps<'_> {
         let version = at.migration.version;
         let ledger = self.pen.ledger();
         let key = prepared.described_key();
+        // Where the statement stands in the list.
+        let mut trial = None;
         let list = if resumed {
             let ranges = ledger.ranges(worker.session(), version, at.number).await?;
             let columns = prepared.batch.key().len();
@@ -188,9 +178,20 @@ impl Steps<'_> {
             let mut list =
                 self.pen.claim(version, at.number, at.step.kind.as_str(), &at.step.checksum);
             list.extend(self.pen.open_ranges(version, at.number, &key, &ranges));
+            if ranges.is_empty() {
+                // A mistake would pass on an empty table, and come out where there are rows.
+                trial = Some(list.len());
+                list.push(prepared.batch.apply_to_none());
+            }
             list
         };
-        worker.transact(&list).await?;
+        worker.transact(&list).await.map_err(|error| {
+            if trial.is_none() || error.statement != trial {
+                return BackfillError::from(error);
+            }
+            let keys = "of no row, as the table is empty".to_owned();
+            BackfillError::Statement { error, keys }
+        })?;
         Ok(ledger.ranges(worker.session(), version, at.number).await?)
     }
 

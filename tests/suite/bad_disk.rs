@@ -18,29 +18,29 @@ async fn on_postgres() {
     database
         .execute("insert into t select i, 0, repeat('x', 1000) from generate_series(1, 14000) i")
         .await;
-    let project = Project::with([("V1__fill.sql", FILL)]);
     // More than a WAL segment's 16 MB, less than the table with its new rows; in the middle of a
     // page, so that a write does come out short.
-    limit(&server, "17502208");
+    fills_up(&server, &database, FILL, ("17502208", "could not extend file")).await;
+    assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 14_000);
+}
+
+/// Runs `fill` into the limit on the server's files, and on without it.
+async fn fills_up(server: &Server, database: &Database, fill: &str, (most, said): (&str, &str)) {
+    let project = Project::with([("V1__fill.sql", fill)]);
+    limit(server, most);
     let texts = [
-        "could not extend file",
+        said,
         "V1__fill.sql:2:1",
         "rolled back: the open batch of step 1",
         "make room, then run the same command again",
     ];
-    let output = fails(&Lockkeeper::up(&project, &database), 1, &texts).await;
+    let output = fails(&Lockkeeper::up(&project, database), 1, &texts).await;
     assert!(output.took.as_secs() < 20, "{:?}", output.took);
     let done = database.query_i64("select count(*) from t where n = 1").await;
     let checkpoint = database.query_i64("select keys_done from lockkeeper_range").await;
     assert!(done > 0 && done < 14_000 && done == checkpoint, "{done} rows, {checkpoint} keys");
-    limit(&server, "unlimited");
-    let output = Lockkeeper::up(&project, &database).run().await.expect(0);
-    assert_eq!(
-        database.query_i64("select count(*) from t where n = 1").await,
-        14_000,
-        "{}",
-        output.text()
-    );
+    limit(server, "unlimited");
+    Lockkeeper::up(&project, database).run().await.expect(0);
 }
 
 /// InnoDB tells that it can't make the table's file larger. Its other files stay below the limit:
@@ -54,21 +54,7 @@ async fn on_mariadb() {
     database.execute("create table t (id int primary key, n int not null, s text not null)").await;
     database.execute("insert into t select seq, 0, repeat('x', 1000) from seq_1_to_14000").await;
     let fill = "-- lockkeeper: batch rows=500\nupdate t set s = concat(s, s, s), n = n + 1;\n";
-    let project = Project::with([("V1__fill.sql", fill)]);
-    limit(&server, "36700160");
-    let texts = [
-        "The table 't' is full",
-        "V1__fill.sql:2:1",
-        "rolled back: the open batch of step 1",
-        "make room, then run the same command again",
-    ];
-    let output = fails(&Lockkeeper::up(&project, &database), 1, &texts).await;
-    assert!(output.took.as_secs() < 20, "{:?}", output.took);
-    let done = database.query_i64("select count(*) from t where n = 1").await;
-    let checkpoint = database.query_i64("select keys_done from lockkeeper_range").await;
-    assert!(done > 0 && done < 14_000 && done == checkpoint, "{done} rows, {checkpoint} keys");
-    limit(&server, "unlimited");
-    Lockkeeper::up(&project, &database).run().await.expect(0);
+    fills_up(&server, &database, fill, ("36700160", "The table 't' is full")).await;
     let right = "select count(*) from t where n = 1 and length(s) = 3000";
     assert_eq!(database.query_i64(right).await, 14_000);
 }
