@@ -112,11 +112,6 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// All that forbids equal values.
-    pub fn uniqueness(&self) -> impl Iterator<Item = &UniqueKey> {
-        self.unique.iter().chain(&self.partly_unique)
-    }
-
     /// The primary key's columns.
     pub fn primary_key(&self) -> Option<&[String]> {
         self.unique.iter().find(|key| key.primary).map(|key| key.columns.as_slice())

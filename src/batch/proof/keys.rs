@@ -63,7 +63,8 @@ fn computed_keys(
         .ways(others(shape, target, dialect)));
     }
     let column_of = |unique: &UniqueKey| unique.columns.iter().find(|name| computed(name)).cloned();
-    let trades = target.uniqueness().find_map(|unique| Some((unique, column_of(unique)?)));
+    let mut uniqueness = target.unique.iter().chain(&target.partly_unique);
+    let trades = uniqueness.find_map(|unique| Some((unique, column_of(unique)?)));
     if let Some((unique, column)) = trades {
         return Err(trade(shape, unique, format_args!("what it sets changes {column}")).at(
             shape.target_span.clone(),
