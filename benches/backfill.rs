@@ -1,7 +1,8 @@
 //! The batched fill against the same statement run whole, in pairs, on PostgreSQL 15.
 //!
-//! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size, and an
-//! argument, `correlated` or `plain`, picks a statement. The whole
+//! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size,
+//! `LOCKKEEPER_BENCH_WORKERS` (1) the number of workers, and an argument, `correlated` or `plain`,
+//! picks a statement. The whole
 //! statement is timed alone; the batched one as a whole process, its start and its connections
 //! included. Every run has a database of its own, a copy of one template, after a checkpoint. What
 //! each writes to the log that replicas follow is counted too, since noise doesn't touch it.
@@ -31,6 +32,7 @@ const STATEMENTS: [(&str, &str); 2] = [
 async fn main() {
     let rows = setting("LOCKKEEPER_BENCH_ROWS", 2_000_000);
     let pairs = setting("LOCKKEEPER_BENCH_PAIRS", 3);
+    let workers = setting("LOCKKEEPER_BENCH_WORKERS", 1);
     let settings = ["shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=1h"];
     let server = Server::with(Options {
         settings: settings.map(str::to_owned).to_vec(),
@@ -38,7 +40,7 @@ async fn main() {
     });
     let template = server.database().await;
     fill(&template, rows).await;
-    println!("{rows} rows, {pairs} pairs, {}", settings.join(" "));
+    println!("{rows} rows, {pairs} pairs, {workers} workers, {}", settings.join(" "));
     // cargo adds options of its own.
     let picked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_picked = |name: &str| picked.is_empty() || picked.iter().any(|word| word == name);
@@ -47,9 +49,9 @@ async fn main() {
         for pair in 0..pairs {
             let (whole, batched) = if pair % 2 == 0 {
                 let whole = run_whole(&server, &template, statement).await;
-                (whole, run_batched(&server, &template, statement).await)
+                (whole, run_batched(&server, &template, statement, workers).await)
             } else {
-                let batched = run_batched(&server, &template, statement).await;
+                let batched = run_batched(&server, &template, statement, workers).await;
                 (run_whole(&server, &template, statement).await, batched)
             };
             let ratio = batched.seconds / whole.seconds;
@@ -120,10 +122,10 @@ async fn run_whole(server: &Server, template: &Database, statement: &str) -> Run
     run
 }
 
-async fn run_batched(server: &Server, template: &Database, statement: &str) -> Run {
+async fn run_batched(server: &Server, template: &Database, statement: &str, workers: u64) -> Run {
     let database = copy(server, template).await;
     let project = Project::new();
-    project.file("V1__fill.sql", format!("-- lockkeeper: batch\n{statement};\n"));
+    project.file("V1__fill.sql", format!("-- lockkeeper: batch workers={workers}\n{statement};\n"));
     let before = logged(&database).await;
     let Cost { wall, peak } = cost(&Lockkeeper::up(&project, &database)).await;
     let run = Run { seconds: wall.as_secs_f64(), logged: logged(&database).await - before, peak };

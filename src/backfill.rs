@@ -4,9 +4,14 @@
 //! cursor by compare-and-swap, and run the statement for the keys in between. A process that dies
 //! on either side of the commit leaves cursor and rows in agreement; a second runner that is late
 //! finds the cursor moved and rolls back.
+//!
+//! With several workers, each has ranges of its own, and splits what it is at when another one has
+//! nothing to do.
 
 mod cut;
 mod prepare;
+mod ranges;
+mod share;
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +20,11 @@ use crate::db::{DbError, ErrorKind};
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
-use crate::worker::Worker;
+use crate::worker::{Origin, Worker};
 
 use cut::{Batch, Cut};
 pub use prepare::{PrepareError, Prepared, lock_timeout, prepare, read, settle};
+use ranges::Ranges;
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.
@@ -70,35 +76,110 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works a range off. THE batch loop.
+    /// Works the ranges off, which are in the order of their keys.
     ///
     /// # Errors
-    /// See [`BackfillError`]; all up to the range's cursor is committed in any case.
-    pub async fn drain(
+    /// See [`BackfillError`]; all up to each range's cursor is committed in any case.
+    pub async fn run(
         &self,
         worker: &mut Worker,
-        mut range: RangeRecord,
+        ranges: Vec<RangeRecord>,
     ) -> Result<(), BackfillError> {
-        self.prepared.hurry(worker).await?;
+        let ranges = Ranges::new(ranges, self.stop.clone());
+        let fellows = (1..self.prepared.workers).map(|_| self.fellow(worker.origin(), &ranges));
+        let fellows: Vec<_> = fellows.collect();
+        let (first, others) =
+            tokio::join!(self.own(worker, &ranges), futures_util::future::join_all(fellows));
+        let errors = std::iter::once(first).chain(others).filter_map(Result::err);
+        // Those that only ended because one failed say nothing of it.
+        match errors.min_by_key(|error| matches!(error, BackfillError::Stopped)) {
+            Some(error) => Err(error),
+            None if ranges.is_done() => Ok(()),
+            None => Err(BackfillError::Stopped),
+        }
+    }
+
+    /// The part of the worker that was there before.
+    async fn own(&self, worker: &mut Worker, ranges: &Ranges) -> Result<(), BackfillError> {
+        let hurried = self.prepared.hurry(worker).await.map_err(BackfillError::from);
+        let worked = match hurried {
+            Ok(()) => self.work_off(worker, ranges, None).await,
+            Err(error) => Err(error),
+        };
+        worked.inspect_err(|_| ranges.close())
+    }
+
+    /// The part of one more worker. It opens a session only when there is something to do for it, and
+    /// where it can't, the others do without it.
+    async fn fellow(&self, origin: Origin, ranges: &Ranges) -> Result<(), BackfillError> {
+        let Some(range) = ranges.take().await else { return Ok(()) };
+        match self.open(origin).await {
+            Ok(mut worker) => {
+                self.reporter.emit(Event::Workers { count: ranges.joined(), missing: None });
+                let worked = self.work_off(&mut worker, ranges, Some(range)).await;
+                worked.inspect_err(|_| ranges.close())
+            }
+            Err(error) => {
+                ranges.give_back(range);
+                let missing = Some(error.to_string());
+                self.reporter.emit(Event::Workers { count: ranges.workers(), missing });
+                Ok(())
+            }
+        }
+    }
+
+    async fn open(&self, origin: Origin) -> Result<Worker, DbError> {
+        let mut worker = origin.open().await?;
+        self.prepared.settle(&mut worker).await?;
+        self.prepared.hurry(&mut worker).await?;
+        Ok(worker)
+    }
+
+    async fn work_off(
+        &self,
+        worker: &mut Worker,
+        ranges: &Ranges,
+        first: Option<RangeRecord>,
+    ) -> Result<(), BackfillError> {
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
+        let mut next = first;
+        loop {
+            let range = match next.take() {
+                Some(range) => range,
+                None => match ranges.take().await {
+                    Some(range) => range,
+                    None => return Ok(()),
+                },
+            };
+            self.drain(worker, &mut servo, range, ranges).await?;
+        }
+    }
+
+    /// Works a range off. THE batch loop.
+    async fn drain(
+        &self,
+        worker: &mut Worker,
+        servo: &mut Servo,
+        mut range: RangeRecord,
+        ranges: &Ranges,
+    ) -> Result<(), BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
-        while range.cursor != range.through {
+        while !range.is_done() {
             cut.rows = servo.rows();
             // The second half of a block is done first, if that is one batch.
-            if self.stop.is_forced() || self.stop.is_requested() && !cut.closes(&range.cursor) {
+            if self.stop.is_forced()
+                || (self.stop.is_requested() || ranges.is_closed()) && !cut.closes(&range.cursor)
+            {
                 return Err(BackfillError::Stopped);
             }
             let started = Instant::now();
-            let done = if servo.doubts() {
-                self.empty_batch(worker, &range).await.map(|()| None)
-            } else {
-                self.batch(worker, &range, cut).await.map(Some)
-            };
+            let done = self.round(worker, servo, &range, cut, ranges).await;
             let took = started.elapsed();
             match done {
-                Ok(None) => servo.probed(took),
-                Ok(Some((batch, changed))) => {
+                Ok(Round::Probe) => servo.probed(took),
+                Ok(Round::Share(kept)) => range = kept,
+                Ok(Round::Batch(batch, changed)) => {
                     if !batch.last {
                         // One that found none of its half there has a size, too.
                         servo.worked(batch.keys.max(1), took);
@@ -107,7 +188,8 @@ impl Backfill<'_> {
                     cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
-                    let position = self.prepared.position(&range.cursor);
+                    ranges.moved(&range);
+                    let position = self.prepared.position(&ranges.done_through());
                     let keys = batch.keys;
                     self.reporter.emit(Event::BatchDone { keys, changed, took, position });
                 }
@@ -116,16 +198,38 @@ impl Backfill<'_> {
                     servo.failed();
                     cut.has_failed = true;
                     let before = range.keys_done;
-                    range = self.recover(worker, range, error, attempts).await?;
+                    range = self.recover(worker, range, error, attempts, ranges).await?;
                     if range.keys_done != before {
-                        let keys_done = range.keys_done.max(0) as u64;
-                        let position = self.prepared.position(&range.cursor);
+                        let keys_done = ranges.keys_done();
+                        let position = self.prepared.position(&ranges.done_through());
                         self.reporter.emit(Event::Recounted { keys_done, position });
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// What there is to do next: to measure, to share, or a batch.
+    async fn round(
+        &self,
+        worker: &mut Worker,
+        servo: &Servo,
+        range: &RangeRecord,
+        cut: Cut,
+        ranges: &Ranges,
+    ) -> Result<Round, BackfillError> {
+        if servo.doubts() {
+            return self.empty_batch(worker, range).await.map(|()| Round::Probe);
+        }
+        if ranges.is_asked(range)
+            && range.cursor.block().is_none()
+            && let Some(kept) = self.share(worker, range, cut.rows, ranges).await?
+        {
+            return Ok(Round::Share(kept));
+        }
+        let (batch, changed) = self.batch(worker, range, cut).await?;
+        Ok(Round::Batch(batch, changed))
     }
 
     /// One batch: its end, then one transaction.
@@ -170,6 +274,7 @@ impl Backfill<'_> {
         range: RangeRecord,
         error: BackfillError,
         attempts: u32,
+        ranges: &Ranges,
     ) -> Result<RangeRecord, BackfillError> {
         let (BackfillError::Statement { error: cause, .. } | BackfillError::Db(cause)) = &error
         else {
@@ -197,10 +302,26 @@ impl Backfill<'_> {
         }
         // What the ledger says decides: after a lost reply the batch may have been committed.
         let ledger = self.pen.ledger();
-        let ranges = ledger.ranges(worker.session(), range.version, range.step).await?;
-        let found = ranges.into_iter().find(|found| found.number == range.number);
-        found.filter(|found| self.pen.owns(found)).ok_or(BackfillError::Fenced)
+        let found = ledger.ranges(worker.session(), range.version, range.step).await?;
+        if !found.iter().all(|found| self.pen.owns(found)) {
+            return Err(BackfillError::Fenced);
+        }
+        let own = found.iter().find(|found| found.number == range.number).cloned();
+        let own = own.ok_or(BackfillError::Fenced)?;
+        ranges.moved(&own);
+        ranges.reconcile(found);
+        Ok(own)
     }
+}
+
+/// What a worker did between two looks around.
+enum Round {
+    /// A batch of no rows was timed.
+    Probe,
+    /// A part of the range was split off; this is kept.
+    Share(RangeRecord),
+    /// A batch, and how many rows it changed.
+    Batch(Batch, u64),
 }
 
 /// 50 ms, doubling to 5 s, with jitter, so that two victims of one deadlock don't meet again.

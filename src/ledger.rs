@@ -78,7 +78,9 @@ pub struct RangeRecord {
     pub step: u32,
     /// Which range of the step, from 1.
     pub number: u32,
-    /// All keys up to here are done, and perhaps one half of a block behind it.
+    /// It begins behind this one.
+    pub start: Cursor,
+    /// All of its keys up to here are done, and perhaps one half of a block behind it.
     pub cursor: Cursor,
     /// The range's last key, inclusive.
     pub through: Cursor,
@@ -93,13 +95,33 @@ pub struct RangeRecord {
 }
 
 impl RangeRecord {
-    /// Whether its cursor and its end are positions in a key of `columns` columns, described as
+    /// Whether no batch of it is done.
+    pub fn is_untouched(&self) -> bool {
+        self.cursor == self.start
+    }
+
+    /// Whether all of its batches are done.
+    pub fn is_done(&self) -> bool {
+        self.cursor == self.through
+    }
+
+    /// Whether its start, its cursor and its end are positions in a key of `columns` columns, described as
     /// `key`.
     pub fn is_along(&self, key: &str, columns: usize) -> bool {
         self.key.as_deref().is_none_or(|mine| mine == key)
+            && self.start.has_columns(columns)
             && self.cursor.has_columns(columns)
             && self.through.has_columns(columns)
     }
+}
+
+/// How far a backfill is whose ranges these are, in the order of their keys: all keys up to there are
+/// done. `None` without a range.
+pub fn frontier<'a>(
+    mut ranges: impl Iterator<Item = &'a RangeRecord> + Clone,
+) -> Option<&'a Cursor> {
+    let last = ranges.clone().last();
+    ranges.find(|range| !range.is_done()).or(last).map(|range| &range.cursor)
 }
 
 /// One invocation.

@@ -168,6 +168,8 @@ pub struct BatchDirective {
     pub rows: Option<u64>,
     /// `target=200ms`: how long a batch is to take.
     pub target: Option<Duration>,
+    /// `workers=2`: how many sessions work on it, at most.
+    pub workers: Option<u32>,
     /// `trust-triggers`: the triggers for each row change neither the key nor anything that the
     /// statement reads. A human's word, which can't be proved.
     pub trust_triggers: bool,

@@ -150,6 +150,12 @@ impl Progress {
                     current.recount(keys_done, position);
                 }
             }
+            Event::Workers { count, missing } => {
+                if let Some(current) = &mut self.current {
+                    current.workers = Some(count);
+                    current.workers_missing = missing;
+                }
+            }
             Event::Retrying { reason, .. } => {
                 self.retries += 1;
                 self.set_throttle(Some(reason));

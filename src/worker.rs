@@ -20,6 +20,28 @@ pub struct Worker {
     settings: Vec<String>,
 }
 
+/// What a worker is opened from.
+#[derive(Clone)]
+pub struct Origin {
+    database: Arc<dyn Database>,
+    run: String,
+    stop: Stop,
+    settings: Vec<String>,
+}
+
+impl Origin {
+    /// One more worker of the same run, its session with the same settings.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(self) -> Result<Worker, DbError> {
+        let mut worker = Worker::open(self.database, &self.run, self.stop).await?;
+        worker.settings = self.settings;
+        worker.set_again().await?;
+        Ok(worker)
+    }
+}
+
 impl Worker {
     /// Opens the session.
     ///
@@ -33,6 +55,16 @@ impl Worker {
     /// The database that it works on.
     pub fn database(&self) -> &dyn Database {
         self.database.as_ref()
+    }
+
+    /// What another one like this is opened from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            database: self.database.clone(),
+            run: self.run.clone(),
+            stop: self.stop.clone(),
+            settings: self.settings.clone(),
+        }
     }
 
     /// The session itself, for reads that need no guard.

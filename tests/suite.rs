@@ -44,4 +44,5 @@ mod suite {
     mod support;
     mod terminal;
     mod triggers;
+    mod workers;
 }

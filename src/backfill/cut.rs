@@ -45,10 +45,10 @@ impl Cut {
         self.block = match (batch.part, self.block) {
             (Part::Second, None) => None,
             (Part::Second, Some((from, before))) => Some((from, before + changed)),
-            (Part::Whole | Part::First, _) => integer(cursor).map(|from| (from, changed)),
+            (Part::Whole | Part::First, _) => cursor.integer().map(|from| (from, changed)),
         };
         if batch.to.block().is_none() {
-            let span = self.block.and_then(|(from, _)| integer(&batch.to)?.checked_sub(from));
+            let span = self.block.and_then(|(from, _)| batch.to.integer()?.checked_sub(from));
             let all = self.block.and_then(|(_, changed)| i64::try_from(changed).ok());
             self.is_gapless = span.is_some() && span == all;
         }
@@ -62,8 +62,8 @@ impl Cut {
         through: &[String],
         keys: u64,
     ) -> Option<(Vec<String>, u64)> {
-        let from = integer(cursor).filter(|_| self.is_gapless)?;
-        let last = integer(&Cursor::at(through.to_vec()))?;
+        let from = cursor.integer().filter(|_| self.is_gapless)?;
+        let last = Cursor::at(through.to_vec()).integer()?;
         let end = from.saturating_add_unsigned(keys).min(last);
         Some((vec![end.to_string()], end.abs_diff(from)))
     }
@@ -138,9 +138,8 @@ impl Backfill<'_> {
         through: &[String],
         rows: u64,
     ) -> Result<(Vec<String>, u64), BackfillError> {
-        let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
-        if let Some(row) = worker.query(&query).await?.first() {
-            return Ok((self.prepared.key_in(row)?, rows));
+        if let Some(key) = self.away(worker, &range.cursor, through, rows).await? {
+            return Ok((key, rows));
         }
         let count = self.prepared.batch.count(range.cursor.key(), through);
         let keys = match worker.query(&count).await?.first() {
@@ -149,13 +148,18 @@ impl Backfill<'_> {
         };
         Ok((through.to_vec(), keys))
     }
-}
 
-/// The integer that a cursor is at, if its key is one.
-fn integer(cursor: &Cursor) -> Option<i64> {
-    match cursor.key()? {
-        [key] => key.parse().ok(),
-        _ => None,
+    /// The key that is `rows` keys behind `after`. `None` where there are fewer up to `through`.
+    pub(super) async fn away(
+        &self,
+        worker: &mut Worker,
+        after: &Cursor,
+        through: &[String],
+        rows: u64,
+    ) -> Result<Option<Vec<String>>, BackfillError> {
+        let query = self.prepared.batch.boundary(after.key(), through, rows);
+        let rows = worker.query(&query).await?;
+        Ok(rows.first().map(|row| self.prepared.key_in(row)).transpose()?)
     }
 }
 

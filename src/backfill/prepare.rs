@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, parse, rewrite};
-use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table};
+use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
 use crate::place::Explanation;
@@ -25,6 +25,8 @@ pub struct Prepared {
     pub rows: u64,
     /// How long a batch is to take.
     pub target: Duration,
+    /// Sessions that work on it, at most.
+    pub workers: u32,
     lock_timeout: Duration,
     dialect: Dialect,
 }
@@ -89,6 +91,8 @@ pub async fn prepare(
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
+        // SQLite lets one session write at a time.
+        workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
         lock_timeout: lock_timeout(step),
         dialect,
     }))

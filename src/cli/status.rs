@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, StepRecord};
+use crate::ledger::{Ledger, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, without_file};
 use crate::progress::Holder;
@@ -73,6 +73,8 @@ struct Checkpoint {
     key: Option<Vec<String>>,
     /// And half of those behind it up to here, while a run is between the halves or ended there.
     half_through: Option<Vec<String>>,
+    /// Ranges that several workers have made of it, those that are done among them.
+    ranges: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -230,13 +232,14 @@ async fn checkpoint(
     let ranges =
         ledger.ranges(session, claim.version, claim.step).await.map_err(SurveyError::from)?;
     let total: Option<i64> = ranges.iter().map(|range| range.keys_total).sum();
-    Ok(ranges.first().map(|first| Checkpoint {
+    Ok(frontier(ranges.iter()).map(|frontier| Checkpoint {
         step: claim.step,
         began_at: claim.began_at.clone(),
         rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
         rows_total: total.map(|total| total.max(0) as u64),
-        key: first.cursor.key().map(<[String]>::to_vec),
-        half_through: first.cursor.block().map(|block| block.through.clone()),
+        key: frontier.key().map(<[String]>::to_vec),
+        half_through: frontier.block().map(|block| block.through.clone()),
+        ranges: ranges.len(),
     }))
 }
 

@@ -47,6 +47,14 @@ impl Cursor {
         self.key.as_deref()
     }
 
+    /// The key, where it is one integer.
+    pub fn integer(&self) -> Option<i64> {
+        match self.key()? {
+            [key] => key.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// The block behind it of which one half is done.
     pub fn block(&self) -> Option<&Block> {
         self.block.as_ref()

@@ -42,7 +42,7 @@ impl Ledger {
         }
     }
 
-    /// The ranges of one step, in order.
+    /// The ranges of one step, in the order of their keys.
     ///
     /// # Errors
     /// The database's, and [`LedgerError::Damaged`].
@@ -54,13 +54,14 @@ impl Ledger {
     ) -> Result<Vec<RangeRecord>, LedgerError> {
         let Some(ledger) = self.version(session).await? else { return Ok(Vec::new()) };
         let key = if ledger >= 3 { "key_columns" } else { "null" };
+        let start = if ledger >= 4 { "start_key" } else { "null" };
         let sql = self.sql(&format!(
-            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key} \
+            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key}, {start} \
              from [range] where version = {{1}} and step = {{2}} order by number"
         ));
         let params = vec![version.into(), i64::from(step).into()];
         let rows = session.query(&Statement::new(sql, params)).await?;
-        rows.iter().map(|row| range(version, step, row)).collect()
+        in_order(rows.iter().map(|row| range(version, step, row)).collect::<Result<_, _>>()?)
     }
 
     /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.
@@ -82,6 +83,21 @@ impl Ledger {
         let newest = rows.first().map(run).transpose()?;
         Ok(newest.filter(|run| run.ended_at.is_none()))
     }
+}
+
+/// Each range begins where another one ends, the first one before all keys. Keys between two ranges
+/// would be passed by, and those of both be done twice.
+fn in_order(mut ranges: Vec<RangeRecord>) -> Result<Vec<RangeRecord>, LedgerError> {
+    let mut ordered: Vec<RangeRecord> = Vec::with_capacity(ranges.len());
+    while !ranges.is_empty() {
+        let end = ordered.last().map_or(&Cursor::START, |last| &last.through);
+        let Some(next) = ranges.iter().position(|range| range.start == *end) else {
+            let fault = format!("the ranges of step {} don't adjoin", ranges[0].step);
+            return Err(LedgerError::Damaged { fault });
+        };
+        ordered.push(ranges.swap_remove(next));
+    }
+    Ok(ordered)
 }
 
 fn small(row: &Row, index: usize) -> Result<u32, LedgerError> {
@@ -110,8 +126,7 @@ fn step(row: &Row) -> Result<StepRecord, LedgerError> {
 }
 
 fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError> {
-    let cursor = |index: usize| {
-        let text = row.text(index)?;
+    let cursor = |text: &str| {
         Cursor::decode(text)
             .ok_or_else(|| LedgerError::Damaged { fault: format!("{text:?} is no cursor") })
     };
@@ -119,8 +134,9 @@ fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError>
         version,
         step,
         number: small(row, 0)?,
-        cursor: cursor(1)?,
-        through: cursor(2)?,
+        start: cursor(row.optional_text(7)?.unwrap_or_default())?,
+        cursor: cursor(row.text(1)?)?,
+        through: cursor(row.text(2)?)?,
         epoch: row.int(3)?,
         keys_done: row.int(4)?,
         keys_total: row.optional_int(5)?,

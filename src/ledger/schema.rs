@@ -5,7 +5,7 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Our tables, without their prefix.
 pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
@@ -51,6 +51,9 @@ const CHANGES: [&[Change]; VERSION as usize] = [
     &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
     // Which key a cursor is of: the table may have got another one since.
     &[Change::Column { table: "range", name: "key_columns", definition: "{text}" }],
+    // Where a range begins, by which those of one backfill are put in order. An older ledger has one
+    // for each backfill, from the start.
+    &[Change::Column { table: "range", name: "start_key", definition: "{text}" }],
 ];
 
 impl Ledger {

@@ -87,19 +87,23 @@ impl Pen {
         self.enter(version, step, kind, checksum, ("done", None))
     }
 
-    /// Completes a claimed step.
+    /// Completes a claimed step, and forgets its ranges. While one of them isn't done, it is fenced.
     pub fn complete(&self, version: i64, step: u32, took: Duration) -> Vec<Statement> {
+        let close = self.ledger.sql(
+            "delete from [range] where version = {1} and step = {2} and cursor_key = through_key",
+        );
         let sql = self.ledger.sql(
             "update [step] set state = 'done', run = {1}, took_ms = took_ms + {2} \
-             where version = {3} and step = {4}",
+             where version = {3} and step = {4} \
+             and not exists (select 1 from [range] where version = {5} and step = {6})",
         );
-        let params: Vec<Value> = vec![
-            self.run.as_str().into(),
-            millis(took).into(),
-            version.into(),
-            i64::from(step).into(),
-        ];
-        vec![self.fence(), Statement::new(sql, params).must_affect(1)]
+        let at: [Value; 2] = [version.into(), i64::from(step).into()];
+        let params = [&[self.run.as_str().into(), millis(took).into()], &at[..], &at[..]].concat();
+        vec![
+            self.fence(),
+            Statement::new(close, at.to_vec()),
+            Statement::new(sql, params).must_affect(1),
+        ]
     }
 
     /// Adds the time that an interrupted run spent on a step.
@@ -111,7 +115,8 @@ impl Pen {
         vec![self.fence(), Statement::new(sql, params)]
     }
 
-    /// Makes a backfill's ranges along `key`, owned by this run.
+    /// Makes a backfill's ranges along `key`, owned by this run: each from the end of the one before
+    /// through a key, with its estimated number of keys.
     pub fn open_ranges(
         &self,
         version: i64,
@@ -119,28 +124,69 @@ impl Pen {
         key: &str,
         ranges: &[(Cursor, Option<u64>)],
     ) -> Vec<Statement> {
-        let insert = self.ledger.sql(
-            "insert into [range] (version, step, number, cursor_key, through_key, epoch, keys_done, \
-             keys_total, key_columns) values ({1}, {2}, {3}, '', {4}, {5}, 0, {6}, {7})",
-        );
         let mut statements = vec![self.forget("range", version, step)];
-        for (number, (through, total)) in (1_i64..).zip(ranges) {
-            let total = total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
-            let params = vec![
-                version.into(),
-                i64::from(step).into(),
-                number.into(),
-                through.encode().into(),
-                self.epoch.into(),
-                total.into(),
-                key.into(),
-            ];
-            statements.push(Statement::new(insert.clone(), params));
+        let mut start = Cursor::START;
+        for (number, (through, total)) in (1..).zip(ranges) {
+            let range = RangeRecord {
+                version,
+                step,
+                number,
+                start: start.clone(),
+                cursor: start,
+                through: through.clone(),
+                epoch: self.epoch,
+                keys_done: 0,
+                keys_total: total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
+                key: Some(key.to_owned()),
+            };
+            statements.push(self.open_range(&range));
+            start = range.through;
         }
         statements
     }
 
-    /// Forgets a completed backfill's ranges.
+    /// Splits a range that is at `from`: the rest of its keys become the new range `rest`.
+    pub fn split_range(&self, from: &RangeRecord, rest: &RangeRecord) -> Vec<Statement> {
+        let shorten = self.ledger.sql(
+            "update [range] set through_key = {1}, keys_total = {2} \
+             where version = {3} and step = {4} and number = {5} and cursor_key = {6} \
+             and through_key = {7} and epoch = {8}",
+        );
+        let kept = from.keys_total.zip(rest.keys_total).map(|(total, rest)| total - rest);
+        let params = vec![
+            rest.start.encode().into(),
+            kept.into(),
+            from.version.into(),
+            i64::from(from.step).into(),
+            i64::from(from.number).into(),
+            from.cursor.encode().into(),
+            from.through.encode().into(),
+            self.epoch.into(),
+        ];
+        vec![Statement::new(shorten, params).must_affect(1), self.open_range(rest)]
+    }
+
+    fn open_range(&self, range: &RangeRecord) -> Statement {
+        let sql = self.ledger.sql(
+            "insert into [range] (version, step, number, start_key, cursor_key, through_key, epoch, \
+             keys_done, keys_total, key_columns) \
+             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, 0, {8}, {9})",
+        );
+        let params = vec![
+            range.version.into(),
+            i64::from(range.step).into(),
+            i64::from(range.number).into(),
+            range.start.encode().into(),
+            range.cursor.encode().into(),
+            range.through.encode().into(),
+            self.epoch.into(),
+            range.keys_total.into(),
+            range.key.as_deref().into(),
+        ];
+        Statement::new(sql, params)
+    }
+
+    /// Forgets the ranges of a backfill that is given up.
     pub fn close_ranges(&self, version: i64, step: u32) -> Statement {
         self.forget("range", version, step)
     }

@@ -3,7 +3,7 @@
 //! - `phase=expand|contract` is for the whole file, and stands before its first statement.
 //! - `no-transaction` and `lock-timeout=2s`, before the first statement, are for the whole file;
 //!   later ones are for the statement that follows.
-//! - `batch key=id rows=5000 target=200ms workers=1 trust-triggers` and `batch off` are for the
+//! - `batch key=id rows=5000 target=200ms workers=2 trust-triggers` and `batch off` are for the
 //!   statement that follows.
 //!
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
@@ -188,7 +188,6 @@ fn parse(mut words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
 
 fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
     let mut batch = BatchDirective { span, ..BatchDirective::default() };
-    let mut workers = None;
     let mut off = false;
     let mut any = None;
     for word in words {
@@ -201,9 +200,10 @@ fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
                 .target
                 .replace(word.value("target", "target=200ms", value::duration)?)
                 .map(|_| "target"),
-            "workers" => {
-                workers.replace(word.value("workers", "workers=1", value::one)?).map(|()| "workers")
-            }
+            "workers" => batch
+                .workers
+                .replace(word.value("workers", "workers=2", value::workers)?)
+                .map(|_| "workers"),
             "trust-triggers" => {
                 word.without_value("trust-triggers")?;
                 std::mem::replace(&mut batch.trust_triggers, true).then_some("trust-triggers")

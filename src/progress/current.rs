@@ -37,6 +37,10 @@ pub struct Current {
     pub eta: Eta,
     /// Why it waits, when it does: name, value and limit.
     pub throttle: Option<String>,
+    /// For a backfill: sessions at work on it; unknown for another run's.
+    pub workers: Option<u32>,
+    /// Why there aren't as many as were asked for.
+    pub workers_missing: Option<String>,
     /// Keys in the last batch.
     pub batch_rows: Option<u64>,
     /// How long the last batch took, in seconds.
@@ -67,6 +71,8 @@ impl Current {
             rate: None,
             eta: Eta::Measuring,
             throttle: None,
+            workers: None,
+            workers_missing: None,
             batch_rows: None,
             batch_seconds: None,
             position: None,
@@ -92,7 +98,8 @@ impl Current {
         self.position = Some(position);
         self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
         self.rows_changed = Some(self.rows_changed.unwrap_or(0) + changed);
-        self.rater.worked(at, keys, took);
+        // So many such batches are under way at once.
+        self.rater.worked(at, keys, took / self.workers.unwrap_or(1).max(1));
         self.advance();
     }
 

@@ -73,6 +73,13 @@ pub enum Event {
         /// All keys at and below it are done.
         position: String,
     },
+    /// So many workers are at the backfill.
+    Workers {
+        /// How many.
+        count: u32,
+        /// Why there aren't more, where more were asked for.
+        missing: Option<String>,
+    },
     /// A batch or step failed for a passing reason and is tried again.
     Retrying {
         /// The reason.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::backfill::{PrepareError, Prepared};
 use crate::db::{DbError, ErrorKind};
-use crate::ledger::{Cursor, RangeRecord};
+use crate::ledger::RangeRecord;
 use crate::migration::{Repeat, StepKind};
 use crate::place::Explanation;
 use crate::worker::Worker;
@@ -92,18 +92,14 @@ impl Steps<'_> {
         }
         let ranges = self.pen.ledger().ranges(worker.session(), at.migration.version, at.number);
         let ranges = ranges.await;
-        let is_untouched = |range: &RangeRecord| range.cursor == Cursor::START;
-        if ranges.as_ref().is_ok_and(|ranges| ranges.iter().all(is_untouched))
+        if ranges.as_ref().is_ok_and(|ranges| ranges.iter().all(RangeRecord::is_untouched))
             && self.give_back(worker, at).await
         {
             let next = [("next", mend(at, &error))];
             return step_failed(at, error, statement, extent, &next);
         }
-        for range in ranges.iter().flatten().filter(|range| !is_untouched(range)) {
-            let (number, rows) = (at.number, range.keys_done);
-            let done = prepared.extent(&range.cursor);
-            extent.kept =
-                format!("{}; of step {number}, all up to {done} ({rows} rows)", extent.kept);
+        if let Some(done) = ranges.ok().and_then(|ranges| done(prepared, &ranges)) {
+            extent.kept = format!("{}; of step {}, {done}", extent.kept, at.number);
         }
         let next = match way_out(&error) {
             Some(next) => vec![("next", next)],
@@ -135,6 +131,16 @@ impl Steps<'_> {
         let mut list = self.pen.unclaim(version, step);
         list.push(self.pen.close_ranges(version, step));
         worker.transact(&list).await.is_ok()
+    }
+}
+
+/// `all up to id ≤ 6812000 (6812000 rows)`; of several ranges, how many rows.
+fn done(prepared: &Prepared, ranges: &[RangeRecord]) -> Option<String> {
+    let rows: i64 = ranges.iter().map(|range| range.keys_done).sum();
+    match ranges {
+        [] => None,
+        [range] => Some(format!("all up to {} ({rows} rows)", prepared.extent(&range.cursor))),
+        _ => Some(format!("{rows} rows in {} ranges", ranges.len())),
     }
 }
 

@@ -33,7 +33,6 @@ impl Steps<'_> {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
                 let mut list = self.pen.complete(version, at.number, started.elapsed());
-                list.push(self.pen.close_ranges(version, at.number));
                 self.enter_history(&mut list, at);
                 worker.transact(&list).await?;
                 Ok(())
@@ -145,10 +144,7 @@ impl Steps<'_> {
         self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
         let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
         let backfill = Backfill { pen, prepared, reporter, stop };
-        for range in ranges {
-            backfill.drain(worker, range).await?;
-        }
-        Ok(())
+        backfill.run(worker, ranges).await
     }
 
     async fn claim_ranges(

@@ -110,11 +110,12 @@ impl Run<'_> {
         // Until our epoch, a predecessor that has lost the lock could still settle it itself.
         let survey = self.survey(worker.session()).await?;
         let claim = claim(&survey, version).ok_or(ResolveError::Nothing { version })?;
-        let mut list = match verdict {
+        // The human's word stands against what is left of the ranges.
+        let mut list = vec![pen.fence(), pen.close_ranges(version, claim.step)];
+        list.extend(match verdict {
             Verdict::Retry => pen.unclaim(version, claim.step),
             Verdict::Applied => pen.complete(version, claim.step, Duration::ZERO),
-        };
-        list.push(pen.close_ranges(version, claim.step));
+        });
         let last = claim.step as usize == migration.steps.len();
         if verdict == Verdict::Applied && last {
             list.push(survey.history.record(migration));

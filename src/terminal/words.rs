@@ -98,9 +98,11 @@ pub(super) fn rows(current: &Current) -> Option<String> {
     })
 }
 
-/// `182 k/s`, once it is known.
+/// `182 k/s`, once it is known; `182 k/s by 2 workers`.
 pub(super) fn rate(current: &Current) -> Option<String> {
-    current.rate.map(|rate| format!("{}/s", format::short(rate)))
+    let workers = current.workers.filter(|count| *count > 1);
+    let workers = workers.map(|count| format!(" by {count} workers")).unwrap_or_default();
+    current.rate.map(|rate| format!("{}/s{workers}", format::short(rate)))
 }
 
 /// `28 s left`, of work when it is held back; `measuring`, `any moment`.

@@ -6,8 +6,13 @@ use super::server::Kind;
 /// The backfill that counts. Its batches stay small, so that there are many moments between them.
 pub const COUNT: &str = "-- lockkeeper: batch rows=200 target=50ms\nUPDATE t SET n = n + 1;\n";
 
+/// The same by so many workers.
+pub fn count(workers: u32) -> String {
+    COUNT.replace("target=50ms", &format!("target=50ms workers={workers}"))
+}
+
 /// How many keys the open backfill has passed; no row where there is none.
-pub const PASSED: &str = "select keys_done from lockkeeper_range";
+pub const PASSED: &str = "select sum(keys_done) from lockkeeper_range having count(*) > 0";
 
 /// Makes the table `t (id, n)` with ids from 1 to `rows` and `n = 0`.
 pub async fn fill(database: &Database, rows: u64) {

@@ -58,7 +58,7 @@ fn steps_of(entry: &Entry) -> Option<String> {
     })
 }
 
-/// `57 %, up to 6812000 and half of those to 6822000`.
+/// `57 %, up to 6812000 and half of those to 6822000`; of several ranges, where the first gap is.
 fn position(checkpoint: &Checkpoint) -> String {
     let done = checkpoint.rows_done;
     let far = match checkpoint.rows_total {
@@ -70,7 +70,8 @@ fn position(checkpoint: &Checkpoint) -> String {
     let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
     let half = checkpoint.half_through.as_ref();
     let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
-    format!("{far}{}{}", key.unwrap_or_default(), half.unwrap_or_default())
+    let ranges = (checkpoint.ranges > 1).then(|| format!(" of {} ranges", checkpoint.ranges));
+    [Some(far), ranges, key, half].into_iter().flatten().collect()
 }
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {

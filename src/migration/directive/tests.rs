@@ -25,11 +25,12 @@ fn directives_are_read() {
     assert_eq!(what("-- lockkeeper: batch off"), Some(What::BatchOff));
     let text = "-- lockkeeper: batch";
     assert_eq!(what(text), batch(BatchDirective::default(), text));
-    let text = "-- lockkeeper: batch workers=1 key=a,b\ttarget=200ms trust-triggers rows=5000 ";
+    let text = "-- lockkeeper: batch workers=4 key=a,b\ttarget=200ms trust-triggers rows=5000 ";
     let expected = BatchDirective {
         key: Some(vec!["a".to_owned(), "b".to_owned()]),
         rows: Some(5000),
         target: Some(Duration::from_millis(200)),
+        workers: Some(4),
         trust_triggers: true,
         span: 0..0,
     };
@@ -142,14 +143,9 @@ fn mistakes_are_pointed_at() {
             "large",
             "",
         ),
-        ("-- lockkeeper: batch workers=0", "workers=0", "at least 1", "workers=1"),
-        (
-            "-- lockkeeper: batch workers=2",
-            "workers=2",
-            "more than 1 yet: one session",
-            "workers=1",
-        ),
-        ("-- lockkeeper: batch workers=4294967296", "workers=4294967296", "large", "workers=1"),
+        ("-- lockkeeper: batch workers=0", "workers=0", "at least 1", "workers=2"),
+        ("-- lockkeeper: batch workers=33", "workers=33", "more than 32", "workers=2"),
+        ("-- lockkeeper: batch workers=4294967296", "workers=4294967296", "large", "workers=2"),
         ("-- lockkeeper: batch workers=1 workers=1", "workers=1", "twice", "keep one"),
         ("-- lockkeeper: batch target=1", "target=1", "needs a unit", "target=200ms"),
         ("-- lockkeeper: batch trust-trigger", "trust-trigger", "knows no", "`trust-triggers`?"),

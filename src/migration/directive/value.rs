@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::migration::Phase;
 
+/// Workers of a backfill, at most: each is a session in the server, and more of them than it has
+/// processors hardly make anything faster.
+const WORKERS: u32 = 32;
+
 pub(super) fn phase(value: &str) -> Result<Phase, String> {
     match value {
         "expand" => Ok(Phase::Expand),
@@ -25,11 +29,11 @@ pub(super) fn count<T: FromStr + Default + PartialEq>(value: &str) -> Result<T, 
     }
 }
 
-/// Of what there is only one today: any other number would be taken and have no effect.
-pub(super) fn one(value: &str) -> Result<(), String> {
+/// Sessions at once.
+pub(super) fn workers(value: &str) -> Result<u32, String> {
     match count::<u32>(value)? {
-        1 => Ok(()),
-        _ => Err("can't be more than 1 yet: one session works on a backfill".to_owned()),
+        number if number <= WORKERS => Ok(number),
+        _ => Err(format!("can't be more than {WORKERS}")),
     }
 }
 

@@ -1,0 +1,299 @@
+//! The ranges of one backfill, as its workers share them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{Cursor, RangeRecord, frontier};
+use crate::stop::Stop;
+
+/// The ranges of one backfill: which are free, and who has the others. A worker that finds none free
+/// asks for a part of the one with the most left; its owner, which alone moves the range's cursor and
+/// so can't be overtaken, splits it between two batches.
+pub(super) struct Ranges {
+    /// In the order of their keys.
+    entries: Mutex<Vec<Entry>>,
+    changed: Notify,
+    next_number: AtomicU32,
+    workers: AtomicU32,
+    /// A worker has failed: the others are to end.
+    closed: CancellationToken,
+    stop: Stop,
+}
+
+struct Entry {
+    range: RangeRecord,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Free,
+    Taken,
+    /// Somebody would like a part of it.
+    Asked,
+    /// Taken, and too small to be split.
+    Whole,
+    Done,
+}
+
+impl Ranges {
+    /// Of these, in the order of their keys.
+    pub fn new(ranges: Vec<RangeRecord>, stop: Stop) -> Self {
+        let highest = ranges.iter().map(|range| range.number).max().unwrap_or(0);
+        let entry = |range: RangeRecord| {
+            let stage = if range.is_done() { Stage::Done } else { Stage::Free };
+            Entry { range, stage }
+        };
+        Ranges {
+            entries: Mutex::new(ranges.into_iter().map(entry).collect()),
+            changed: Notify::new(),
+            next_number: AtomicU32::new(highest + 1),
+            workers: AtomicU32::new(1),
+            closed: CancellationToken::new(),
+            stop,
+        }
+    }
+
+    /// A range to work on; waits for one while there may still be one. `None` when there is none left,
+    /// or nobody is to begin another one.
+    pub async fn take(&self) -> Option<RangeRecord> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Before the look, so that nothing that changes after it is missed.
+            changed.as_mut().enable();
+            if self.is_closed() || self.stop.is_requested() {
+                return None;
+            }
+            match self.look() {
+                Look::Taken(range) => return Some(*range),
+                Look::Over => return None,
+                Look::Wait => tokio::select! {
+                    () = changed => {}
+                    () = self.closed.cancelled() => {}
+                    () = self.stop.requested() => {}
+                },
+            }
+        }
+    }
+
+    fn look(&self) -> Look {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.stage == Stage::Free) {
+            entry.stage = Stage::Taken;
+            return Look::Taken(Box::new(entry.range.clone()));
+        }
+        if entries.iter().all(|entry| entry.stage == Stage::Done) {
+            return Look::Over;
+        }
+        let splittable = entries.iter_mut().filter(|entry| entry.stage == Stage::Taken);
+        if let Some(most) = splittable.max_by_key(|entry| left(&entry.range)) {
+            most.stage = Stage::Asked;
+        }
+        Look::Wait
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> u32 {
+        self.workers.load(Ordering::Relaxed)
+    }
+
+    /// One more, and how many that makes.
+    pub fn joined(&self) -> u32 {
+        self.workers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Lets nobody begin anything any more.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Whether all are to end.
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Whether every range is done.
+    pub fn is_done(&self) -> bool {
+        self.lock().iter().all(|entry| entry.stage == Stage::Done)
+    }
+
+    /// How many keys are done in all of them.
+    pub fn keys_done(&self) -> u64 {
+        self.lock().iter().map(|entry| entry.range.keys_done.max(0) as u64).sum()
+    }
+
+    /// Gives a range back that was taken, undone.
+    pub fn give_back(&self, range: RangeRecord) {
+        self.enter(range, Stage::Free);
+    }
+
+    /// Enters how far a range is.
+    pub fn moved(&self, range: &RangeRecord) {
+        let mut entries = self.lock();
+        if let Some(entry) = find(&mut entries, range.number) {
+            entry.range.clone_from(range);
+            if range.is_done() {
+                entry.stage = Stage::Done;
+                self.changed.notify_waiters();
+            }
+        }
+    }
+
+    /// Whether somebody would like a part of the range.
+    pub fn is_asked(&self, range: &RangeRecord) -> bool {
+        find(&mut self.lock(), range.number).is_some_and(|entry| entry.stage == Stage::Asked)
+    }
+
+    /// The range isn't split: too little is left of it.
+    pub fn keep_whole(&self, range: &RangeRecord) {
+        if let Some(entry) = find(&mut self.lock(), range.number) {
+            entry.stage = Stage::Whole;
+        }
+        // Who asked may ask for another one.
+        self.changed.notify_waiters();
+    }
+
+    /// The range was split, and may be again.
+    pub fn was_split(&self, range: &RangeRecord, rest: RangeRecord) {
+        self.enter(range.clone(), Stage::Taken);
+        self.add(rest);
+    }
+
+    /// Enters what the ledger has: a range that isn't known here was split off by a commit whose reply
+    /// got lost.
+    pub fn reconcile(&self, found: Vec<RangeRecord>) {
+        for range in found {
+            let is_known = find(&mut self.lock(), range.number).is_some();
+            if !is_known {
+                self.add(range);
+            }
+        }
+    }
+
+    /// A number that no range has, and that nobody else gets.
+    pub fn next_number(&self) -> u32 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How far the backfill is: all keys up to here are done.
+    pub fn done_through(&self) -> Cursor {
+        let entries = self.lock();
+        frontier(entries.iter().map(|entry| &entry.range)).cloned().unwrap_or(Cursor::START)
+    }
+
+    fn enter(&self, range: RangeRecord, stage: Stage) {
+        if let Some(entry) = find(&mut self.lock(), range.number) {
+            *entry = Entry { range, stage };
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn add(&self, range: RangeRecord) {
+        let mut entries = self.lock();
+        let before = entries.iter().position(|entry| entry.range.through == range.start);
+        let at = before.map_or(entries.len(), |before| before + 1);
+        entries.insert(at, Entry { range, stage: Stage::Free });
+        drop(entries);
+        self.changed.notify_waiters();
+    }
+
+    /// What is inside is whole after any panic: each change is one assignment or insertion.
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Look {
+    Taken(Box<RangeRecord>),
+    Wait,
+    Over,
+}
+
+fn find(entries: &mut [Entry], number: u32) -> Option<&mut Entry> {
+    entries.iter_mut().find(|entry| entry.range.number == number)
+}
+
+/// How many keys are left, about; of an unknown number, more than of any other.
+fn left(range: &RangeRecord) -> i64 {
+    range.keys_total.map_or(i64::MAX, |total| total - range.keys_done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(key: i64) -> Cursor {
+        Cursor::at(vec![key.to_string()])
+    }
+
+    fn range(number: u32, start: i64, through: i64) -> RangeRecord {
+        RangeRecord {
+            version: 1,
+            step: 1,
+            number,
+            start: at(start),
+            cursor: at(start),
+            through: at(through),
+            epoch: 1,
+            keys_done: 0,
+            keys_total: Some(through - start),
+            key: None,
+        }
+    }
+
+    /// What a worker does that has nothing to do: it waits, unless there is something.
+    fn look(ranges: &Ranges) -> Option<u32> {
+        match ranges.look() {
+            Look::Taken(range) => Some(range.number),
+            Look::Wait | Look::Over => None,
+        }
+    }
+
+    #[test]
+    fn who_finds_nothing_asks_for_the_most() {
+        let (small, large) = (range(1, 0, 10), range(2, 10, 100));
+        let ranges = Ranges::new(vec![small.clone(), large.clone()], Stop::default());
+        assert_eq!((look(&ranges), look(&ranges), look(&ranges)), (Some(1), Some(2), None));
+        assert!(ranges.is_asked(&large) && !ranges.is_asked(&small));
+
+        let kept = RangeRecord { through: at(50), ..large };
+        ranges.was_split(&kept, range(ranges.next_number(), 50, 100));
+        assert!(!ranges.is_asked(&kept));
+        assert_eq!(look(&ranges), Some(3));
+
+        // The next one asks again for the most, and then, as that stays whole, for what is next.
+        assert_eq!(look(&ranges), None);
+        assert!(ranges.is_asked(&kept));
+        ranges.keep_whole(&kept);
+        assert_eq!(look(&ranges), None);
+        assert!(!ranges.is_asked(&kept) && ranges.is_asked(&range(3, 50, 100)));
+    }
+
+    #[test]
+    fn all_is_done_up_to_the_first_gap() {
+        let ranges = Ranges::new(vec![range(1, 0, 10), range(2, 10, 20)], Stop::default());
+        ranges.moved(&RangeRecord { cursor: at(20), keys_done: 10, ..range(2, 10, 20) });
+        assert_eq!((ranges.done_through(), ranges.keys_done()), (at(0), 10));
+        ranges.moved(&RangeRecord { cursor: at(10), keys_done: 10, ..range(1, 0, 10) });
+        assert_eq!((ranges.done_through(), ranges.is_done()), (at(20), true));
+        assert!(matches!(ranges.look(), Look::Over));
+    }
+
+    #[test]
+    fn a_range_of_a_lost_reply_is_found_again() {
+        let ranges = Ranges::new(vec![range(1, 0, 10), range(2, 10, 20)], Stop::default());
+        assert_eq!((look(&ranges), look(&ranges)), (Some(1), Some(2)));
+        let kept = RangeRecord { through: at(5), ..range(1, 0, 10) };
+        ranges.moved(&kept);
+        ranges.reconcile(vec![kept, range(3, 5, 10), range(2, 10, 20)]);
+        assert_eq!(look(&ranges), Some(3));
+        ranges.moved(&RangeRecord { cursor: at(5), ..range(1, 0, 5) });
+        // It stands where its keys are, not at the end.
+        ranges.moved(&RangeRecord { cursor: at(20), ..range(2, 10, 20) });
+        assert_eq!(ranges.done_through(), at(5));
+    }
+}

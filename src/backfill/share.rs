@@ -1,0 +1,71 @@
+//! Sharing a range with a worker that has nothing to do.
+
+use super::ranges::Ranges;
+use super::{Backfill, BackfillError};
+use crate::ledger::{Cursor, RangeRecord};
+use crate::worker::Worker;
+
+/// How many keys a split looks ahead, at most: counting so many takes about a tenth of a second. What
+/// is behind them goes to the worker that asked, and when it has too much, others ask for it again.
+const REACH: u64 = 1_000_000;
+/// A range of fewer batches isn't split.
+const BATCHES: u64 = 2;
+
+impl Backfill<'_> {
+    /// Splits the range about in its middle, and returns what is kept of it. `None` when there is too
+    /// little left.
+    pub(super) async fn share(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        rows: u64,
+        ranges: &Ranges,
+    ) -> Result<Option<RangeRecord>, BackfillError> {
+        let left = range.keys_total.map(|total| (total - range.keys_done).max(0) as u64);
+        let Some((middle, keys)) = self.middle(worker, range, left, rows).await? else {
+            ranges.keep_whole(range);
+            return Ok(None);
+        };
+        let middle = Cursor::at(middle);
+        let rest = RangeRecord {
+            number: ranges.next_number(),
+            start: middle.clone(),
+            cursor: middle.clone(),
+            keys_done: 0,
+            keys_total: left.map(|left| left.saturating_sub(keys) as i64),
+            ..range.clone()
+        };
+        worker.transact(&self.pen.split_range(range, &rest)).await?;
+        let kept_total = range.keys_total.zip(rest.keys_total).map(|(total, rest)| total - rest);
+        let kept = RangeRecord { through: middle, keys_total: kept_total, ..range.clone() };
+        ranges.was_split(&kept, rest);
+        Ok(Some(kept))
+    }
+
+    /// About the middle of what is left of a range, and how many keys there are up to it.
+    async fn middle(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        left: Option<u64>,
+        rows: u64,
+    ) -> Result<Option<(Vec<String>, u64)>, BackfillError> {
+        if let Some(left) = left.filter(|left| *left > 2 * REACH)
+            && let Some(middle) = between(&range.cursor, &range.through)
+        {
+            return Ok(Some((vec![middle.to_string()], left / 2)));
+        }
+        let least = rows.saturating_mul(BATCHES);
+        let near = left.map_or(REACH, |left| left / 2).min(REACH).max(least);
+        let through = range.through.key().unwrap_or_default();
+        let found = self.away(worker, &range.cursor, through, near).await?;
+        Ok(found.filter(|middle| middle != through).map(|middle| (middle, near)))
+    }
+}
+
+/// The integer half way between two.
+fn between(after: &Cursor, through: &Cursor) -> Option<i64> {
+    let (low, high) = (after.integer()?, through.integer()?);
+    let middle = i64::try_from((i128::from(low) + i128::from(high)) / 2).ok()?;
+    (low < middle && middle < high).then_some(middle)
+}

@@ -1,0 +1,56 @@
+//! Several workers at one backfill: each key once, whatever happens to whom.
+
+use crate::support::counters::{self, count};
+use crate::support::{Database, Kind, Lockkeeper, Project};
+
+const ROWS: u64 = 120_000;
+
+/// Logs how many ranges there are, at each split.
+const LOG: &str = "
+    create table splits (number bigint not null);
+    create function log() returns trigger language plpgsql as $$ begin
+        insert into splits values (new.number);
+        return new;
+    end $$;
+    create trigger log after insert on lockkeeper_range for each row execute function log();";
+
+async fn every_row_is_counted_once(kind: Kind, workers: u32) {
+    let database = Database::of(kind).await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V1__count.sql", count(workers))]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
+    assert_eq!(database.query_i64("select count(*) from lockkeeper_range").await, 0);
+}
+
+#[tokio::test]
+async fn four_count_every_row_once_on_postgres() {
+    every_row_is_counted_once(Kind::Postgres15, 4).await;
+}
+
+#[tokio::test]
+async fn four_count_every_row_once_on_mariadb() {
+    every_row_is_counted_once(Kind::MariaDb, 4).await;
+}
+
+/// SQLite has one writer at a time, and so one worker.
+#[tokio::test]
+async fn one_counts_every_row_once_on_sqlite() {
+    every_row_is_counted_once(Kind::Sqlite, 4).await;
+}
+
+#[tokio::test]
+async fn who_has_nothing_to_do_gets_a_part() {
+    let database = Database::of(Kind::Postgres18).await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V1__begin.sql", "select 1;\n")]);
+    let up = Lockkeeper::up(&project, &database).args(["--log-format", "json"]);
+    up.run().await.expect(0);
+    database.execute(LOG).await;
+    project.file("V2__count.sql", count(3));
+    let output = up.run().await.expect(0);
+    assert!(output.text().contains("\"workers\":3"), "{}", output.text());
+    let splits = database.query_i64("select count(*) from splits").await;
+    assert!((3..60).contains(&splits), "{splits} ranges");
+    counters::assert_once(&database, ROWS).await;
+}
