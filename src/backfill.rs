@@ -272,10 +272,22 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: RangeRecord,
-        error: BackfillError,
-        attempts: u32,
+        mut error: BackfillError,
+        mut attempts: u32,
         ranges: &Ranges,
     ) -> Result<RangeRecord, BackfillError> {
+        loop {
+            let cause = self.passing(error, attempts).await?;
+            match self.reread(worker, &range, &cause, ranges).await {
+                Err(next) => error = next,
+                found => return found,
+            }
+            attempts += 1;
+        }
+    }
+
+    /// Waits a moment if what failed may pass; else gives the error back.
+    async fn passing(&self, error: BackfillError, attempts: u32) -> Result<DbError, BackfillError> {
         let (BackfillError::Statement { error: cause, .. } | BackfillError::Db(cause)) = &error
         else {
             return Err(error);
@@ -294,6 +306,17 @@ impl Backfill<'_> {
             self.reporter.emit(Event::Retrying { reason: cause.to_string(), pause });
             self.stop.sleep(pause).await;
         }
+        Ok(cause.clone())
+    }
+
+    /// What the ledger says of the range; with a new session where the old one is gone.
+    async fn reread(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        cause: &DbError,
+        ranges: &Ranges,
+    ) -> Result<RangeRecord, BackfillError> {
         if cause.is_lost() {
             worker.renew().await?;
             // The session is new; its settings are not.

@@ -4,6 +4,7 @@ mod bare;
 mod error;
 mod failure;
 mod fill;
+mod held;
 mod lock;
 mod resolve;
 mod steps;
@@ -30,7 +31,8 @@ pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
 pub use survey::{Early, Survey, SurveyError};
 
-use lock::{Held, Left, Waited, is_busy};
+use held::Held;
+use lock::{Left, Waited, is_busy};
 use steps::Steps;
 
 /// What one invocation of `up` is told.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub selection: Selection,
     /// How long to wait for another run.
     pub lock_wait: Duration,
+    /// How long a lost database is tried to be reached again, once the run is at work.
+    pub reconnect: Duration,
     /// Who runs.
     pub identity: Identity,
 }
@@ -169,7 +173,9 @@ impl Run<'_> {
     async fn locked(&self, held: &Held) -> Result<u64, RunError> {
         let run = &self.settings.identity.run;
         self.database.end_orphans(run).await?;
-        let mut worker = Worker::open(self.database.clone(), run, self.stop.clone()).await?;
+        let reconnect = self.settings.reconnect;
+        let mut worker =
+            Worker::open(self.database.clone(), run, self.stop.clone(), reconnect).await?;
         let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
         if plan.pending.is_empty() {
@@ -182,7 +188,7 @@ impl Run<'_> {
             worker.bare(&create.sql).await.map_err(RunError::preparing)?;
         }
         let pen = ledger.begin(worker.session(), &self.settings.identity).await?;
-        let result = self.fenced(&mut worker, &pen).await;
+        let result = self.fenced(&mut worker, &pen, held).await;
         if !held.is_lost() {
             close(&mut worker, &pen, &result).await;
         }
@@ -190,21 +196,23 @@ impl Run<'_> {
     }
 
     /// Everything that happens once no older run can write any more.
-    async fn fenced(&self, worker: &mut Worker, pen: &Pen) -> Result<u64, RunError> {
+    async fn fenced(&self, worker: &mut Worker, pen: &Pen, held: &Held) -> Result<u64, RunError> {
         let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
-        self.take_steps(worker, pen, &survey, &plan).await
+        self.take_steps(worker, pen, held, &survey, &plan).await
     }
 
     async fn take_steps(
         &self,
         worker: &mut Worker,
         pen: &Pen,
+        held: &Held,
         survey: &Survey,
         plan: &Plan<'_>,
     ) -> Result<u64, RunError> {
         let mut steps = Steps {
             pen,
+            held,
             history: &survey.history,
             reporter: self.reporter,
             stop: self.stop,

@@ -7,16 +7,13 @@ use std::time::{Duration, Instant};
 use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement, Table, TableName};
 use crate::stop::Stop;
 
-/// How long a cut connection is tried to be made anew. The lock's own connection is watched apart;
-/// when that is gone too, the run stops sooner.
-const RECONNECT_PATIENCE: Duration = Duration::from_secs(30);
-
 /// A session that writes for a run.
 pub struct Worker {
     database: Arc<dyn Database>,
     session: Box<dyn Session>,
     run: String,
     stop: Stop,
+    patience: Duration,
     settings: Vec<String>,
 }
 
@@ -26,6 +23,7 @@ pub struct Origin {
     database: Arc<dyn Database>,
     run: String,
     stop: Stop,
+    patience: Duration,
     settings: Vec<String>,
 }
 
@@ -35,7 +33,7 @@ impl Origin {
     /// # Errors
     /// The database's.
     pub async fn open(self) -> Result<Worker, DbError> {
-        let mut worker = Worker::open(self.database, &self.run, self.stop).await?;
+        let mut worker = Worker::open(self.database, &self.run, self.stop, self.patience).await?;
         worker.settings = self.settings;
         worker.set_again().await?;
         Ok(worker)
@@ -43,13 +41,19 @@ impl Origin {
 }
 
 impl Worker {
-    /// Opens the session.
+    /// Opens the session. When it is cut, it is tried to be made anew for as long as `patience`.
     ///
     /// # Errors
     /// The database's.
-    pub async fn open(database: Arc<dyn Database>, run: &str, stop: Stop) -> Result<Self, DbError> {
+    pub async fn open(
+        database: Arc<dyn Database>,
+        run: &str,
+        stop: Stop,
+        patience: Duration,
+    ) -> Result<Self, DbError> {
         let session = database.session(Purpose::Work { run: run.to_owned() }).await?;
-        Ok(Worker { database, session, run: run.to_owned(), stop, settings: Vec::new() })
+        let (run, settings) = (run.to_owned(), Vec::new());
+        Ok(Worker { database, session, run, stop, patience, settings })
     }
 
     /// The database that it works on.
@@ -63,6 +67,7 @@ impl Worker {
             database: self.database.clone(),
             run: self.run.clone(),
             stop: self.stop.clone(),
+            patience: self.patience,
             settings: self.settings.clone(),
         }
     }
@@ -140,7 +145,7 @@ impl Worker {
                 Err(error)
                     if !error.is_unreachable()
                         || self.stop.is_requested()
-                        || started.elapsed() > RECONNECT_PATIENCE =>
+                        || started.elapsed() > self.patience =>
                 {
                     return Err(error);
                 }

@@ -52,6 +52,7 @@ impl Resolve {
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,
+            reconnect: Duration::ZERO,
             identity: identity(),
         };
         let step = resolve(database, &catalog, &settings, self.version, verdict).await?;

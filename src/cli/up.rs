@@ -35,6 +35,10 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_LOCK_WAIT", value_name = "TIME", default_value = "10m",
           value_parser = super::duration)]
     lock_wait: Duration,
+    /// How long to try to reach a database again that is lost while the run is at work
+    #[arg(long, env = "LOCKKEEPER_RECONNECT_TIMEOUT", value_name = "TIME", default_value = "2m",
+          value_parser = super::duration)]
+    reconnect_timeout: Duration,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -73,6 +77,7 @@ impl Up {
         let settings = Settings {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
+            reconnect: self.reconnect_timeout,
             identity: identity(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });

@@ -28,6 +28,8 @@ impl Steps<'_> {
         let version = at.migration.version;
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         let started = Instant::now();
+        // What is under way outside a transaction, the fence can't hold back.
+        let _reliance = self.held.rely().await;
         let happened = match &at.step.repeat {
             Repeat::AskIndex(index) => self.look(worker, at, index, resumed).await?,
             Repeat::AskHuman | Repeat::Freely => false,

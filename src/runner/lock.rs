@@ -1,27 +1,19 @@
-//! Waiting for the run lock, and watching that it stays ours.
+//! Waiting for the run lock.
 
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
-
-use crate::db::{Database, ErrorKind, Locker, Session};
+use crate::db::{Database, ErrorKind, Session};
 use crate::ledger::{Ledger, RunRecord};
 use crate::plan::{Plan, PlanError};
 use crate::progress::{Event, Holder, LeaderStep, PendingMigration};
-use crate::stop::Stop;
 
+use super::held::{Held, Keeper};
 use super::{Run, RunError, Survey};
 
 /// Between two tries for the lock, and two looks at the leader's progress.
 const POLL: Duration = Duration::from_millis(500);
 /// The same until the holder is known, for as long as one [`POLL`].
 const MOMENT: Duration = Duration::from_millis(50);
-/// Between two questions whether the lock is still held; also the keep-alive that a NAT gateway or
-/// load balancer on the way needs (the shortest idle timeout of AWS's is 60 s).
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// How long after the loss of the lock the open statement may take to be cancelled.
-const LOST_PATIENCE: Duration = Duration::from_secs(5);
 
 pub enum Waited {
     /// The lock is ours.
@@ -36,67 +28,6 @@ pub(super) enum Left<'a> {
     Plan(Plan<'a>),
     /// It is at a statement outside a transaction, and no plan goes past that.
     Claimed { version: i64, step: u32 },
-}
-
-/// The run lock while it is held. Dropped, by a caller's panic or because nobody waits for the run
-/// any more, it gives the lock back too: the task that keeps it would hold it for ever.
-pub struct Held {
-    release: DropGuard,
-    lost: CancellationToken,
-    watch: JoinHandle<()>,
-}
-
-impl Held {
-    fn keep(locker: Box<dyn Locker>, stop: Stop) -> Self {
-        let release = CancellationToken::new();
-        let lost = CancellationToken::new();
-        let watch = tokio::spawn(keep(locker, release.clone(), lost.clone(), stop));
-        Held { release: release.drop_guard(), lost, watch }
-    }
-
-    pub fn is_lost(&self) -> bool {
-        self.lost.is_cancelled()
-    }
-
-    /// Ends when the lock has been lost for so long that what is open should have ended: a server
-    /// that gives no answer about the lock may give none to anything.
-    pub async fn abandoned(&self) {
-        self.lost.cancelled().await;
-        tokio::time::sleep(LOST_PATIENCE).await;
-    }
-
-    /// Gives the lock back. `true` when it had been lost before.
-    pub async fn release(self) -> bool {
-        drop(self.release);
-        // The task ends by itself in any case; a panic of it would have lost the lock.
-        let panicked = self.watch.await.is_err();
-        panicked || self.lost.is_cancelled()
-    }
-}
-
-async fn keep(
-    mut locker: Box<dyn Locker>,
-    release: CancellationToken,
-    lost: CancellationToken,
-    stop: Stop,
-) {
-    loop {
-        tokio::select! {
-            () = release.cancelled() => {
-                if !matches!(locker.unlock().await, Ok(true)) {
-                    lost.cancel();
-                }
-                return;
-            }
-            () = tokio::time::sleep(KEEP_ALIVE) => {}
-        }
-        if !matches!(locker.still_held().await, Ok(true)) {
-            lost.cancel();
-            stop.request("the loss of the run lock");
-            stop.force();
-            return;
-        }
-    }
 }
 
 impl Run<'_> {
@@ -114,7 +45,14 @@ impl Run<'_> {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
             }
             if locker.try_lock().await? {
-                return Ok(Waited::Held(Held::keep(locker, self.stop.clone())));
+                let held = Held::keep(Keeper {
+                    database: self.database.clone(),
+                    locker,
+                    run: self.settings.identity.run.clone(),
+                    patience: self.settings.reconnect,
+                    stop: self.stop.clone(),
+                });
+                return Ok(Waited::Held(held));
             }
             let (holder, leader) = match self.follow(session, &mut told).await {
                 Ok(Some(seen)) => seen,

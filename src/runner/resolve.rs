@@ -97,10 +97,11 @@ pub async fn resolve(
 impl Run<'_> {
     async fn enter(&self, version: i64, verdict: Verdict) -> Result<u32, ResolveError> {
         let migration = self.catalog.find(version).ok_or(ResolveError::Unknown { version })?;
-        let identity = &self.settings.identity;
+        let (identity, reconnect) = (&self.settings.identity, self.settings.reconnect);
         self.database.end_orphans(&identity.run).await?;
         let mut worker =
-            Worker::open(self.database.clone(), &identity.run, self.stop.clone()).await?;
+            Worker::open(self.database.clone(), &identity.run, self.stop.clone(), reconnect)
+                .await?;
         let ledger = Ledger::of(self.database.as_ref());
         if claim(&self.survey(worker.session()).await?, version).is_none() {
             return Err(ResolveError::Nothing { version });

@@ -12,6 +12,7 @@ use crate::stop::Stop;
 use crate::worker::Worker;
 
 use super::RunError;
+use super::held::Held;
 
 /// How often a script that failed for a passing reason is tried, with growing pauses.
 const ATTEMPTS: u32 = 10;
@@ -19,6 +20,7 @@ const ATTEMPTS: u32 = 10;
 /// The steps of a run.
 pub struct Steps<'a> {
     pub pen: &'a Pen,
+    pub held: &'a Held,
     pub history: &'a History,
     pub reporter: &'a Reporter,
     pub stop: &'a Stop,

@@ -177,6 +177,8 @@ fn settings() -> Settings {
     Settings {
         selection: Selection::default(),
         lock_wait: Duration::from_secs(60),
+        // Whatever dies here is dead.
+        reconnect: Duration::ZERO,
         identity: Identity { run, host: "test".to_owned(), pid: std::process::id() },
     }
 }

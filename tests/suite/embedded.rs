@@ -26,6 +26,7 @@ async fn a_dropped_run_gives_the_lock_back() {
         let settings = Settings {
             selection: Selection::default(),
             lock_wait: Duration::ZERO,
+            reconnect: Duration::ZERO,
             identity: Identity {
                 run: "dropped".into(),
                 host: "test".into(),

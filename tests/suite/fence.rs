@@ -12,7 +12,7 @@ const ROWS: u64 = 150_000;
 
 /// A run that is at its backfill and can't end before the test lets it: rows are held, or, where
 /// there is one writer, the writer's place.
-async fn begun(kind: Kind) -> (Project, Database, Running, Connection) {
+async fn begun(kind: Kind, patience: &str) -> (Project, Database, Running, Connection) {
     let database = Database::of(kind).await;
     counters::fill(&database, rows(kind)).await;
     let project = Project::with([("V1__count.sql", COUNT)]);
@@ -20,12 +20,17 @@ async fn begun(kind: Kind) -> (Project, Database, Running, Connection) {
         Kind::Sqlite => database.connect().await,
         _ => hold_rows(&database).await,
     };
-    let running = Lockkeeper::up(&project, &database).start();
+    let running = up(&project, &database, patience).start();
     counters::passed(&database, 1_000).await;
     if kind == Kind::Sqlite {
         holder.execute("begin immediate").await;
     }
     (project, database, running, holder)
+}
+
+/// A run that tries for so long to take a cut lock again.
+fn up(project: &Project, database: &Database, patience: &str) -> Lockkeeper {
+    Lockkeeper::up(project, database).args(["--reconnect-timeout", patience])
 }
 
 /// As many as take a few seconds.
@@ -53,7 +58,7 @@ async fn take_lock(database: &Database) {
 }
 
 async fn a_lost_lock_stops_the_run(kind: Kind) {
-    let (project, database, running, mut holder) = begun(kind).await;
+    let (project, database, running, mut holder) = begun(kind, "0s").await;
     take_lock(&database).await;
     let lost = Instant::now();
     let output = running.wait().await.expect(4);
@@ -79,6 +84,85 @@ async fn a_lost_lock_stops_the_run_on_sqlite() {
     a_lost_lock_stops_the_run(Kind::Sqlite).await;
 }
 
+/// What is written meanwhile is fenced, and nobody else has begun: the run goes on.
+async fn a_cut_lock_is_taken_again(kind: Kind) {
+    let (project, database, running, mut holder) = begun(kind, "2m").await;
+    take_lock(&database).await;
+    let again = Lockkeeper::new(["status"]).project(&project).database(&database);
+    wait_until("the lock is held again", Duration::from_secs(60), async || {
+        match kind {
+            // Whoever asks for SQLite's lock has it for a moment.
+            Kind::Sqlite => std::fs::exists(format!("{}.lock", database.path().display())).unwrap(),
+            _ => again.run().await.expect(0).stdout.contains("is at work"),
+        }
+    })
+    .await;
+    holder.execute("rollback").await;
+    running.wait().await.expect(0);
+    counters::assert_once(&database, rows(kind)).await;
+    Lockkeeper::up(&project, &database).run().await.expect(0).expect_text("nothing pending");
+}
+
+#[tokio::test]
+async fn a_cut_lock_is_taken_again_on_postgres() {
+    a_cut_lock_is_taken_again(Kind::Postgres18).await;
+}
+
+#[tokio::test]
+async fn a_cut_lock_is_taken_again_on_mariadb() {
+    a_cut_lock_is_taken_again(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn a_cut_lock_is_taken_again_on_sqlite() {
+    a_cut_lock_is_taken_again(Kind::Sqlite).await;
+}
+
+/// Somebody else got it first, and keeps it.
+#[tokio::test]
+async fn a_lock_that_stays_away_stops_the_run() {
+    let (project, database, running, mut holder) = begun(Kind::Postgres15, "3s").await;
+    let key = "select (classid::bigint << 32 | objid::bigint)::text from pg_locks \
+               where locktype = 'advisory' and granted and database = \
+               (select oid from pg_database where datname = current_database())";
+    let key = database.query_text(key).await;
+    let other = database.connect().await;
+    let waiting = tokio::spawn(async move {
+        let mut other = other;
+        other.query_rows(&format!("select pg_advisory_lock({key})::text")).await;
+        other
+    });
+    database
+        .wait_for("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+        .await;
+    take_lock(&database).await;
+    running.wait().await.expect(4).expect_text("lock was lost");
+    drop(waiting.await.unwrap());
+    holder.execute("rollback").await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
+}
+
+/// Outside a transaction there is no fence, and so no going on without the lock.
+#[tokio::test]
+async fn a_cut_lock_ends_a_bare_step() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, 100).await;
+    let mut holder = database.connect().await;
+    holder.execute("begin; update t set n = n where id = 1").await;
+    let project = Project::with([("V1__index.sql", "CREATE INDEX CONCURRENTLY t_n ON t (n);\n")]);
+    let running = up(&project, &database, "2m").start();
+    let waits = "select count(*) from pg_stat_activity where query like 'CREATE INDEX%' \
+                 and wait_event_type = 'Lock' and datname = current_database()";
+    database.wait_for(waits).await;
+    take_lock(&database).await;
+    running.wait().await.expect(4).expect_text("lock was lost");
+    holder.execute("rollback").await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let valid = "select count(*) from pg_index where indexrelid = 't_n'::regclass and indisvalid";
+    assert_eq!(database.query_i64(valid).await, 1);
+}
+
 /// Holds the next batches up: their rows are somebody else's.
 async fn hold_rows(database: &Database) -> Connection {
     let mut holder = database.connect().await;
@@ -94,7 +178,7 @@ async fn two_runs_count_once(kind: Kind) {
     counters::fill(&database, ROWS).await;
     let project = Project::with([("V1__count.sql", COUNT)]);
     let mut holder = hold_rows(&database).await;
-    let first = Lockkeeper::up(&project, &database).start();
+    let first = up(&project, &database, "0s").start();
     let waits = match kind {
         // Not innodb_trx: who asks often is told what it said before.
         Kind::MariaDb => {
@@ -130,7 +214,7 @@ async fn two_runs_count_once_on_mariadb() {
 /// between them.
 #[tokio::test]
 async fn two_runs_count_once_on_sqlite() {
-    let (project, database, first, mut holder) = begun(Kind::Sqlite).await;
+    let (project, database, first, mut holder) = begun(Kind::Sqlite, "0s").await;
     take_lock(&database).await;
     let second = Lockkeeper::up(&project, &database).start();
     let lock = format!("{}.lock", database.path().display());
@@ -147,7 +231,7 @@ async fn two_runs_count_once_on_sqlite() {
 /// A process that is paused, as a virtual machine is for a live migration, wakes up in a world in
 /// which another run has done its work.
 async fn a_paused_run_wakes_up_late(kind: Kind) {
-    let (project, database, first, mut holder) = begun(kind).await;
+    let (project, database, first, mut holder) = begun(kind, "0s").await;
     first.signal(libc::SIGSTOP);
     take_lock(&database).await;
     holder.execute("commit").await;
@@ -180,7 +264,7 @@ async fn a_silent_server_is_given_up() {
     // However fast the machine is, it doesn't end before.
     let mut holder = hold_rows(&database).await;
     let project = Project::with([("V1__count.sql", COUNT)]);
-    let running = Lockkeeper::up(&project, &database).start();
+    let running = up(&project, &database, "3s").start();
     counters::passed(&database, 1_000).await;
     server.freeze();
     let silent = Instant::now();
@@ -208,7 +292,7 @@ async fn a_script_that_commits_late_runs_once() {
     let mut holder = database.connect().await;
     holder.execute("begin").await;
     holder.execute("select id from gate for update").await;
-    let first = Lockkeeper::up(&project, &database).start();
+    let first = up(&project, &database, "0s").start();
     let waits = |what: &str| {
         format!(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \

@@ -138,7 +138,8 @@ async fn the_server_dies(kind: Kind, workers: u32) {
     places.sort_unstable();
     let mut interrupted = 0;
     for place in places {
-        let running = Lockkeeper::up(&project, &database).start();
+        let up = Lockkeeper::up(&project, &database).args(["--reconnect-timeout", "0s"]);
+        let running = up.start();
         passes(&running, &mut database.connect().await, place).await;
         tokio::time::sleep(Duration::from_micros(random.u64(..30_000))).await;
         let died = Instant::now();
@@ -182,4 +183,45 @@ async fn postgres_stops_at_once_under_four_workers() {
 #[tokio::test]
 async fn mariadb_is_killed_in_the_middle() {
     the_server_dies(Kind::MariaDb, 1).await;
+}
+
+/// The server dies again and again, and the same run goes on each time.
+async fn a_run_outlives_its_server(kind: Kind, workers: u32) {
+    let (deaths, rows) = if support::long() { (10, 1_500_000) } else { (2, 300_000) };
+    let server = Server::own(kind);
+    let database = server.database().await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", count(workers))]);
+    let running = Lockkeeper::up(&project, &database).start();
+    for death in 1..=deaths {
+        passes(&running, &mut database.connect().await, death * rows / (deaths + 2)).await;
+        assert!(running.runs(), "the backfill was too short");
+        server.restart();
+        let back = Instant::now();
+        let mut outside = database.connect().await;
+        // A crash takes back the last commits, so that it may have farther to go than it seems.
+        let before = outside.query_column(PASSED).await;
+        let before = before.first().and_then(|keys| keys.parse().ok()).unwrap_or(0);
+        passes(&running, &mut outside, before).await;
+        println!("{kind:?}, {workers} workers: back at work after {:?}", back.elapsed());
+        // It is a second or two; a machine that is much too busy has its own time.
+        assert!(back.elapsed() < Duration::from_secs(20), "{:?}", back.elapsed());
+    }
+    running.wait().await.expect(0);
+    counters::assert_once(&database, rows).await;
+}
+
+#[tokio::test]
+async fn a_run_outlives_its_server_on_postgres() {
+    a_run_outlives_its_server(Kind::Postgres15, 1).await;
+}
+
+#[tokio::test]
+async fn four_workers_outlive_their_server_on_postgres() {
+    a_run_outlives_its_server(Kind::Postgres18, 4).await;
+}
+
+#[tokio::test]
+async fn a_run_outlives_its_server_on_mariadb() {
+    a_run_outlives_its_server(Kind::MariaDb, 2).await;
 }
