@@ -87,7 +87,10 @@ impl Backfill<'_> {
         }
         let through = range.through.key().unwrap_or_default();
         let has_halves = self.prepared.batch.has_halves();
-        let block = (cut.is_dense && has_halves).then(|| Part::block_of(cut.rows)).flatten();
+        // The batch of another worker keeps the old versions of the first half alive.
+        let alone = self.prepared.workers == 1;
+        let block =
+            (cut.is_dense && has_halves && alone).then(|| Part::block_of(cut.rows)).flatten();
         let wanted = block.unwrap_or(cut.rows);
         let known = cut.without_counting(&range.cursor, through, wanted).filter(|_| has_halves);
         let (end, keys) = match known {
