@@ -2,7 +2,7 @@
 //!
 //! `LOCKKEEPER_BENCH_ROWS` (2,000,000) and `LOCKKEEPER_BENCH_PAIRS` (3) change its size,
 //! `LOCKKEEPER_BENCH_WORKERS` (1) the number of workers, and an argument, `correlated` or `plain`,
-//! picks a statement. The whole
+//! picks a statement; `fixed` adds a third side. The whole
 //! statement is timed alone; the batched one as a whole process, its start and its connections
 //! included. Every run has a database of its own, a copy of one template, after a checkpoint. What
 //! each writes to the log that replicas follow is counted too, since noise doesn't touch it.
@@ -13,6 +13,7 @@ mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::fmt;
 use std::time::Instant;
 
 use measure::{Cost, cost, median, mib, setting};
@@ -43,35 +44,74 @@ async fn main() {
     println!("{rows} rows, {pairs} pairs, {workers} workers, {}", settings.join(" "));
     // cargo adds options of its own.
     let picked: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_picked = |name: &str| picked.is_empty() || picked.iter().any(|word| word == name);
-    for (name, statement) in STATEMENTS.into_iter().filter(|(name, _)| is_picked(name)) {
-        let (mut ratios, mut logs, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
+    let names = STATEMENTS.map(|(name, _)| name);
+    let all = !picked.iter().any(|word| names.contains(&word.as_str()));
+    let is_picked = |name: &str| picked.iter().any(|word| word == name);
+    for (name, statement) in STATEMENTS.into_iter().filter(|(name, _)| all || is_picked(name)) {
+        let mut ways = vec![Way::Whole, Way::Batched];
+        ways.extend(is_picked("fixed").then_some(Way::Fixed));
+        let mut runs: Vec<Vec<Run>> = ways.iter().map(|_| Vec::new()).collect();
         for pair in 0..pairs {
-            let (whole, batched) = if pair % 2 == 0 {
-                let whole = run_whole(&server, &template, statement).await;
-                (whole, run_batched(&server, &template, statement, workers).await)
-            } else {
-                let batched = run_batched(&server, &template, statement, workers).await;
-                (run_whole(&server, &template, statement).await, batched)
-            };
-            let ratio = batched.seconds / whole.seconds;
-            let log = batched.logged as f64 / whole.logged as f64;
-            println!(
-                "{name}: whole {:.2} s, batched {:.2} s, ratio {ratio:.3}, log {log:.3}, peak {:.1} MiB",
-                whole.seconds,
-                batched.seconds,
-                mib(batched.peak)
-            );
-            ratios.push(ratio);
-            logs.push(log);
-            peaks.push(mib(batched.peak));
+            for turn in 0..ways.len() {
+                // Each is the first one in turn.
+                let turn = (turn + pair as usize) % ways.len();
+                let run = ways[turn].run(&server, &template, statement, workers).await;
+                println!("{name}: {} {run}", ways[turn].name());
+                runs[turn].push(run);
+            }
         }
-        println!(
-            "{name}: median ratio batched/whole {:.3}, of the log {:.3}, median peak {:.1} MiB",
-            median(ratios),
-            median(logs),
-            median(peaks)
-        );
+        for (way, of) in ways.iter().zip(&runs).skip(1) {
+            let ratios = |of_run: fn(&Run) -> f64| {
+                let pairs = of.iter().zip(&runs[0]);
+                let ratios: Vec<_> =
+                    pairs.map(|(one, whole)| of_run(one) / of_run(whole)).collect();
+                let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = ratios.iter().copied().fold(0.0, f64::max);
+                format!("{:.3} ({low:.3} to {high:.3})", median(ratios))
+            };
+            println!(
+                "{name}: {}/whole: median {}, of the log {}, peak {:.1} MiB",
+                way.name(),
+                ratios(|run| run.seconds),
+                ratios(|run| run.logged as f64),
+                median(of.iter().map(|run| mib(run.peak)).collect())
+            );
+        }
+    }
+}
+
+/// What is compared.
+enum Way {
+    /// The statement as it is.
+    Whole,
+    /// lockkeeper.
+    Batched,
+    /// A model of what other tools do (pgroll's backfill): 1,000 rows a batch, one statement that
+    /// finds, locks and updates them, its position kept by the client.
+    Fixed,
+}
+
+impl Way {
+    fn name(&self) -> &'static str {
+        match self {
+            Way::Whole => "whole",
+            Way::Batched => "batched",
+            Way::Fixed => "fixed",
+        }
+    }
+
+    async fn run(
+        &self,
+        server: &Server,
+        template: &Database,
+        statement: &str,
+        workers: u64,
+    ) -> Run {
+        match self {
+            Way::Whole => run_whole(server, template, statement).await,
+            Way::Batched => run_batched(server, template, statement, workers).await,
+            Way::Fixed => run_fixed(server, template, statement).await,
+        }
     }
 }
 
@@ -82,6 +122,12 @@ struct Run {
     logged: i64,
     /// The process's memory at its highest, in KiB; none of the server's.
     peak: u64,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} s, {:.1} MiB logged", self.seconds, self.logged as f64 / 1_048_576.0)
+    }
 }
 
 async fn fill(database: &Database, rows: u64) {
@@ -129,6 +175,31 @@ async fn run_batched(server: &Server, template: &Database, statement: &str, work
     let before = logged(&database).await;
     let Cost { wall, peak } = cost(&Lockkeeper::up(&project, &database)).await;
     let run = Run { seconds: wall.as_secs_f64(), logged: logged(&database).await - before, peak };
+    verify(&database).await;
+    run
+}
+
+async fn run_fixed(server: &Server, template: &Database, statement: &str) -> Run {
+    let database = copy(server, template).await;
+    let mut connection = database.connect().await;
+    let before = logged(&database).await;
+    let update = statement.replacen("UPDATE some_table SET", "UPDATE some_table t SET", 1);
+    let update = update.replace("some_table.id", "t.id").replace("7 * id", "7 * t.id");
+    let started = Instant::now();
+    let mut last = 0;
+    loop {
+        let sql = format!(
+            "with batch as (select id from some_table where id > {last} order by id limit 1000 \
+             for no key update), changed as ({update} from batch where t.id = batch.id \
+             returning t.id) select coalesce(max(id), 0)::text from changed"
+        );
+        match connection.query_i64(&sql).await {
+            0 => break,
+            reached => last = reached,
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let run = Run { seconds, logged: logged(&database).await - before, peak: 0 };
     verify(&database).await;
     run
 }
