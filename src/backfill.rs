@@ -15,6 +15,7 @@ use crate::db::{DbError, ErrorKind};
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
+use crate::throttle::Throttle;
 use crate::worker::Worker;
 
 use cut::{Batch, Cut};
@@ -63,6 +64,8 @@ pub struct Backfill<'a> {
     pub pen: &'a Pen,
     /// The statement, proved and rewritten.
     pub prepared: &'a Prepared,
+    /// What holds it back or slows it down.
+    pub throttle: &'a Throttle,
     /// Where batches are reported to.
     pub reporter: &'a Reporter,
     /// The wish to stop.
@@ -83,8 +86,10 @@ impl Backfill<'_> {
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
         let mut attempts = 0;
         let mut cut = Cut::default();
+        let mut lane = self.throttle.lane();
         while range.cursor != range.through {
-            cut.rows = servo.rows();
+            lane.pass(self.stop, range.keys_done).await;
+            cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced() || self.stop.is_requested() && !cut.closes(&range.cursor) {
                 return Err(BackfillError::Stopped);
@@ -99,7 +104,9 @@ impl Backfill<'_> {
             match done {
                 Ok(None) => servo.probed(took),
                 Ok(Some((batch, changed))) => {
-                    if !batch.last {
+                    // A throttled batch is mostly overhead, and says little of the price of rows.
+                    let is_telling = cut.rows >= servo.rows() || took > self.prepared.target;
+                    if !batch.last && is_telling {
                         // One that found none of its half there has a size, too.
                         servo.worked(batch.keys.max(1), took);
                     }

@@ -101,6 +101,14 @@ pub enum Error {
         /// What was missing.
         reason: String,
     },
+    /// What an operator asks can't be asked.
+    #[error("{message}")]
+    Request {
+        /// Why.
+        message: String,
+        /// What to do.
+        next: &'static str,
+    },
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -146,7 +154,10 @@ impl Error {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
-            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => Exit::Failed,
+            Error::NotReady { .. }
+            | Error::Probe { .. }
+            | Error::Request { .. }
+            | Error::Io { .. } => Exit::Failed,
         }
     }
 
@@ -171,7 +182,9 @@ impl Error {
                  --database-secret-env",
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
-            Error::File { next, .. } | Error::Io { next, .. } => plain().note("next", *next),
+            Error::File { next, .. } | Error::Io { next, .. } | Error::Request { next, .. } => {
+                plain().note("next", *next)
+            }
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),

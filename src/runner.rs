@@ -19,6 +19,7 @@ use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Selection, Upcoming};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
+use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
 
 pub(crate) use error::{hints, way_out};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub lock_wait: Duration,
     /// Who runs.
     pub identity: Identity,
+    /// What holds its backfills back.
+    pub limits: Limits,
 }
 
 /// One run.
@@ -193,18 +196,26 @@ impl Run<'_> {
     async fn fenced(&self, worker: &mut Worker, pen: &Pen) -> Result<u64, RunError> {
         let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
-        self.take_steps(worker, pen, &survey, &plan).await
+        let requests = pen.ledger().requests(worker.session()).await?;
+        let throttle = Throttle::new(requests, self.reporter);
+        let limits = &self.settings.limits;
+        let watch = Watch::start(&self.database, &throttle, limits, pen.epoch(), self.stop);
+        let result = self.take_steps(worker, pen, &throttle, &survey, &plan).await;
+        drop(watch);
+        result
     }
 
     async fn take_steps(
         &self,
         worker: &mut Worker,
         pen: &Pen,
+        throttle: &Throttle,
         survey: &Survey,
         plan: &Plan<'_>,
     ) -> Result<u64, RunError> {
         let mut steps = Steps {
             pen,
+            throttle,
             history: &survey.history,
             reporter: self.reporter,
             stop: self.stop,

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::error::{Error, Exit};
 use crate::migration::Catalog;
 use crate::runner::{Settings, Verdict, resolve};
+use crate::throttle::Limits;
 
 use super::connection::Connection;
 use super::{Files, PhaseChoice, identity, print};
@@ -53,6 +54,7 @@ impl Resolve {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,
             identity: identity(),
+            limits: Limits::default(),
         };
         let step = resolve(database, &catalog, &settings, self.version, verdict).await?;
         let version = self.version;

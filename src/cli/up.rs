@@ -21,6 +21,7 @@ use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::connection::Connection;
+use super::throttles::Throttles;
 use super::{Files, PhaseChoice, identity, signals};
 
 /// Apply what is pending
@@ -50,6 +51,8 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
     #[command(flatten)]
+    throttles: Throttles,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -74,6 +77,7 @@ impl Up {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
             identity: identity(),
+            limits: self.throttles.limits(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let result = tokio::select! {

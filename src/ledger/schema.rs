@@ -5,10 +5,10 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Our tables, without their prefix.
-pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
+pub const TABLES: [&str; 5] = ["control", "run", "step", "range", "request"];
 
 /// What one version of the ledger added to the one before. Each change is made only where the
 /// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
@@ -51,6 +51,12 @@ const CHANGES: [&[Change]; VERSION as usize] = [
     &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
     // Which key a cursor is of: the table may have got another one since.
     &[Change::Column { table: "range", name: "key_columns", definition: "{text}" }],
+    // What an operator asks for. Not in `control`, whose row a script holds for as long as it takes.
+    &[Change::Table {
+        name: "request",
+        columns: "name {key} not null primary key, value bigint, asked_by {text} not null, \
+                  asked_at {key} not null, met_epoch bigint",
+    }],
 ];
 
 impl Ledger {

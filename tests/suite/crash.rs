@@ -13,6 +13,7 @@ use lockkeeper::plan::{PlanError, Selection};
 use lockkeeper::progress::Reporter;
 use lockkeeper::runner::{self, Ahead, Run, RunError, Settings, Verdict};
 use lockkeeper::stop::Stop;
+use lockkeeper::throttle::Limits;
 use tokio::task::JoinSet;
 
 use crate::support::{self, Database, Faults, Kind, Moment, Project, Proxy};
@@ -178,6 +179,7 @@ fn settings() -> Settings {
         selection: Selection::default(),
         lock_wait: Duration::from_secs(60),
         identity: Identity { run, host: "test".to_owned(), pid: std::process::id() },
+        limits: Limits::default(),
     }
 }
 
