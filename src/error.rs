@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::runner::{ResolveError, RunError, SurveyError, hints, way_out};
+use crate::runner::{DeskError, ResolveError, RunError, SurveyError, hints, way_out};
 
 /// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,13 +102,8 @@ pub enum Error {
         reason: String,
     },
     /// What an operator asks can't be asked.
-    #[error("{message}")]
-    Request {
-        /// Why.
-        message: String,
-        /// What to do.
-        next: &'static str,
-    },
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -149,14 +144,14 @@ impl Error {
             | Error::Listen { .. }
             | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
-            Error::Run(error) => run(error),
+            Error::Run(error) | Error::Desk(DeskError::Run(error)) => run(error),
             Error::Resolve(ResolveError::Nothing { .. } | ResolveError::Unknown { .. }) => {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
             Error::NotReady { .. }
             | Error::Probe { .. }
-            | Error::Request { .. }
+            | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork)
             | Error::Io { .. } => Exit::Failed,
         }
     }
@@ -164,7 +159,7 @@ impl Error {
     /// What is wrong, for everybody to read: without the server's words.
     pub fn outline(&self) -> String {
         match self {
-            Error::Run(error) => error.outline(),
+            Error::Run(error) | Error::Desk(DeskError::Run(error)) => error.outline(),
             Error::Connect { place, source } => {
                 format!("can't connect to {place}: {}", source.outline())
             }
@@ -182,9 +177,12 @@ impl Error {
                  --database-secret-env",
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
-            Error::File { next, .. } | Error::Io { next, .. } | Error::Request { next, .. } => {
-                plain().note("next", *next)
-            }
+            Error::File { next, .. } | Error::Io { next, .. } => plain().note("next", *next),
+            Error::Desk(DeskError::Run(error)) => error.explain(),
+            Error::Desk(error) => match error.next() {
+                Some(next) => plain().note("next", next),
+                None => plain(),
+            },
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),

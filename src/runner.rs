@@ -1,6 +1,7 @@
 //! The run: lock → plan → steps. THE loop over steps; every face and test drives this one.
 
 mod bare;
+mod desk;
 mod error;
 mod failure;
 mod fill;
@@ -26,6 +27,7 @@ pub(crate) use error::{hints, way_out};
 pub(crate) use failure::unprepared;
 pub(crate) use steps::At;
 
+pub use desk::{Desk, DeskError, RowRate};
 pub use error::RunError;
 pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};

@@ -2,11 +2,9 @@
 
 use clap::Args;
 
-use crate::db::{Database, Purpose, Session};
 use crate::error::{Error, Exit};
-use crate::ledger::{Ledger, LedgerError};
 use crate::progress::Holder;
-use crate::runner::{Leader, RunError, leader};
+use crate::runner::{Desk, Leader, RowRate};
 
 use super::connection::Connection;
 use super::print;
@@ -36,22 +34,10 @@ pub struct Abort {
 #[derive(Debug, Args)]
 pub struct Rate {
     /// Rows per second over all workers, or `off`
-    #[arg(value_name = "ROWS", value_parser = rate)]
+    #[arg(value_name = "ROWS")]
     rows: RowRate,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// A rate on the command line.
-#[derive(Debug, Clone, Copy)]
-struct RowRate(Option<u32>);
-
-fn rate(text: &str) -> Result<RowRate, &'static str> {
-    match text.parse() {
-        _ if text == "off" => Ok(RowRate(None)),
-        Ok(rows) if rows > 0 => Ok(RowRate(Some(rows))),
-        _ => Err("a rate is a number of rows per second from 1 on, or `off`"),
-    }
 }
 
 impl Pause {
@@ -60,9 +46,7 @@ impl Pause {
     /// # Errors
     /// When nothing can be asked.
     pub async fn run(self) -> Result<Exit, Error> {
-        let mut desk = Desk::open(&self.connection).await?;
-        desk.ledger.ask_pause(desk.session.as_mut(), &who()).await.map_err(asking)?;
-        let said = match desk.leader().await? {
+        let said = match at_work(desk(&self.connection).await?.pause().await?) {
             Some(run) => format!("{run} pauses as soon as the open batch or step has ended"),
             None => "no run is at work: the next one waits".to_owned(),
         };
@@ -77,12 +61,11 @@ impl Resume {
     /// # Errors
     /// When nothing can be asked.
     pub async fn run(self) -> Result<Exit, Error> {
-        let mut desk = Desk::open(&self.connection).await?;
-        let was = desk.ledger.ask_resume(desk.session.as_mut()).await.map_err(asking)?;
-        let said = match (was, desk.leader().await?) {
-            (false, _) => "nothing was paused".to_owned(),
-            (true, Some(run)) => format!("{run} goes on"),
-            (true, None) => "no run is at work: the next one won't wait".to_owned(),
+        let leader = desk(&self.connection).await?.resume().await?;
+        let said = match leader.map(at_work) {
+            None => "nothing was paused".to_owned(),
+            Some(Some(run)) => format!("{run} goes on"),
+            Some(None) => "no run is at work: the next one won't wait".to_owned(),
         };
         print(&format!("{said}\n"))?;
         Ok(Exit::Done)
@@ -95,17 +78,8 @@ impl Abort {
     /// # Errors
     /// When nothing can be asked, or no run is at work.
     pub async fn run(self) -> Result<Exit, Error> {
-        let mut desk = Desk::open(&self.connection).await?;
-        let run = desk.leader().await?;
-        let ended = desk.ledger.leader(desk.session.as_mut()).await.map_err(asking)?;
-        let (Some(run), Some(record)) = (run, ended) else {
-            return Err(Error::Request {
-                message: "no run is at work that could be aborted".to_owned(),
-                next: "`lockkeeper pause` keeps the next one from working",
-            });
-        };
-        let session = desk.session.as_mut();
-        desk.ledger.ask_abort(session, record.epoch, &who()).await.map_err(asking)?;
+        let leader = desk(&self.connection).await?.abort().await?;
+        let run = at_work(leader).unwrap_or_default();
         print(&format!("{run} ends; `lockkeeper up` goes on from there\n"))?;
         Ok(Exit::Done)
     }
@@ -117,53 +91,29 @@ impl Rate {
     /// # Errors
     /// When nothing can be asked.
     pub async fn run(self) -> Result<Exit, Error> {
-        let mut desk = Desk::open(&self.connection).await?;
-        let RowRate(rows) = self.rows;
-        desk.ledger.ask_rate(desk.session.as_mut(), rows, &who()).await.map_err(asking)?;
-        print(&match rows {
-            Some(rows) => format!("backfills do no more than {rows} rows/s from now on\n"),
-            None => "backfills are as fast as they can be from now on\n".to_owned(),
+        desk(&self.connection).await?.rate(self.rows).await?;
+        print(&match self.rows {
+            RowRate(Some(rows)) => format!("backfills do no more than {rows} rows/s from now on\n"),
+            RowRate(None) => "backfills are as fast as they can be from now on\n".to_owned(),
         })?;
         Ok(Exit::Done)
     }
 }
 
-/// Where requests are handed in.
-struct Desk {
-    database: std::sync::Arc<dyn Database>,
-    session: Box<dyn Session>,
-    ledger: Ledger,
+async fn desk(connection: &Connection) -> Result<Desk, Error> {
+    let database = connection.reach(false).await?;
+    Ok(Desk::open(database, who()).await?)
 }
 
-impl Desk {
-    async fn open(connection: &Connection) -> Result<Self, Error> {
-        let database = connection.reach(false).await?;
-        let mut session = database.session(Purpose::Watch).await?;
-        let ledger = Ledger::of(database.as_ref());
-        if !ledger.takes_requests(session.as_mut()).await.map_err(asking)? {
-            return Err(Error::Request {
-                message: "no run of this version of lockkeeper has worked on this database yet"
-                    .to_owned(),
-                next: "ask again when `lockkeeper up` is at work",
-            });
+/// The run at work: `run 7f3c on task-1 (process 7)`.
+fn at_work(leader: Leader) -> Option<String> {
+    match leader {
+        Leader::Nobody => None,
+        Leader::Running(None) => Some("the run at work".to_owned()),
+        Leader::Running(Some(Holder { run, host, pid, .. })) => {
+            Some(format!("run {run} on {host} (process {pid})"))
         }
-        Ok(Desk { database, session, ledger })
     }
-
-    /// The run at work: `run 7f3c on task-1 (process 7)`.
-    async fn leader(&mut self) -> Result<Option<String>, Error> {
-        Ok(match leader(self.database.as_ref(), self.session.as_mut()).await? {
-            Leader::Nobody => None,
-            Leader::Running(None) => Some("the run at work".to_owned()),
-            Leader::Running(Some(Holder { run, host, pid, .. })) => {
-                Some(format!("run {run} on {host} (process {pid})"))
-            }
-        })
-    }
-}
-
-fn asking(error: LedgerError) -> Error {
-    RunError::from(error).into()
 }
 
 /// `alice on desk-7`.

@@ -61,7 +61,7 @@ async fn twins_are_read_as_their_options_are() {
         "--tls-ca",
         "--throttle-sql",
     ];
-    let files = ["--db-password-file", "--database-secret-env"];
+    let files = ["--db-password-file", "--database-secret-env", "--http-token-env"];
     for command in COMMANDS {
         for Shown { option, twin, has_value } in options(command).await {
             if free.contains(&option.as_str()) || files.contains(&option.as_str()) {
