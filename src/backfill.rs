@@ -20,6 +20,7 @@ use crate::db::{DbError, ErrorKind};
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
+use crate::throttle::Throttle;
 use crate::worker::{Origin, Worker};
 
 use cut::{Batch, Cut};
@@ -69,6 +70,8 @@ pub struct Backfill<'a> {
     pub pen: &'a Pen,
     /// The statement, proved and rewritten.
     pub prepared: &'a Prepared,
+    /// What holds it back or slows it down.
+    pub throttle: &'a Throttle,
     /// Where batches are reported to.
     pub reporter: &'a Reporter,
     /// The wish to stop.
@@ -165,8 +168,13 @@ impl Backfill<'_> {
     ) -> Result<(), BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
+        let mut lane = self.throttle.lane();
         while !range.is_done() {
-            cut.rows = servo.rows();
+            tokio::select! {
+                () = lane.pass(self.stop, range.keys_done) => {}
+                () = ranges.closed() => {}
+            }
+            cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
                 || (self.stop.is_requested() || ranges.is_closed()) && !cut.closes(&range.cursor)
@@ -180,7 +188,9 @@ impl Backfill<'_> {
                 Ok(Round::Probe) => servo.probed(took),
                 Ok(Round::Share(kept)) => range = kept,
                 Ok(Round::Batch(batch, changed)) => {
-                    if !batch.last {
+                    // A throttled batch is mostly overhead, and says little of the price of rows.
+                    let is_telling = cut.rows >= servo.rows() || took > self.prepared.target;
+                    if !batch.last && is_telling {
                         // One that found none of its half there has a size, too.
                         servo.worked(batch.keys.max(1), took);
                     }

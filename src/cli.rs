@@ -4,11 +4,13 @@ mod arguments;
 mod completions;
 mod connection;
 mod new;
+mod operator;
 mod plan;
 mod probe;
 mod resolve;
 mod signals;
 mod status;
+mod throttles;
 mod up;
 mod wait;
 
@@ -48,6 +50,10 @@ enum Command {
     Probe(probe::Probe),
     New(new::New),
     Resolve(resolve::Resolve),
+    Pause(operator::Pause),
+    Resume(operator::Resume),
+    Abort(operator::Abort),
+    Rate(operator::Rate),
     Completions(completions::Completions),
 }
 
@@ -178,6 +184,10 @@ impl Command {
             | Command::Probe(_)
             | Command::New(_)
             | Command::Resolve(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Abort(_)
+            | Command::Rate(_)
             | Command::Completions(_) => false,
         }
     }
@@ -191,6 +201,10 @@ impl Command {
             Command::Probe(command) => command.run().await,
             Command::New(command) => command.run(),
             Command::Resolve(command) => command.run().await,
+            Command::Pause(command) => command.run().await,
+            Command::Resume(command) => command.run().await,
+            Command::Abort(command) => command.run().await,
+            Command::Rate(command) => command.run().await,
             Command::Completions(command) => command.run(),
         }
     }

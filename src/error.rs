@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
 use crate::place::Explanation;
 use crate::plan::PlanError;
-use crate::runner::{ResolveError, RunError, SurveyError, hints, way_out};
+use crate::runner::{DeskError, ResolveError, RunError, SurveyError, hints, way_out};
 
 /// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,9 @@ pub enum Error {
         /// What was missing.
         reason: String,
     },
+    /// What an operator asks can't be asked.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -141,19 +144,22 @@ impl Error {
             | Error::Listen { .. }
             | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
-            Error::Run(error) => run(error),
+            Error::Run(error) | Error::Desk(DeskError::Run(error)) => run(error),
             Error::Resolve(ResolveError::Nothing { .. } | ResolveError::Unknown { .. }) => {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
-            Error::NotReady { .. } | Error::Probe { .. } | Error::Io { .. } => Exit::Failed,
+            Error::NotReady { .. }
+            | Error::Probe { .. }
+            | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork)
+            | Error::Io { .. } => Exit::Failed,
         }
     }
 
     /// What is wrong, for everybody to read: without the server's words.
     pub fn outline(&self) -> String {
         match self {
-            Error::Run(error) => error.outline(),
+            Error::Run(error) | Error::Desk(DeskError::Run(error)) => error.outline(),
             Error::Connect { place, source } => {
                 format!("can't connect to {place}: {}", source.outline())
             }
@@ -172,6 +178,11 @@ impl Error {
             ),
             Error::Usage { next, .. } => plain().note("next", next.clone()),
             Error::File { next, .. } | Error::Io { next, .. } => plain().note("next", *next),
+            Error::Desk(DeskError::Run(error)) => error.explain(),
+            Error::Desk(error) => match error.next() {
+                Some(next) => plain().note("next", next),
+                None => plain(),
+            },
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
             Error::Listen { .. } => plain().note("next", "give --listen another address or port"),

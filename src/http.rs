@@ -1,9 +1,11 @@
-//! The run over HTTP, read-only: probes, JSON, a stream of changes, metrics, and a page.
+//! The run over HTTP: probes, JSON, a stream of changes, metrics, and a page.
 //!
-//! Everything is answered from the watched [`Progress`]; no request reaches the database.
+//! All of these only read, and are answered from the watched [`Progress`]; none reaches the database.
+//! What an [`Operator`] with a token asks does, by the way that the command line's requests take.
 
 mod events;
 mod metrics;
+mod operator;
 mod page;
 mod ready;
 mod snapshot;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
+pub use operator::Operator;
 use snapshot::Snapshots;
 
 /// How long open responses may take to end once the shutdown began.
@@ -38,10 +41,14 @@ struct Faces {
 ///
 /// Event streams end when the reporter is dropped; to end them earlier, use [`serve`].
 pub fn router(progress: watch::Receiver<Progress>) -> Router {
-    routes(progress, CancellationToken::new())
+    routes(progress, None, CancellationToken::new())
 }
 
-fn routes(progress: watch::Receiver<Progress>, closing: CancellationToken) -> Router {
+fn routes(
+    progress: watch::Receiver<Progress>,
+    operator: Option<Operator>,
+    closing: CancellationToken,
+) -> Router {
     let faces = Faces {
         snapshots: Arc::new(Snapshots::new(progress.clone())),
         streams: Arc::new(events::Streams::new(closing)),
@@ -54,12 +61,13 @@ fn routes(progress: watch::Receiver<Progress>, closing: CancellationToken) -> Ro
         .route("/progress", routing::get(progress_json))
         .route("/events", routing::get(events::events))
         .route("/metrics", routing::get(metrics::metrics))
+        .with_state(faces)
+        .merge(operator.map(operator::routes).unwrap_or_default())
         .fallback(nowhere)
         .layer(middleware::map_response(never_stored))
-        .with_state(faces)
 }
 
-/// Serves [`router`] on `listener` until `shutdown` is cancelled. Event streams then send their
+/// Serves [`router`] on `listener`, and to an `operator` what may be asked of the run, until `shutdown` is cancelled. Event streams then send their
 /// last state and end; what is still open two seconds later is cut off.
 ///
 /// # Errors
@@ -68,9 +76,10 @@ fn routes(progress: watch::Receiver<Progress>, closing: CancellationToken) -> Ro
 pub async fn serve(
     listener: TcpListener,
     progress: watch::Receiver<Progress>,
+    operator: Option<Operator>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let server = axum::serve(listener, routes(progress, shutdown.clone()))
+    let server = axum::serve(listener, routes(progress, operator, shutdown.clone()))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;

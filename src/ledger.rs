@@ -2,16 +2,19 @@
 //!
 //! `run` says who runs or ran, `step` what is claimed or done, `range` how far a backfill is, and
 //! the one row of `control` carries the ledger's version and the epoch, which is the fence: it
-//! grows with every run, and a write of an older run affects no row.
+//! grows with every run, and a write of an older run affects no row. `request` has what operators ask
+//! of a run.
 
 mod cursor;
 mod read;
+mod request;
 mod schema;
 mod write;
 
 use crate::db::{Database, DbError, Dialect, ErrorKind};
 
 pub use cursor::{Block, Cursor};
+pub use request::{Request, Requests};
 pub use schema::VERSION;
 
 /// What can be wrong with a ledger.

@@ -12,6 +12,7 @@ pub mod migration;
 
 pub mod history;
 pub mod ledger;
+pub mod throttle;
 
 pub mod plan;
 pub mod worker;

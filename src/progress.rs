@@ -158,10 +158,12 @@ impl Progress {
             }
             Event::Retrying { reason, .. } => {
                 self.retries += 1;
-                self.set_throttle(Some(reason));
+                if let Some(current) = &mut self.current {
+                    current.retry(reason);
+                }
             }
-            Event::Throttled { reason } => self.set_throttle(Some(reason)),
-            Event::Unthrottled => self.set_throttle(None),
+            Event::Throttled { reason } => self.hold(Some(reason)),
+            Event::Unthrottled => self.hold(None),
             Event::StepDone { version, step, took } => self.finish_step(version, step, took),
             Event::MigrationDone { version, took } => {
                 if let Some(migration) = self.migration(version) {
@@ -301,9 +303,9 @@ impl Progress {
         }
     }
 
-    fn set_throttle(&mut self, reason: Option<String>) {
+    fn hold(&mut self, reason: Option<String>) {
         if let Some(current) = &mut self.current {
-            current.throttle = reason;
+            current.hold(reason);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The run: lock → plan → steps. THE loop over steps; every face and test drives this one.
 
 mod bare;
+mod desk;
 mod error;
 mod failure;
 mod fill;
@@ -20,12 +21,14 @@ use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Selection, Upcoming};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
+use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
 
 pub(crate) use error::{hints, way_out};
 pub(crate) use failure::unprepared;
 pub(crate) use steps::At;
 
+pub use desk::{Desk, DeskError, RowRate};
 pub use error::RunError;
 pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
@@ -46,6 +49,8 @@ pub struct Settings {
     pub reconnect: Duration,
     /// Who runs.
     pub identity: Identity,
+    /// What holds its backfills back.
+    pub limits: Limits,
 }
 
 /// One run.
@@ -199,7 +204,13 @@ impl Run<'_> {
     async fn fenced(&self, worker: &mut Worker, pen: &Pen, held: &Held) -> Result<u64, RunError> {
         let survey = self.survey(worker.session()).await?;
         let plan = self.plan(&survey)?;
-        self.take_steps(worker, pen, held, &survey, &plan).await
+        let requests = pen.ledger().requests(worker.session()).await?;
+        let throttle = Throttle::new(requests, self.reporter);
+        let limits = &self.settings.limits;
+        let watch = Watch::start(&self.database, &throttle, limits, pen.epoch(), self.stop);
+        let result = self.take_steps(worker, pen, held, &throttle, &survey, &plan).await;
+        drop(watch);
+        result
     }
 
     async fn take_steps(
@@ -207,12 +218,14 @@ impl Run<'_> {
         worker: &mut Worker,
         pen: &Pen,
         held: &Held,
+        throttle: &Throttle,
         survey: &Survey,
         plan: &Plan<'_>,
     ) -> Result<u64, RunError> {
         let mut steps = Steps {
             pen,
             held,
+            throttle,
             history: &survey.history,
             reporter: self.reporter,
             stop: self.stop,

@@ -34,7 +34,9 @@ mod suite {
     mod kill;
     mod lost_file;
     mod mariadb;
+    mod operator;
     mod refinery;
+    mod replica;
     mod s1;
     mod secrets;
     mod session;
@@ -43,6 +45,7 @@ mod suite {
     mod stop;
     mod support;
     mod terminal;
+    mod throttle;
     mod triggers;
     mod workers;
 }

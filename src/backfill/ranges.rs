@@ -111,6 +111,11 @@ impl Ranges {
         self.closed.cancel();
     }
 
+    /// Ends when a worker has failed.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
     /// Whether all are to end.
     pub fn is_closed(&self) -> bool {
         self.closed.is_cancelled()

@@ -170,18 +170,7 @@ impl Connection {
             database: self.db_name.clone(),
         };
         let Some(name) = &self.database_secret_env else { return Ok(parts) };
-        // Who gives the secret itself must not find it in the log.
-        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(Error::Usage {
-                message: "--database-secret-env takes the name of an environment variable"
-                    .to_owned(),
-                next: "put the secret into a variable, and name that: DB_SECRET".to_owned(),
-            });
-        }
-        let secret = variable(name)?.ok_or_else(|| Error::Usage {
-            message: format!("the environment variable {name} is not set"),
-            next: "let the task definition inject the secret under that name".to_owned(),
-        })?;
+        let secret = named_variable("--database-secret-env", name)?;
         Ok(parts.or(Parts::from_secret(&secret)?))
     }
 
@@ -199,6 +188,24 @@ impl Connection {
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(Some(Password::new(text.strip_suffix('\r').unwrap_or(text))))
     }
+}
+
+/// The secret in the environment variable that an option names.
+///
+/// # Errors
+/// Where that is no name, or not set.
+pub fn named_variable(option: &str, name: &str) -> Result<String, Error> {
+    // Who gives the secret itself must not find it in the log.
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err(Error::Usage {
+            message: format!("{option} takes the name of an environment variable"),
+            next: "put the secret into a variable, and name that: DB_SECRET".to_owned(),
+        });
+    }
+    variable(name)?.ok_or_else(|| Error::Usage {
+        message: format!("the environment variable {name} is not set"),
+        next: "let the task definition inject the secret under that name".to_owned(),
+    })
 }
 
 /// An environment variable, where it is set to something.

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::error::{Error, Exit};
 use crate::migration::Catalog;
 use crate::runner::{Settings, Verdict, resolve};
+use crate::throttle::Limits;
 
 use super::connection::Connection;
 use super::{Files, PhaseChoice, identity, print};
@@ -54,6 +55,7 @@ impl Resolve {
             lock_wait: Duration::ZERO,
             reconnect: Duration::ZERO,
             identity: identity(),
+            limits: Limits::default(),
         };
         let step = resolve(database, &catalog, &settings, self.version, verdict).await?;
         let version = self.version;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, StepRecord, frontier};
+use crate::ledger::{Ledger, Request, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, without_file};
 use crate::progress::Holder;
@@ -85,7 +85,18 @@ struct Report {
     refusal: Option<String>,
     target: Option<i64>,
     lock: Option<Holder>,
+    requests: Vec<Asked>,
     migrations: Vec<Entry>,
+}
+
+/// What an operator asks for, and holds for the run at work, or for the next one.
+#[derive(Debug, Serialize)]
+struct Asked {
+    /// `pausing`, `paused` or `rate`.
+    state: &'static str,
+    rows_per_second: Option<i64>,
+    asked_by: String,
+    asked_at: String,
 }
 
 impl Status {
@@ -131,11 +142,13 @@ impl Status {
         let steps = ledger.steps(session.as_mut()).await.map_err(SurveyError::from)?;
         let open = steps.iter().any(|step| !step.done && history.find(step.version).is_none());
         // Only an open step or a run without an end raises the question whether somebody is at it.
-        let unended = ledger.leader(session.as_mut()).await.map_err(SurveyError::from)?.is_some();
-        let leader = match open || unended {
+        let unended = ledger.leader(session.as_mut()).await.map_err(SurveyError::from)?;
+        let epoch = unended.as_ref().map(|run| run.epoch);
+        let leader = match open || unended.is_some() {
             true => leader(database, session.as_mut()).await?,
             false => Leader::Nobody,
         };
+        let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
@@ -188,9 +201,36 @@ impl Status {
             refusal,
             target: selected.next_back().map(|migration| migration.version),
             lock: leader.holder(),
+            requests,
             migrations,
         })
     }
+}
+
+/// What is asked for. A pause is one only when the run at work holds; where there is none, the next
+/// one will.
+async fn requests(
+    ledger: &Ledger,
+    session: &mut dyn crate::db::Session,
+    leader: &Leader,
+    epoch: Option<i64>,
+) -> Result<Vec<Asked>, Error> {
+    if !ledger.takes_requests(session).await.map_err(SurveyError::from)? {
+        return Ok(Vec::new());
+    }
+    let requests = ledger.requests(session).await.map_err(SurveyError::from)?;
+    let asked = |state, request: Request| Asked {
+        state,
+        rows_per_second: request.value,
+        asked_by: request.asked_by,
+        asked_at: request.asked_at,
+    };
+    let pause = requests.pause.map(|pause| {
+        let is_met = *leader == Leader::Nobody || pause.met_epoch == epoch;
+        asked(if is_met { "paused" } else { "pausing" }, pause)
+    });
+    let rate = requests.rate.map(|rate| asked("rate", rate));
+    Ok(pause.into_iter().chain(rate).collect())
 }
 
 /// An open backfill whose run is gone waits for the next one, as does what may be repeated; any

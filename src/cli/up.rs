@@ -13,15 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Database, DbError, Engine};
 use crate::error::{Error, Exit};
-use crate::http;
+use crate::http::{self, Operator};
 use crate::migration::Catalog;
 use crate::progress::{Event, Progress, Reporter};
 use crate::runner::{Ahead, Run, RunError, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
-use super::connection::Connection;
+use super::connection::{Connection, named_variable};
+use super::throttles::Throttles;
 use super::{Files, PhaseChoice, identity, signals};
+
+/// A token that could be guessed is none.
+const SHORTEST_TOKEN: usize = 16;
 
 /// Apply what is pending
 #[derive(Debug, Args)]
@@ -42,6 +46,10 @@ pub struct Up {
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// The environment variable that holds a token, with which pausing and the like can be asked for
+    /// there
+    #[arg(long, env = "LOCKKEEPER_HTTP_TOKEN_ENV", value_name = "NAME", requires = "listen")]
+    http_token_env: Option<String>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
     #[arg(long, env = "LOCKKEEPER_LINGER", value_name = "TIME", default_value = "0s",
           value_parser = super::duration, requires = "listen")]
@@ -53,6 +61,8 @@ pub struct Up {
     /// Bars on a terminal and lines elsewhere, always lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
+    #[command(flatten)]
+    throttles: Throttles,
     #[command(flatten)]
     connection: Connection,
 }
@@ -72,18 +82,20 @@ impl Up {
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
-        let server = self.listen(&reporter, progress.clone()).await?;
+        let operator = self.operator()?;
+        let server = self.listen(&reporter, progress.clone(), operator.clone()).await?;
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         let settings = Settings {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
             reconnect: self.reconnect_timeout,
             identity: identity(),
+            limits: self.throttles.limits(),
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let result = tokio::select! {
             biased;
-            result = self.migrate(options.engine, &settings, &reporter, &stop) => result,
+            result = self.migrate(options.engine, &settings, &reporter, &stop, operator) => result,
             // Its connections close with it, and the servers roll back what is open.
             reason = given_up => Err(RunError::Stopped { reason }.into()),
         };
@@ -117,6 +129,7 @@ impl Up {
         settings: &Settings,
         reporter: &Reporter,
         stop: &Stop,
+        operator: Option<Operator>,
     ) -> Result<u64, Error> {
         let (catalog, (database, ahead)) = tokio::select! {
             both = self.read_and_connect(engine, reporter) => both?,
@@ -125,6 +138,9 @@ impl Up {
                 return Err(RunError::Stopped { reason }.into());
             }
         };
+        if let Some(operator) = operator {
+            operator.connected(&database);
+        }
         Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up(ahead).await?)
     }
 
@@ -177,10 +193,24 @@ impl Up {
         Ok((catalog, connected?))
     }
 
+    /// Who may ask over HTTP, where the token is set.
+    fn operator(&self) -> Result<Option<Operator>, Error> {
+        let Some(name) = &self.http_token_env else { return Ok(None) };
+        let token = named_variable("--http-token-env", name)?;
+        if token.len() < SHORTEST_TOKEN {
+            return Err(Error::Usage {
+                message: format!("the token in {name} is shorter than {SHORTEST_TOKEN} characters"),
+                next: "make a random one: openssl rand -hex 32".to_owned(),
+            });
+        }
+        Ok(Some(Operator::with(&token)))
+    }
+
     async fn listen(
         &self,
         reporter: &Reporter,
         progress: Receiver<Progress>,
+        operator: Option<Operator>,
     ) -> Result<Option<Server>, Error> {
         let Some(address) = self.listen else { return Ok(None) };
         let failed = |source| Error::Listen { address: address.to_string(), source };
@@ -189,7 +219,7 @@ impl Up {
         let address = listener.local_addr().map_err(failed)?.to_string();
         reporter.emit(Event::Listening { address });
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(http::serve(listener, progress, shutdown.clone()));
+        let task = tokio::spawn(http::serve(listener, progress, operator, shutdown.clone()));
         Ok(Some(Server { shutdown, task }))
     }
 }

@@ -121,6 +121,12 @@ impl DbError {
         matches!(self.kind, ErrorKind::LockTimeout | ErrorKind::Deadlock | ErrorKind::Serialization)
     }
 
+    /// Whether a row of the same key is there already.
+    pub fn is_duplicate(&self) -> bool {
+        let codes = ["23505", "1062", "SQLite 1555", "SQLite 2067"];
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+
     /// Whether the session is of no further use.
     pub fn is_lost(&self) -> bool {
         matches!(self.kind, ErrorKind::Connection | ErrorKind::CommitUnknown)

@@ -8,7 +8,7 @@ use super::{Ledger, LedgerError};
 pub const VERSION: i64 = 4;
 
 /// Our tables, without their prefix.
-pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
+pub const TABLES: [&str; 5] = ["control", "run", "step", "range", "request"];
 
 /// What one version of the ledger added to the one before. Each change is made only where the
 /// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
@@ -51,9 +51,17 @@ const CHANGES: [&[Change]; VERSION as usize] = [
     &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
     // Which key a cursor is of: the table may have got another one since.
     &[Change::Column { table: "range", name: "key_columns", definition: "{text}" }],
-    // Where a range begins, by which those of one backfill are put in order. An older ledger has one
-    // for each backfill, from the start.
-    &[Change::Column { table: "range", name: "start_key", definition: "{text}" }],
+    &[
+        // Where a range begins, by which those of one backfill are put in order. An older ledger has one
+        // for each backfill, from the start.
+        Change::Column { table: "range", name: "start_key", definition: "{text}" },
+        // What an operator asks for. Not in `control`, whose row a script holds for as long as it takes.
+        Change::Table {
+            name: "request",
+            columns: "name {key} not null primary key, value bigint, asked_by {text} not null, \
+                      asked_at {key} not null, met_epoch bigint",
+        },
+    ],
 ];
 
 impl Ledger {

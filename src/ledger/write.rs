@@ -52,6 +52,11 @@ impl Pen {
         &self.ledger
     }
 
+    /// The run's epoch, by which it is told from those before and after it.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
     /// Enters how the run ended. An older run is left alone.
     ///
     /// # Errors

@@ -49,6 +49,9 @@ pub struct Current {
     pub position: Option<String>,
     /// Seconds since the run's start at which the step began.
     pub began_seconds: f64,
+    /// Of that, what stays when a batch commits: a reason to try a batch again doesn't.
+    #[serde(skip)]
+    held: Option<String>,
     #[serde(skip)]
     rater: Rate,
 }
@@ -73,6 +76,7 @@ impl Current {
             throttle: None,
             workers: None,
             workers_missing: None,
+            held: None,
             batch_rows: None,
             batch_seconds: None,
             position: None,
@@ -92,7 +96,7 @@ impl Current {
         took: Duration,
         position: String,
     ) {
-        self.throttle = None;
+        self.throttle.clone_from(&self.held);
         self.batch_rows = Some(keys);
         self.batch_seconds = Some(took.as_secs_f64());
         self.position = Some(position);
@@ -101,6 +105,17 @@ impl Current {
         // So many such batches are under way at once.
         self.rater.worked(at, keys, took / self.workers.unwrap_or(1).max(1));
         self.advance();
+    }
+
+    /// A batch or the step is tried again.
+    pub(super) fn retry(&mut self, reason: String) {
+        self.throttle = Some(reason);
+    }
+
+    /// It is held back or slowed down, or no longer.
+    pub(super) fn hold(&mut self, reason: Option<String>) {
+        self.throttle.clone_from(&reason);
+        self.held = reason;
     }
 
     /// What the ledger says of this run's backfill.

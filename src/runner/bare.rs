@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Session, Statement};
 use crate::migration::{ConcurrentIndex, Repeat};
-use crate::progress::Event;
 use crate::worker::Worker;
 
 use super::RunError;
@@ -25,8 +24,7 @@ impl Steps<'_> {
         at: At<'_>,
         resumed: bool,
     ) -> Result<(), RunError> {
-        let version = at.migration.version;
-        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        let _turn = self.begin(at).await?;
         let started = Instant::now();
         // What is under way outside a transaction, the fence can't hold back.
         let _reliance = self.held.rely().await;

@@ -9,6 +9,7 @@ use crate::db::DbError;
 use crate::ledger::RangeRecord;
 use crate::migration::BatchDirective;
 use crate::progress::{BackfillStart, Event};
+use crate::throttle::Turn;
 use crate::worker::Worker;
 
 use super::RunError;
@@ -26,10 +27,10 @@ impl Steps<'_> {
         let started = Instant::now();
         // Counting the keys of a large table takes its time, and this is what it is spent on.
         let version = at.migration.version;
-        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        let turn = self.begin(at).await?;
         settle(worker, lock_timeout(at.step)).await?;
         let prepared = self.prepared(worker, at, directive).await?;
-        match self.fill(worker, at, &prepared, resumed).await {
+        match self.fill(worker, at, &prepared, resumed, turn).await {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
                 let mut list = self.pen.complete(version, at.number, started.elapsed());
@@ -118,6 +119,7 @@ impl Steps<'_> {
         at: At<'_>,
         prepared: &Prepared,
         resumed: bool,
+        turn: Turn,
     ) -> Result<(), BackfillError> {
         let mut attempts = 0;
         let ranges = loop {
@@ -142,8 +144,10 @@ impl Steps<'_> {
         };
         let (version, step) = (at.migration.version, at.number);
         self.reporter.emit(Event::StepStarted { version, step, backfill: Some(start) });
-        let (pen, reporter, stop) = (self.pen, self.reporter, self.stop);
-        let backfill = Backfill { pen, prepared, reporter, stop };
+        // From here on each batch has its own.
+        drop(turn);
+        let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
+        let backfill = Backfill { pen, prepared, throttle, reporter, stop };
         backfill.run(worker, ranges).await
     }
 

@@ -9,6 +9,7 @@ use crate::migration::{Migration, Step, StepKind};
 use crate::plan::Pending;
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
+use crate::throttle::{Throttle, Turn};
 use crate::worker::Worker;
 
 use super::RunError;
@@ -21,6 +22,7 @@ const ATTEMPTS: u32 = 10;
 pub struct Steps<'a> {
     pub pen: &'a Pen,
     pub held: &'a Held,
+    pub throttle: &'a Throttle,
     pub history: &'a History,
     pub reporter: &'a Reporter,
     pub stop: &'a Stop,
@@ -106,6 +108,14 @@ impl Steps<'_> {
         }
     }
 
+    /// Says that the step begins, and waits as long as the operator holds the run.
+    pub(super) async fn begin(&self, at: At<'_>) -> Result<Turn, RunError> {
+        let version = at.migration.version;
+        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        let turn = self.throttle.turn(self.stop).await;
+        if self.stop.is_requested() { Err(self.stopped()) } else { Ok(turn) }
+    }
+
     pub(super) fn stopped(&self) -> RunError {
         RunError::Stopped { reason: self.stop.reason().to_owned() }
     }
@@ -131,7 +141,7 @@ impl Steps<'_> {
     /// The statements, the record of the step, and for the last step the history: one transaction.
     async fn script(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
         let version = at.migration.version;
-        self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
+        let _turn = self.begin(at).await?;
         let mut list = vec![self.pen.fence()];
         let text = &at.migration.text;
         list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));

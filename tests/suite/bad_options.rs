@@ -51,9 +51,17 @@ async fn every_option_has_a_twin() {
 #[tokio::test]
 async fn twins_are_read_as_their_options_are() {
     // These take any text.
-    let free =
-        ["--dir", "--url", "--database-url", "--db-host", "--db-user", "--db-name", "--tls-ca"];
-    let files = ["--db-password-file", "--database-secret-env"];
+    let free = [
+        "--dir",
+        "--url",
+        "--database-url",
+        "--db-host",
+        "--db-user",
+        "--db-name",
+        "--tls-ca",
+        "--throttle-sql",
+    ];
+    let files = ["--db-password-file", "--database-secret-env", "--http-token-env"];
     for command in COMMANDS {
         for Shown { option, twin, has_value } in options(command).await {
             if free.contains(&option.as_str()) || files.contains(&option.as_str()) {

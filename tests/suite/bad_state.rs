@@ -311,7 +311,7 @@ async fn a_ledger_of_an_older_lockkeeper() {
         assert_eq!(database.query_i64("select count(*) from t where n = 1").await, 50, "{kind:?}");
         let control =
             database.query_rows("select ledger_version, epoch from lockkeeper_control").await;
-        assert_eq!(control, [[Some("3".to_owned()), Some("8".to_owned())]], "{kind:?}");
+        assert_eq!(control, [[Some("4".to_owned()), Some("8".to_owned())]], "{kind:?}");
         let runs = "select host from lockkeeper_run where run = 'old' and epoch = 7";
         assert_eq!(database.query_text(runs).await, "old-host");
         let steps = database.query_rows("select state, began_at from lockkeeper_step").await;

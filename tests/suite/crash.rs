@@ -13,6 +13,7 @@ use lockkeeper::plan::{PlanError, Selection};
 use lockkeeper::progress::Reporter;
 use lockkeeper::runner::{self, Ahead, Run, RunError, Settings, Verdict};
 use lockkeeper::stop::Stop;
+use lockkeeper::throttle::Limits;
 use tokio::task::JoinSet;
 
 use crate::support::{self, Database, Faults, Kind, Moment, Project, Proxy};
@@ -180,6 +181,7 @@ fn settings() -> Settings {
         // Whatever dies here is dead.
         reconnect: Duration::ZERO,
         identity: Identity { run, host: "test".to_owned(), pid: std::process::id() },
+        limits: Limits::default(),
     }
 }
 

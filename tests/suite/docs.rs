@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
@@ -26,6 +26,7 @@ const PAGES: [&str; 8] = [
     "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
+    "docs/throttling.md",
 ];
 
 /// The repository.
@@ -71,6 +72,11 @@ async fn the_examples_of_the_runbook_run() {
 }
 
 #[tokio::test]
+async fn the_examples_of_throttling_run() {
+    run("docs/throttling.md").await;
+}
+
+#[tokio::test]
 async fn the_examples_of_all_other_pages_run() {
     for page in
         ["docs/architecture.md", "docs/benchmarks.md", "docs/design-notes.md", "docs/json.md"]
@@ -96,7 +102,20 @@ fn every_page_is_known_and_linked_from_readme() {
 
 /// What `--help` says of each command.
 async fn help() -> Vec<(&'static str, String)> {
-    let commands = ["up", "plan", "status", "wait", "probe", "new", "resolve", "completions"];
+    let commands = [
+        "up",
+        "plan",
+        "status",
+        "wait",
+        "probe",
+        "new",
+        "resolve",
+        "pause",
+        "resume",
+        "abort",
+        "rate",
+        "completions",
+    ];
     let mut help = Vec::new();
     for command in commands {
         help.push((command, Lockkeeper::new([command, "--help"]).run().await.expect(0).stdout));

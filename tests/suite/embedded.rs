@@ -9,6 +9,7 @@ use lockkeeper::plan::Selection;
 use lockkeeper::progress::Reporter;
 use lockkeeper::runner::{Ahead, Leader, Run, Settings, leader};
 use lockkeeper::stop::Stop;
+use lockkeeper::throttle::Limits;
 
 use crate::support::{Database, Kind, Project, wait_until};
 
@@ -32,6 +33,7 @@ async fn a_dropped_run_gives_the_lock_back() {
                 host: "test".into(),
                 pid: std::process::id(),
             },
+            limits: Limits::default(),
         };
         let stop = Stop::default();
         let (database, catalog) = (inside, &files);

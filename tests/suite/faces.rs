@@ -4,5 +4,6 @@ mod answers;
 mod client;
 mod events;
 mod foreign;
+mod operator;
 mod page;
 mod waiting;

@@ -4,6 +4,7 @@
 //! under a [watcher](watcher) that waits for the end of a pipe which only the test process holds.
 
 pub mod account;
+pub mod brake;
 pub mod browser;
 pub mod certificate;
 pub mod connection;
@@ -25,6 +26,7 @@ pub mod watcher;
 
 use std::time::{Duration, Instant};
 
+pub use brake::Brake;
 pub use browser::Browser;
 pub use connection::Connection;
 pub use database::Database;

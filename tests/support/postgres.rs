@@ -28,13 +28,23 @@ pub fn prepare(watcher: &mut Watcher, options: &Options) {
     ];
     watcher.run(&initdb.map(str::to_owned));
 
-    let mut hba = String::new();
+    let mut hba = "host replication all 127.0.0.1/32 trust\n".to_owned();
     if let Some(name) = &options.tls {
         certificate::for_server(&folder, name);
         hba.push_str("hostnossl all all all reject\n");
     }
     hba.push_str("host all +scram all scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
     fs::write(Path::new(&data).join("pg_hba.conf"), hba).expect("pg_hba.conf");
+}
+
+/// Creates the data folder as a copy of the server's on this port, which it then follows.
+pub fn prepare_standby(watcher: &mut Watcher, options: &Options, primary: u16) {
+    let folder = watcher.folder().to_owned();
+    let copy = binaries(options.kind, &folder).join("pg_basebackup");
+    let primary = format!("host=127.0.0.1 port={primary} user=postgres");
+    let (copy, data) = (copy.to_str().expect("UTF-8"), data(&folder));
+    let copy = [copy, "-D", &data, "-d", &primary, "-R", "-X", "stream", "-c", "fast", "--no-sync"];
+    watcher.run(&copy.map(str::to_owned));
 }
 
 /// The command line of the server.

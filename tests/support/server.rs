@@ -44,12 +44,14 @@ pub struct Options {
     pub tls: Option<String>,
     /// Further settings, `name=value`, as PostgreSQL's `-c` and MariaDB's `--` take them.
     pub settings: Vec<String>,
+    /// The port of the PostgreSQL that it follows.
+    pub standby_of: Option<u16>,
 }
 
 impl Options {
     /// A durable server without TLS.
     pub fn new(kind: Kind) -> Self {
-        Options { kind, durable: true, tls: None, settings: Vec::new() }
+        Options { kind, durable: true, tls: None, settings: Vec::new(), standby_of: None }
     }
 }
 
@@ -107,6 +109,19 @@ impl Server {
         Server::with(Options { durable: false, tls: Some(name.to_owned()), ..options })
     }
 
+    /// A streaming replica of this PostgreSQL, which the primary knows by this name.
+    pub fn standby(&self, name: &str) -> Server {
+        let settings = vec![format!("cluster_name={name}")];
+        let options = Options { durable: false, settings, ..Options::new(self.kind()) };
+        Server::with(Options { standby_of: Some(self.port), ..options })
+    }
+
+    /// The same database on a replica.
+    pub fn copy_of(&self, database: &Database) -> Database {
+        let place = Place { port: self.port, name: database.name().to_owned() };
+        Database::at(self.options.kind, place, None)
+    }
+
     /// A server of one's own.
     pub fn with(options: Options) -> Server {
         for _ in 0..5 {
@@ -130,7 +145,10 @@ impl Server {
         match options.kind {
             Kind::Sqlite => panic!("SQLite has no server"),
             Kind::MariaDb => mariadb::prepare(&mut watcher, options),
-            Kind::Postgres15 | Kind::Postgres18 => postgres::prepare(&mut watcher, options),
+            Kind::Postgres15 | Kind::Postgres18 => match options.standby_of {
+                Some(primary) => postgres::prepare_standby(&mut watcher, options, primary),
+                None => postgres::prepare(&mut watcher, options),
+            },
         }
         let server = Server {
             options: options.clone(),

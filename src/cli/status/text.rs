@@ -29,6 +29,17 @@ pub(super) fn as_text(report: &Report) -> String {
         let since = minutes(&holder.since);
         text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
+    for asked in &report.requests {
+        let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
+        text.push_str(&match (asked.state, asked.rows_per_second) {
+            (_, Some(rows)) => {
+                format!("\nrate: no more than {rows} rows/s, asked for by {by} at {at}\n")
+            }
+            (state, None) => {
+                format!("\n{state}, as {by} asked at {at}: `lockkeeper resume` goes on\n")
+            }
+        });
+    }
     text
 }
 

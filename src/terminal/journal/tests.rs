@@ -42,6 +42,8 @@ fn a_throttle_is_told_when_it_begins_and_ends_not_when_its_value_changes() {
     run.throttle("lock-waiters 3 ≥ 1");
     assert_eq!(journal.look(&run.progress), [Entry::Throttled]);
     batches(&mut run, 1);
+    assert_eq!(journal.look(&run.progress), [], "slowed, it works on");
+    run.apply(Event::Unthrottled);
     assert_eq!(journal.look(&run.progress), [Entry::Unthrottled]);
 }
 

@@ -131,6 +131,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     let mut progress = vec![get(&address, "/progress"), get(&follower, "/progress")];
     let metrics = metrics(&text(&address, "/metrics"));
     let ready = [get(&address, "/ready"), get(&follower, "/ready")];
+    command(&["rate", "1000000"]).run().await.expect(0);
     let status = answer(&command(&["status", "--json"]).run().await.expect(0));
     up.line_with("\"event\":\"progress\"").await;
     waiter.signal(libc::SIGTERM);

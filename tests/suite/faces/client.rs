@@ -38,8 +38,14 @@ impl Served {
     }
 
     pub async fn ask(&self, method: &str, path: &str) -> Answer {
+        self.ask_with(method, path, "").await
+    }
+
+    /// With further headers, each with its line's end.
+    pub async fn ask_with(&self, method: &str, path: &str, headers: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).await.expect("it listens");
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut text = Vec::new();
         let read = timeout(PATIENCE, stream.read_to_end(&mut text)).await;

@@ -1,0 +1,114 @@
+//! The options that say what holds a backfill back.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::throttle::{Limit, Limits};
+
+/// What holds a backfill back, or slows it down.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Throttles")]
+pub struct Throttles {
+    /// How far replicas may be behind, such as 1s, or `off`; 5s where they can be seen
+    #[arg(long, env = "LOCKKEEPER_MAX_LAG", value_name = "TIME", value_parser = lag)]
+    max_lag: Option<Limit<Duration>>,
+    /// How many sessions may wait for locks of a batch, or `off`; 5 on PostgreSQL
+    #[arg(long, env = "LOCKKEEPER_MAX_BLOCKED", value_name = "NUMBER", value_parser = blocked)]
+    max_blocked: Option<Limit<u32>>,
+    /// How many sessions of the server may be at work, ours among them
+    #[arg(long, env = "LOCKKEEPER_MAX_SESSIONS", value_name = "NUMBER")]
+    max_sessions: Option<NonZeroU32>,
+    /// How much log PostgreSQL may keep for a replication slot or the archive, such as 20GiB
+    #[arg(long, env = "LOCKKEEPER_MAX_WAL", value_name = "SIZE", value_parser = size)]
+    max_wal: Option<u64>,
+    /// A query that answers a number, asked once a second
+    #[arg(
+        long,
+        env = "LOCKKEEPER_THROTTLE_SQL",
+        value_name = "SQL",
+        requires = "throttle_sql_limit"
+    )]
+    throttle_sql: Option<String>,
+    /// How large its number may be
+    #[arg(long, env = "LOCKKEEPER_THROTTLE_SQL_LIMIT", value_name = "NUMBER", value_parser = limit,
+          requires = "throttle_sql")]
+    throttle_sql_limit: Option<f64>,
+    /// A URL, asked once a second: 2xx lets backfills go on, 429 and 503 hold them
+    #[arg(long, env = "LOCKKEEPER_THROTTLE_URL", value_name = "URL", value_parser = url)]
+    throttle_url: Option<String>,
+}
+
+impl Throttles {
+    /// As the engine takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lag: self.max_lag,
+            blocked: self.max_blocked,
+            sessions: self.max_sessions.map(NonZeroU32::get),
+            wal: self.max_wal,
+            sql: self.throttle_sql.clone().zip(self.throttle_sql_limit),
+            url: self.throttle_url.clone(),
+        }
+    }
+}
+
+fn lag(text: &str) -> Result<Limit<Duration>, String> {
+    match text {
+        "off" => Ok(Limit::Off),
+        text => match super::duration(text)? {
+            Duration::ZERO => Err("no replica is ever at 0s; `off` leaves them alone".to_owned()),
+            limit => Ok(Limit::At(limit)),
+        },
+    }
+}
+
+fn blocked(text: &str) -> Result<Limit<u32>, &'static str> {
+    match text.parse() {
+        _ if text == "off" => Ok(Limit::Off),
+        Ok(limit) if limit > 0 => Ok(Limit::At(limit)),
+        _ => Err("a number from 1 on, or `off`"),
+    }
+}
+
+fn limit(text: &str) -> Result<f64, &'static str> {
+    let number = text.parse().ok().filter(|limit: &f64| limit.is_finite() && *limit > 0.0);
+    number.ok_or("a number above 0")
+}
+
+/// `20GiB`, as PostgreSQL's GB is, too.
+fn size(text: &str) -> Result<u64, &'static str> {
+    const WRONG: &str = "a size is a whole number with a unit, such as 512MiB or 20GiB";
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| WRONG)?;
+    let power = match unit {
+        "MiB" | "MB" => 20,
+        "GiB" | "GB" => 30,
+        "TiB" | "TB" => 40,
+        _ => return Err(WRONG),
+    };
+    number.checked_mul(1 << power).filter(|size| *size > 0).ok_or(WRONG)
+}
+
+fn url(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("a URL of the form http://HOST:PORT/PATH"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!(size("4MiB"), Ok(4 << 20));
+        assert_eq!(size("20GB"), Ok(20 << 30));
+        for wrong in ["", "20", "GiB", "-1GiB", "0GiB", "99999999999TiB", "1.5GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

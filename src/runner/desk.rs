@@ -1,0 +1,133 @@
+//! Where an operator's requests are handed in, whichever way they come.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::db::{Database, DbError, Purpose, Session};
+use crate::ledger::{Ledger, LedgerError};
+
+use super::{Leader, RunError, leader};
+
+/// Why something can't be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// There is no place for it yet.
+    #[error("no run of this version of lockkeeper has worked on this database yet")]
+    NoLedger,
+    /// There is nobody to end.
+    #[error("no run is at work that could be aborted")]
+    NobodyAtWork,
+    /// As for any run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<DbError> for DeskError {
+    fn from(error: DbError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+impl From<LedgerError> for DeskError {
+    fn from(error: LedgerError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+impl DeskError {
+    /// The way out, where it is one of the operator's own.
+    pub fn next(&self) -> Option<&'static str> {
+        match self {
+            DeskError::NoLedger => Some("ask again when `lockkeeper up` is at work"),
+            DeskError::NobodyAtWork => Some("`lockkeeper pause` keeps the next one from working"),
+            DeskError::Run(_) => None,
+        }
+    }
+}
+
+/// Rows per second as an operator writes it, `off` among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowRate(pub Option<u32>);
+
+impl FromStr for RowRate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "off" => Ok(RowRate(None)),
+            Ok(rows) if rows > 0 => Ok(RowRate(Some(rows))),
+            _ => Err("a rate is a number of rows per second from 1 on, or `off`"),
+        }
+    }
+}
+
+/// Where an operator's requests are handed in.
+pub struct Desk {
+    database: Arc<dyn Database>,
+    session: Box<dyn Session>,
+    ledger: Ledger,
+    by: String,
+}
+
+impl Desk {
+    /// Opens a session for who asks: `alice on desk-7`.
+    ///
+    /// # Errors
+    /// [`DeskError::NoLedger`], and the database's.
+    pub async fn open(database: Arc<dyn Database>, by: String) -> Result<Self, DeskError> {
+        let mut session = database.session(Purpose::Watch).await?;
+        let ledger = Ledger::of(database.as_ref());
+        match ledger.takes_requests(session.as_mut()).await? {
+            true => Ok(Desk { database, session, ledger, by }),
+            false => Err(DeskError::NoLedger),
+        }
+    }
+
+    /// Asks to pause. Returns who is at work.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pause(&mut self) -> Result<Leader, DeskError> {
+        self.ledger.ask_pause(self.session.as_mut(), &self.by).await?;
+        self.leader().await
+    }
+
+    /// Takes a pause back. Returns who is at work, or `None` where nothing was paused.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resume(&mut self) -> Result<Option<Leader>, DeskError> {
+        match self.ledger.ask_resume(self.session.as_mut()).await? {
+            true => Ok(Some(self.leader().await?)),
+            false => Ok(None),
+        }
+    }
+
+    /// Asks for no more than so many rows per second, or takes that back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rate(&mut self, RowRate(rows): RowRate) -> Result<(), DeskError> {
+        Ok(self.ledger.ask_rate(self.session.as_mut(), rows, &self.by).await?)
+    }
+
+    /// Asks the run at work to end, and returns which that is.
+    ///
+    /// # Errors
+    /// [`DeskError::NobodyAtWork`], and the database's.
+    pub async fn abort(&mut self) -> Result<Leader, DeskError> {
+        let leader = self.leader().await?;
+        let record = self.ledger.leader(self.session.as_mut()).await?;
+        match record {
+            Some(record) if leader != Leader::Nobody => {
+                self.ledger.ask_abort(self.session.as_mut(), record.epoch, &self.by).await?;
+                Ok(leader)
+            }
+            _ => Err(DeskError::NobodyAtWork),
+        }
+    }
+
+    async fn leader(&mut self) -> Result<Leader, DeskError> {
+        Ok(leader(self.database.as_ref(), self.session.as_mut()).await?)
+    }
+}

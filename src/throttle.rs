@@ -1,0 +1,147 @@
+//! What holds a run back, or slows it down: its operator, and the load that it makes.
+//!
+//! A [`Watch`] reads the operator's requests and the [`Signal`]s beside the work, in a session of its
+//! own, and puts them on a [board](board). Workers ask the board between two batches. Load is answered in
+//! proportion: batches get smaller, and pauses between them longer. Only beyond a critical limit, or
+//! as the operator asks, the work stands still. What can't be read holds it, too: a throttle that
+//! can't see must not say "go on".
+
+mod blocked;
+mod board;
+mod bucket;
+mod governor;
+mod lag;
+mod lane;
+mod limits;
+mod probe_http;
+mod probe_sql;
+mod reading;
+mod sessions;
+mod signal;
+mod wal;
+mod watch;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Notify, watch as channel};
+
+use crate::ledger::Requests;
+use crate::progress::{Event, Reporter};
+
+pub use board::{Board, Verdict};
+pub use governor::Governor;
+pub use lane::{Lane, Turn};
+pub use limits::{Limit, Limits};
+pub use reading::{Reading, Unit};
+pub use signal::{Signal, SignalError};
+pub use watch::Watch;
+
+/// Below this pace the work is told to be slowed.
+const TOLD: f64 = 0.8;
+
+/// What all workers of a run share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    board: Mutex<Board>,
+    /// Counts the changes of the board, for those who wait for one.
+    changes: channel::Sender<u64>,
+    /// Backfills that ask the board. Without one, no load is measured.
+    lanes: channel::Sender<usize>,
+    /// Steps and batches that are under way.
+    at_work: AtomicUsize,
+    /// The last of them has come to its end.
+    rested: Notify,
+    reporter: Reporter,
+    /// What is told at the moment.
+    told: Mutex<Option<String>>,
+}
+
+impl Throttle {
+    /// One that nobody watches, and so nothing holds, but for what was asked for already.
+    pub fn new(requests: Requests, reporter: &Reporter) -> Self {
+        Throttle {
+            shared: Arc::new(Shared {
+                board: Mutex::new(Board::new(requests)),
+                changes: channel::Sender::new(0),
+                lanes: channel::Sender::new(0),
+                at_work: AtomicUsize::new(0),
+                rested: Notify::new(),
+                reporter: reporter.clone(),
+                told: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// A worker's way through the throttle.
+    pub fn lane(&self) -> Lane {
+        Lane::new(self.shared.clone())
+    }
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        locked(&self.board)
+    }
+
+    /// Changes the board, and wakes who waits for that.
+    fn change<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        let result = change(&mut self.board());
+        self.changes.send_modify(|count| *count += 1);
+        result
+    }
+
+    fn at_work(&self) -> usize {
+        self.at_work.load(Ordering::SeqCst)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let at_work = self.at_work();
+        self.board().verdict(Instant::now(), at_work)
+    }
+
+    /// Tells that the operator wants to hold what is under way, which can't say so itself.
+    fn tell_pausing(&self) {
+        let at_work = self.at_work();
+        if at_work > 0 {
+            let hold = self.board().hold(Instant::now(), at_work);
+            self.tell(hold);
+        }
+    }
+
+    /// Tells what slows the work, or that nothing does. A pace on the verge is neither news.
+    fn tell_verdict(&self, verdict: &Verdict) {
+        if !verdict.slows() {
+            self.tell(None);
+        } else if verdict.pace < TOLD || verdict.rate.is_some() || locked(&self.told).is_some() {
+            self.tell(verdict.reason.clone());
+        }
+    }
+
+    /// Tells why it waits, or that it goes on; once for all workers.
+    fn tell(&self, reason: Option<String>) {
+        let mut told = locked(&self.told);
+        if *told == reason {
+            return;
+        }
+        told.clone_from(&reason);
+        self.reporter.emit(match reason {
+            Some(reason) => Event::Throttled { reason },
+            None => Event::Unthrottled,
+        });
+    }
+}
+
+/// A panic elsewhere leaves what is behind these locks whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+use super::super::Unit;
+use super::*;
+use crate::ledger::Request;
+
+fn request(value: Option<i64>) -> Option<Request> {
+    Some(Request {
+        value,
+        asked_by: "ops on desk".into(),
+        asked_at: "2026-11-22T15:00:00Z".into(),
+        met_epoch: None,
+    })
+}
+
+fn lag(value: f64) -> Option<Reading> {
+    let subject = Some("replica-1".into());
+    Some(Reading { value, limit: 1.0, critical: 1.5, unit: Unit::Seconds, subject })
+}
+
+#[test]
+fn a_pause_is_asked_for_before_it_is_met() {
+    let mut board = Board::new(Requests { pause: request(None), ..Requests::default() });
+    let now = Instant::now();
+    let said = |verdict: Verdict| (verdict.pace, verdict.reason.unwrap());
+    let (pace, reason) = said(board.verdict(now, 1));
+    assert_eq!((pace, reason.split(' ').next()), (0.0, Some("pausing,")));
+    let paused = "paused by ops on desk since 2026-11-22T15:00:00Z";
+    assert_eq!(said(board.verdict(now, 0)), (0.0, paused.to_owned()));
+    assert!(board.ask(Requests::default(), now));
+    assert_eq!(board.verdict(now, 0), Verdict { pace: 1.0, rate: None, reason: None });
+}
+
+#[test]
+fn what_is_not_seen_holds() {
+    let mut board = Board::new(Requests::default());
+    let now = Instant::now();
+    let later = |millis| now + Duration::from_millis(millis);
+    assert_eq!(board.verdict(later(60_000), 0).pace, 1.0, "nobody watches");
+    board.watch();
+    let place = board.post("replica-lag", Duration::from_millis(250), Governor::of_backlog(FRESH));
+    assert_eq!(board.verdict(now, 0), Verdict { pace: 0.0, rate: None, reason: None });
+    board.ask(Requests::default(), later(3_000));
+    board.fail(place, "no connection".into());
+    let reason = board.verdict(later(3_100), 0).reason;
+    assert_eq!(reason.as_deref(), Some("replica-lag unknown for 3 s: no connection"));
+    board.read(place, None, later(3_100));
+    assert_eq!(board.verdict(later(3_100), 0).pace, 1.0, "there is no replica");
+    board.read(place, lag(1.8), later(3_200));
+    let verdict = board.verdict(later(3_300), 0);
+    assert_eq!(verdict.pace, 0.0);
+    assert_eq!(verdict.reason.as_deref(), Some("replica-lag 1.8 s ≥ 1.0 s on replica-1"));
+    let verdict = board.verdict(later(6_500), 0);
+    assert_eq!(verdict.reason.as_deref(), Some("control unknown for 3 s: no answer"));
+}
+
+#[test]
+fn a_rate_is_told_where_nothing_slows_more() {
+    let mut board = Board::new(Requests { rate: request(Some(500)), ..Requests::default() });
+    let verdict = board.verdict(Instant::now(), 0);
+    assert_eq!((verdict.pace, verdict.rate), (1.0, Some(500)));
+    assert_eq!(verdict.reason.as_deref(), Some("rate 500 rows/s, asked for by ops on desk"));
+}

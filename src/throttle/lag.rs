@@ -1,0 +1,177 @@
+//! How far replicas are behind, as a PostgreSQL primary sees them.
+//!
+//! What `pg_stat_replication` calls `replay_lag` is the past: it says how long ago was written what is
+//! replayed now. When it passes the limit, all is lost already that was written since. What counts
+//! here is how long what is written now will take to be seen on the replica: the bytes in between, at
+//! the speed at which it has been replaying. (The way that the server itself measures, by time, is in
+//! src/backend/replication/walsender.c, `LagTrackerRead`.)
+
+mod replica;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::db::{Session, Statement};
+
+use super::{Governor, Reading, Signal, SignalError, Unit};
+use replica::Replica;
+use timeline::Timeline;
+
+const INTERVAL: Duration = Duration::from_millis(200);
+/// A replica that was there and isn't any more may still be asked by readers: for so long it counts
+/// as one that stands still.
+const GONE: Duration = Duration::from_secs(60);
+/// Less than this is no write of anybody's, but the server's own.
+const QUIET: i64 = 8192;
+/// At so many limits the work stands still.
+const CRITICAL: f64 = 1.5;
+
+/// Replicas, but those of logical replication, which confirm when they please; and no backups. Of
+/// what this user may not see, the state is NULL.
+const REPLICAS: &str = "select r.pid::text, \
+    case when r.application_name in ('', 'walreceiver') then coalesce(host(r.client_addr), 'a replica') \
+         else r.application_name end, \
+    r.state, pg_wal_lsn_diff(r.replay_lsn, '0/0')::bigint, \
+    (extract(epoch from r.replay_lag) * 1000)::bigint \
+    from pg_stat_replication r where r.state is distinct from 'backup' and not exists \
+    (select 1 from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')";
+const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
+/// A standby reports what it has replayed when it gets something, and else only every ten seconds
+/// (`wal_receiver_status_interval`). So while nobody else writes, this is written, to be answered.
+const KNOCK: &str = "begin; set local synchronous_commit = local; \
+                     select pg_logical_emit_message(true, 'lockkeeper', ''); commit";
+
+/// Aurora's replicas read the same storage, and have a function of their own.
+const IS_AURORA: &str = "select (to_regproc('aurora_replica_status') is not null)::int";
+const AURORA: &str = "select server_id::text, round(replica_lag_in_msec)::bigint \
+                      from aurora_replica_status() where session_id <> 'MASTER_SESSION_ID'";
+
+/// The lag of PostgreSQL's replicas.
+pub struct ReplicaLag {
+    limit: Duration,
+    /// Somebody has asked for it: then it is no way out not to be allowed to see them.
+    asked_for: bool,
+    aurora: Option<bool>,
+    timeline: Timeline,
+    replicas: BTreeMap<String, Replica>,
+}
+
+impl ReplicaLag {
+    /// With a limit that somebody has asked for, or ours.
+    pub fn new(limit: Duration, asked_for: bool) -> Self {
+        ReplicaLag {
+            limit,
+            asked_for,
+            aurora: None,
+            timeline: Timeline::default(),
+            replicas: BTreeMap::new(),
+        }
+    }
+
+    async fn aurora(&self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+        let rows = session.query(&Statement::new(AURORA, Vec::new())).await?;
+        let mut worst = None;
+        for row in &rows {
+            let lag = row.optional_int(1)?.unwrap_or(0).max(0) as f64 / 1000.0;
+            worst = later(worst, (row.text(0)?.to_owned(), lag));
+        }
+        Ok(worst.map(|worst| self.reading(worst)))
+    }
+
+    async fn standbys(
+        &mut self,
+        session: &mut dyn Session,
+    ) -> Result<Option<Reading>, SignalError> {
+        let rows = session.query(&Statement::new(REPLICAS, Vec::new())).await?;
+        if self.asked_for && rows.iter().any(|row| row.optional_text(2).is_ok_and(|s| s.is_none()))
+        {
+            return Err(SignalError::Other(
+                "this user may not see replicas: GRANT pg_monitor to it, or say --max-lag off"
+                    .into(),
+            ));
+        }
+        if rows.is_empty() && self.replicas.is_empty() {
+            return Ok(None);
+        }
+        let row = session.query(&Statement::new(POSITION, Vec::new())).await?;
+        let position = row.first().map_or(Ok(0), |row| row.int(0))?;
+        let now = Instant::now();
+        let before = self.timeline.last();
+        self.timeline.push(now, position);
+        for row in &rows {
+            // One that only receives has replayed nothing, ever.
+            let Some(replayed) = row.optional_int(3)? else { continue };
+            let name = row.text(1)?;
+            let told = row.optional_int(4)?.unwrap_or(0).max(0);
+            let told = Duration::from_millis(told.unsigned_abs());
+            let replica = self
+                .replicas
+                .entry(format!("{} {name}", row.text(0)?))
+                .or_insert_with(|| Replica::new(name, told));
+            replica.seen(now, replayed, before, &self.timeline);
+        }
+        self.replicas.retain(|_, replica| replica.absence(now) < GONE);
+        let present: Vec<_> = self
+            .replicas
+            .values()
+            .filter(|replica| replica.absence(now).is_zero())
+            .map(|replica| replica.name().to_owned())
+            .collect();
+        // It has come back, with another connection.
+        self.replicas.retain(|_, replica| {
+            replica.absence(now).is_zero() || !present.iter().any(|name| name == replica.name())
+        });
+        let is_behind = self.replicas.values().any(|replica| replica.is_behind(position));
+        if is_behind && before.is_some_and(|(_, before)| position - before < QUIET) {
+            session.bare(KNOCK).await?;
+        }
+        let timeline = &self.timeline;
+        let lags = self
+            .replicas
+            .values()
+            .map(|replica| (replica.name().to_owned(), replica.lag(now, timeline).as_secs_f64()));
+        Ok(lags.fold(None, later).map(|worst| self.reading(worst)))
+    }
+
+    fn reading(&self, (name, value): (String, f64)) -> Reading {
+        let limit = self.limit.as_secs_f64();
+        let (critical, unit) = (CRITICAL * limit, Unit::Seconds);
+        Reading { value, limit, critical, unit, subject: Some(name) }
+    }
+}
+
+fn later(worst: Option<(String, f64)>, other: (String, f64)) -> Option<(String, f64)> {
+    match worst {
+        Some(worst) if worst.1 >= other.1 => Some(worst),
+        _ => Some(other),
+    }
+}
+
+#[async_trait]
+impl Signal for ReplicaLag {
+    fn name(&self) -> &'static str {
+        "replica-lag"
+    }
+
+    fn interval(&self) -> Duration {
+        INTERVAL
+    }
+
+    fn governor(&self) -> Governor {
+        Governor::of_backlog(self.limit)
+    }
+
+    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+        if self.aurora.is_none() {
+            let rows = session.query(&Statement::new(IS_AURORA, Vec::new())).await?;
+            self.aurora = Some(rows.first().map_or(Ok(0), |row| row.int(0))? != 0);
+        }
+        match self.aurora {
+            Some(true) => self.aurora(session).await,
+            _ => self.standbys(session).await,
+        }
+    }
+}

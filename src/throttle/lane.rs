@@ -1,0 +1,155 @@
+//! A worker's way through the throttle, from one batch to the next.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::stop::Stop;
+
+use super::bucket::Bucket;
+use super::{Shared, Throttle, Verdict};
+
+/// How long one waits without looking at the board again: what is on it gets old by itself.
+const LOOK: Duration = Duration::from_millis(100);
+/// No pause between two batches is longer, however slow the pace.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// A worker's way through the throttle: each round of its loop begins with [`Lane::pass`].
+#[derive(Debug)]
+pub struct Lane {
+    shared: Arc<Shared>,
+    round: Option<Round>,
+    verdict: Option<Verdict>,
+}
+
+/// The round that is under way.
+#[derive(Debug)]
+struct Round {
+    began: Instant,
+    keys_done: i64,
+    _turn: Turn,
+}
+
+/// Work that is under way: as long as there is any, the run is `pausing` and not `paused`.
+#[derive(Debug)]
+pub struct Turn {
+    shared: Arc<Shared>,
+}
+
+impl Turn {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.at_work.fetch_add(1, Ordering::SeqCst);
+        Turn { shared: shared.clone() }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.shared.at_work.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Who holds already may say now that all do, and the ledger is to know it, too.
+            self.shared.change(|_| {});
+            self.shared.rested.notify_one();
+        }
+    }
+}
+
+impl Throttle {
+    /// Waits before a step as long as the operator holds the run. A load is no reason: a step has no
+    /// pace.
+    pub async fn turn(&self, stop: &Stop) -> Turn {
+        let mut changes = self.shared.changes.subscribe();
+        let mut told = false;
+        loop {
+            let at_work = self.shared.at_work.load(Ordering::SeqCst);
+            let hold = self.shared.board().hold(Instant::now(), at_work);
+            if hold.is_none() || stop.is_requested() {
+                break;
+            }
+            told = true;
+            self.shared.tell(hold);
+            wait(stop, &mut changes, LOOK).await;
+        }
+        if told {
+            self.shared.tell(None);
+        }
+        Turn::new(&self.shared)
+    }
+}
+
+impl Lane {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        shared.lanes.send_modify(|lanes| *lanes += 1);
+        Lane { shared, round: None, verdict: None }
+    }
+
+    /// Ends a round, if there was one, and waits until the next may begin, or a stop is asked for.
+    /// `keys_done` is how many keys the worker's range has passed.
+    pub async fn pass(&mut self, stop: &Stop, keys_done: i64) {
+        let ended = Instant::now();
+        let worked = self.end(ended, keys_done);
+        let mut changes = self.shared.changes.subscribe();
+        loop {
+            let verdict = self.shared.verdict();
+            let pause = self.pause(&verdict, worked, ended.elapsed());
+            if pause.is_zero() || stop.is_requested() {
+                self.shared.tell_verdict(&verdict);
+                self.verdict = Some(verdict);
+                break;
+            }
+            self.shared.tell_verdict(&verdict);
+            wait(stop, &mut changes, pause.min(LOOK)).await;
+        }
+        let began = Instant::now();
+        self.round = Some(Round { began, keys_done, _turn: Turn::new(&self.shared) });
+    }
+
+    /// How many rows the next batch takes, of as many as would be right without any throttle.
+    pub fn rows(&self, wanted: u64) -> u64 {
+        let Some(verdict) = &self.verdict else { return wanted };
+        let rows = wanted.min(Bucket::most(verdict.rate));
+        if verdict.pace >= 1.0 {
+            return rows;
+        }
+        // In few sizes, since each is a statement of its own, which the server would prepare again.
+        let step = 1.25_f64;
+        let pace = step.powf((verdict.pace.max(0.001).ln() / step.ln()).round()).min(1.0);
+        ((rows as f64 * pace) as u64).max(1)
+    }
+
+    /// How long the last round took. What it has done is known from now on.
+    fn end(&mut self, now: Instant, keys_done: i64) -> Duration {
+        let Some(round) = self.round.take() else { return Duration::ZERO };
+        let keys = keys_done.saturating_sub(round.keys_done).max(0).unsigned_abs();
+        self.shared.board().worked(now, keys);
+        now.saturating_duration_since(round.began)
+    }
+
+    /// How long it is until the next round, after one that took `worked` and ended `since`.
+    fn pause(&self, verdict: &Verdict, worked: Duration, since: Duration) -> Duration {
+        if verdict.pace <= 0.0 {
+            return Duration::MAX;
+        }
+        let idle = worked.mul_f64((1.0 / verdict.pace - 1.0).min(1e6)).min(LONGEST);
+        let debt = self.shared.board().debt(Instant::now());
+        idle.saturating_sub(since).max(debt)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.shared.lanes.send_modify(|lanes| *lanes -= 1);
+        if *self.shared.lanes.borrow() == 0 {
+            // The next step begins without a word of it.
+            self.shared.tell(None);
+        }
+    }
+}
+
+async fn wait(stop: &Stop, changes: &mut tokio::sync::watch::Receiver<u64>, longest: Duration) {
+    tokio::select! {
+        () = stop.requested() => {}
+        // Its sender lives as long as the lane.
+        _ = changes.changed() => {}
+        () = tokio::time::sleep(longest) => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! What is watched, and up to which limit.
+
+use std::time::Duration;
+
+use crate::db::{Dialect, Engine};
+
+use super::Signal;
+use super::blocked::Blocked;
+use super::lag::ReplicaLag;
+use super::probe_http::ProbeHttp;
+use super::probe_sql::ProbeSql;
+use super::sessions::Sessions;
+use super::wal::Wal;
+
+/// What is watched, and up to which limit. What isn't asked for is watched where it is there.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// How far replicas may be behind.
+    pub lag: Option<Limit<Duration>>,
+    /// How many sessions may wait for locks of ours.
+    pub blocked: Option<Limit<u32>>,
+    /// How many sessions may be at work.
+    pub sessions: Option<u32>,
+    /// How many bytes of log may be kept for others.
+    pub wal: Option<u64>,
+    /// A query, and how large its number may be.
+    pub sql: Option<(String, f64)>,
+    /// A URL that says whether to go on.
+    pub url: Option<String>,
+}
+
+/// A limit that somebody has asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit<T> {
+    /// None: it isn't watched.
+    Off,
+    /// This.
+    At(T),
+}
+
+impl Limits {
+    /// How far replicas may be behind where nobody says otherwise.
+    pub const LAG: Duration = Duration::from_secs(5);
+    /// How many sessions may wait for us where nobody says otherwise.
+    pub const BLOCKED: u32 = 5;
+
+    /// The signals to read, those of one session together.
+    pub fn signals(&self, dialect: Dialect) -> Vec<Vec<Box<dyn Signal>>> {
+        let mut own: Vec<Box<dyn Signal>> = Vec::new();
+        if dialect.engine == Engine::Postgres {
+            match self.lag {
+                Some(Limit::Off) => {}
+                Some(Limit::At(limit)) => own.push(Box::new(ReplicaLag::new(limit, true))),
+                None => own.push(Box::new(ReplicaLag::new(Self::LAG, false))),
+            }
+            match self.blocked {
+                Some(Limit::Off) => {}
+                Some(Limit::At(limit)) => own.push(Box::new(Blocked::new(limit))),
+                None => own.push(Box::new(Blocked::new(Self::BLOCKED))),
+            }
+            own.extend(self.wal.map(|limit| Box::new(Wal::new(limit)) as Box<dyn Signal>));
+        }
+        if let Some(limit) = self.sessions.filter(|_| dialect.engine != Engine::Sqlite) {
+            own.push(Box::new(Sessions::new(limit, dialect)));
+        }
+        let mut groups = vec![own];
+        // Whatever these take, the others don't wait for it.
+        if let Some((sql, limit)) = &self.sql {
+            groups.push(vec![Box::new(ProbeSql::new(sql, *limit))]);
+        }
+        if let Some(url) = &self.url {
+            groups.push(vec![Box::new(ProbeHttp::new(url))]);
+        }
+        groups.retain(|signals| !signals.is_empty());
+        groups
+    }
+}

@@ -1,0 +1,56 @@
+//! A user's own question to the database.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::db::{Session, Statement, Value};
+
+use super::{Governor, Reading, Signal, SignalError, Unit};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// At so many limits the work stands still.
+const CRITICAL: f64 = 1.5;
+
+/// A query that answers a number. It has a session of its own: how long it takes is the user's
+/// business, and the operator mustn't wait for it.
+pub struct ProbeSql {
+    sql: String,
+    limit: f64,
+}
+
+impl ProbeSql {
+    /// This query, whose number may be at most so large.
+    pub fn new(sql: &str, limit: f64) -> Self {
+        ProbeSql { sql: sql.trim_end_matches([';', ' ', '\n']).to_owned(), limit }
+    }
+}
+
+#[async_trait]
+impl Signal for ProbeSql {
+    fn name(&self) -> &'static str {
+        "probe-sql"
+    }
+
+    fn interval(&self) -> Duration {
+        INTERVAL
+    }
+
+    fn governor(&self) -> Governor {
+        Governor::of_load()
+    }
+
+    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+        let rows = session.query(&Statement::new(self.sql.clone(), Vec::new())).await?;
+        let value = match rows.first().and_then(|row| row.0.first()) {
+            Some(Value::Int(value)) => Some(*value as f64),
+            Some(Value::Text(text)) => {
+                text.trim().parse().ok().filter(|value: &f64| value.is_finite())
+            }
+            _ => None,
+        };
+        let value = value.ok_or_else(|| SignalError::Other("the answer is no number".into()))?;
+        let (limit, critical) = (self.limit, CRITICAL * self.limit);
+        Ok(Some(Reading { value, limit, critical, unit: Unit::Number, subject: None }))
+    }
+}

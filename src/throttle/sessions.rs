@@ -1,0 +1,64 @@
+//! Sessions that are at work, ours among them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::db::{Dialect, Engine, Session, Statement};
+
+use super::{Governor, Reading, Signal, SignalError, Unit};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// At so many limits the work stands still.
+const CRITICAL: f64 = 1.5;
+
+/// What other users' sessions are at is NULL to who may not see it.
+const POSTGRES: &str = "select count(*) filter (where state = 'active'), \
+    count(*) filter (where state is null and backend_type = 'client backend') \
+    from pg_stat_activity";
+const MYSQL: &str = "show global status like 'Threads_running'";
+
+/// How many sessions of the server are at work.
+pub struct Sessions {
+    limit: u32,
+    engine: Engine,
+}
+
+impl Sessions {
+    /// At most so many.
+    pub fn new(limit: u32, dialect: Dialect) -> Self {
+        Sessions { limit, engine: dialect.engine }
+    }
+}
+
+#[async_trait]
+impl Signal for Sessions {
+    fn name(&self) -> &'static str {
+        "sessions"
+    }
+
+    fn interval(&self) -> Duration {
+        INTERVAL
+    }
+
+    fn governor(&self) -> Governor {
+        Governor::of_load()
+    }
+
+    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+        let sql = if self.engine == Engine::Postgres { POSTGRES } else { MYSQL };
+        let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let value = match self.engine {
+            Engine::Postgres if row.int(1)? > 0 => {
+                let fault = "this user may not see what others do: GRANT pg_monitor to it";
+                return Err(SignalError::Other(fault.into()));
+            }
+            Engine::Postgres => row.int(0)? as f64,
+            _ => row.text(1)?.parse().map_err(|_| SignalError::Other("no number".into()))?,
+        };
+        let limit = f64::from(self.limit);
+        let (critical, unit) = (CRITICAL * limit, Unit::Number);
+        Ok(Some(Reading { value, limit, critical, unit, subject: None }))
+    }
+}

@@ -1,0 +1,39 @@
+//! What is watched beside the work.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::db::{DbError, Session};
+
+use super::{Governor, Reading};
+
+/// Something that says how loaded the world is. A file each.
+#[async_trait]
+pub trait Signal: Send {
+    /// Its name, one word: a reason begins with it.
+    fn name(&self) -> &'static str;
+
+    /// How long after one reading the next one is taken.
+    fn interval(&self) -> Duration;
+
+    /// What turns its readings into a pace.
+    fn governor(&self) -> Governor;
+
+    /// Reads it. `None` where there is nothing that it could speak of, such as no replica.
+    ///
+    /// # Errors
+    /// [`SignalError`]; what can't be read for a while holds the work.
+    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError>;
+}
+
+/// Why a signal can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// The database's error.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// It was read, and makes no sense, or something else than the database didn't answer.
+    #[error("{0}")]
+    Other(String),
+}

@@ -1,0 +1,237 @@
+//! The watch: reads, beside the work, what the board is to show.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+
+use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
+use crate::ledger::{Ledger, LedgerError, Requests};
+use crate::progress::Event;
+use crate::stop::Stop;
+
+use super::board::CONTROL;
+use super::{Limits, Shared, Signal, SignalError, Throttle};
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long a statement that is under way may take to end by itself when the run is aborted.
+const ABORT: Duration = Duration::from_millis(300);
+
+/// Between two tries to reach the server.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Reads the operator's requests and the signals until it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    tasks: Vec<AbortHandle>,
+}
+
+impl Watch {
+    /// Begins to read what operators ask of the run of this epoch, and as soon as there is a
+    /// backfill, the signals.
+    pub fn start(
+        database: &Arc<dyn Database>,
+        throttle: &Throttle,
+        limits: &Limits,
+        epoch: i64,
+        stop: &Stop,
+    ) -> Self {
+        throttle.shared.board().watch();
+        let control = Control {
+            line: Line::new(database),
+            ledger: Ledger::of(database.as_ref()),
+            shared: throttle.shared.clone(),
+            epoch,
+            stop: stop.clone(),
+        };
+        let mut tasks = vec![tokio::spawn(control.run()).abort_handle()];
+        for signals in limits.signals(database.dialect()) {
+            let loads = Loads::new(database, throttle, signals);
+            tasks.push(tokio::spawn(loads.run()).abort_handle());
+        }
+        Watch { tasks }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// A session that is opened when it is needed, and again when it was lost.
+struct Line {
+    database: Arc<dyn Database>,
+    session: Option<Box<dyn Session>>,
+}
+
+impl Line {
+    fn new(database: &Arc<dyn Database>) -> Self {
+        Line { database: database.clone(), session: None }
+    }
+
+    async fn session(&mut self) -> Result<&mut dyn Session, DbError> {
+        if self.session.is_none() {
+            self.session = Some(self.database.session(Purpose::Watch).await?);
+        }
+        match self.session.as_deref_mut() {
+            Some(session) => Ok(session),
+            None => Err(silent()),
+        }
+    }
+
+    /// Whatever failed, a new session is the better one to ask again.
+    fn hang_up(&mut self) {
+        self.session = None;
+    }
+}
+
+fn silent() -> DbError {
+    DbError::new(ErrorKind::Connection, "the server gives no answer")
+}
+
+/// What operators ask for.
+struct Control {
+    line: Line,
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    epoch: i64,
+    stop: Stop,
+}
+
+impl Control {
+    async fn run(mut self) {
+        loop {
+            // At first, too: what was asked before the run began is known.
+            tokio::select! {
+                () = tokio::time::sleep(CONTROL) => {}
+                () = self.shared.rested.notified(), if self.is_to_pause() => {}
+            }
+            let looked = tokio::time::timeout(ANSWER, self.look()).await;
+            if let Err(error) = looked.unwrap_or_else(|_| Err(silent().into())) {
+                self.shared.board().fail_control(error.to_string());
+                self.line.hang_up();
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), LedgerError> {
+        // The pause was on the board already at the last look: nobody has begun anything since.
+        let rests = self.is_to_pause() && self.shared.at_work() == 0;
+        let session = self.line.session().await?;
+        let requests = self.ledger.requests(session).await?;
+        if rests && is_unmet(&requests, self.epoch) {
+            self.ledger.meet_pause(session, self.epoch).await?;
+        }
+        self.obey_abort(&requests);
+        let now = Instant::now();
+        let news = self.shared.board().ask(requests, now);
+        if news {
+            self.shared.change(|_| {});
+            self.shared.tell_pausing();
+        }
+        Ok(())
+    }
+
+    fn is_to_pause(&self) -> bool {
+        self.shared.board().requests().pause.is_some()
+    }
+
+    fn obey_abort(&self, requests: &Requests) {
+        let Some(abort) = &requests.abort else { return };
+        if abort.value != Some(self.epoch) || self.stop.is_requested() {
+            return;
+        }
+        let reason = format!("an abort that {} asked for", abort.asked_by);
+        self.stop.request(reason.clone());
+        self.shared.reporter.emit(Event::Stopping { reason });
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(ABORT).await;
+            stop.force();
+        });
+    }
+}
+
+/// The signals of one session.
+struct Loads {
+    line: Line,
+    shared: Arc<Shared>,
+    signals: Vec<Posted>,
+}
+
+/// A signal with its place on the board.
+struct Posted {
+    signal: Box<dyn Signal>,
+    place: usize,
+    due: Instant,
+}
+
+impl Loads {
+    fn new(
+        database: &Arc<dyn Database>,
+        throttle: &Throttle,
+        signals: Vec<Box<dyn Signal>>,
+    ) -> Self {
+        let shared = throttle.shared.clone();
+        let post = |signal: Box<dyn Signal>| {
+            let (name, interval) = (signal.name(), signal.interval());
+            let place = shared.board().post(name, interval, signal.governor());
+            Posted { signal, place, due: Instant::now() }
+        };
+        let signals = signals.into_iter().map(post).collect();
+        Loads { line: Line::new(database), shared, signals }
+    }
+
+    async fn run(mut self) {
+        let mut lanes = self.shared.lanes.subscribe();
+        loop {
+            if *lanes.borrow() == 0 {
+                // Its sender lives as long as this.
+                let _ = lanes.wait_for(|lanes| *lanes > 0).await;
+                for posted in &mut self.signals {
+                    self.shared.board().look_again(posted.place);
+                    posted.due = Instant::now();
+                }
+            }
+            let due = self.signals.iter().map(|posted| posted.due).min();
+            let pause = due.map_or(RETRY, |due| due.saturating_duration_since(Instant::now()));
+            tokio::time::sleep(pause).await;
+            if self.look().await.is_err() {
+                self.line.hang_up();
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Reads what is due. What fails is read again in another session.
+    async fn look(&mut self) -> Result<(), SignalError> {
+        let now = Instant::now();
+        let mut result = Ok(());
+        for posted in self.signals.iter_mut().filter(|posted| posted.due <= now) {
+            let reading = async {
+                let session = self.line.session().await?;
+                posted.signal.read(session).await
+            };
+            let answer = tokio::time::timeout(ANSWER, reading).await;
+            posted.due = Instant::now() + posted.signal.interval();
+            match answer.unwrap_or_else(|_| Err(silent().into())) {
+                Ok(reading) => {
+                    let now = Instant::now();
+                    self.shared.change(|board| board.read(posted.place, reading, now));
+                }
+                Err(error) => {
+                    self.shared.board().fail(posted.place, error.to_string());
+                    result = Err(error);
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Whether a pause is asked for of which the ledger doesn't know that this run has met it.
+fn is_unmet(requests: &Requests, epoch: i64) -> bool {
+    requests.pause.as_ref().is_some_and(|pause| pause.met_epoch != Some(epoch))
+}

@@ -1,0 +1,201 @@
+//! What an operator asks from a second process: it takes effect within a second, on every database.
+
+use std::time::{Duration, Instant};
+
+use crate::support::counters::{self, COUNT};
+use crate::support::{Database, Kind, Lockkeeper, Project, Running, wait_until};
+
+const SECOND: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(20);
+const ROWS: u64 = 1_000_000;
+
+/// A backfill of many small batches, at work.
+struct Scene {
+    database: Database,
+    project: Project,
+}
+
+impl Scene {
+    async fn of(kind: Kind, rows: u64) -> Scene {
+        let database = Database::of(kind).await;
+        counters::fill(&database, rows).await;
+        Scene { database, project: Project::with([("V1__count.sql", COUNT)]) }
+    }
+
+    async fn start(&self) -> Running {
+        let running = Lockkeeper::up(&self.project, &self.database).start();
+        counters::passed(&self.database, 1_000).await;
+        running
+    }
+
+    /// Asks for something. From its end on, the time counts in which it takes effect.
+    async fn ask(&self, words: &[&str]) -> (String, Instant) {
+        let asked = Lockkeeper::new(words).env("USER", "alice").database(&self.database);
+        let output = asked.run().await.expect(0);
+        (output.stdout, Instant::now())
+    }
+
+    async fn status(&self) -> String {
+        let status = Lockkeeper::new(["status"]).project(&self.project).database(&self.database);
+        status.run().await.expect(0).stdout
+    }
+
+    async fn passed(&self) -> u64 {
+        self.database.query_i64(counters::PASSED).await as u64
+    }
+}
+
+/// Waits for it, and fails where it takes longer than a second.
+async fn soon(what: &str, asked: Instant, condition: impl AsyncFnMut() -> bool) {
+    wait_until(what, PATIENCE, condition).await;
+    let took = asked.elapsed();
+    println!("{what} after {took:?}");
+    assert!(took < SECOND, "{what} took {took:?}");
+}
+
+async fn is_true(database: &Database, sql: &str) -> bool {
+    database.query_i64(sql).await != 0
+}
+
+const MET: &str = "select count(*) from lockkeeper_request where met_epoch is not null";
+
+async fn requests_take_effect(kind: Kind) {
+    let scene = Scene::of(kind, ROWS).await;
+    let database = &scene.database;
+    let running = scene.start().await;
+
+    let (said, asked) = scene.ask(&["pause"]).await;
+    assert!(said.contains(" pauses as soon as the open batch or step has ended"), "{said}");
+    soon("paused", asked, async || is_true(database, MET).await).await;
+    let before = scene.passed().await;
+    running.line_with("paused by alice on ").await;
+    let status = scene.status().await;
+    assert!(status.contains("paused, as alice on ") && status.contains("is at work"), "{status}");
+    assert_eq!(scene.passed().await, before);
+
+    let (said, asked) = scene.ask(&["resume"]).await;
+    assert!(said.contains(" goes on"), "{said}");
+    soon("resumed", asked, async || scene.passed().await > before).await;
+
+    let (_, asked) = scene.ask(&["rate", "2000"]).await;
+    // A batch that was under way is the last one of its size.
+    let slow = async || {
+        let (at, before) = (Instant::now(), scene.passed().await);
+        let (_, after) =
+            (tokio::time::sleep(Duration::from_millis(200)).await, scene.passed().await);
+        ((after - before) as f64) < 4_000.0 * at.elapsed().as_secs_f64() + 500.0
+    };
+    soon("slowed", asked, slow).await;
+    running.line_with("rate 2000 rows/s, asked for by alice on ").await;
+    let (from, at) = (scene.passed().await, Instant::now());
+    counters::passed(database, from + 3_000).await;
+    let rate = (scene.passed().await - from) as f64 / at.elapsed().as_secs_f64();
+    println!("{kind:?}: {rate:.0} rows/s");
+    assert!(rate < 2_600.0, "{rate} rows/s");
+
+    // While one throttle holds, the others are heard.
+    scene.ask(&["rate", "1"]).await;
+    let (_, asked) = scene.ask(&["pause"]).await;
+    soon("paused under a rate", asked, async || is_true(database, MET).await).await;
+    // Not off: on SQLite all the rest takes a second.
+    scene.ask(&["rate", "5000"]).await;
+    let before = scene.passed().await;
+    let (_, asked) = scene.ask(&["resume"]).await;
+    soon("resumed at another rate", asked, async || scene.passed().await > before).await;
+    scene.ask(&["pause"]).await;
+
+    let (said, asked) = scene.ask(&["abort"]).await;
+    assert!(said.contains(" ends; `lockkeeper up` goes on from there"), "{said}");
+    let output = running.wait().await.expect(4);
+    println!("aborted after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
+    let output = output.expect_text("stopped by an abort that alice on ");
+    output.expect_text("run the same command again to go on from there");
+
+    // The abort was that run's alone; the pause is everybody's.
+    let next = Lockkeeper::up(&scene.project, database).start();
+    next.line_with("paused by alice on ").await;
+    scene.ask(&["rate", "off"]).await;
+    scene.ask(&["resume"]).await;
+    next.wait().await.expect(0);
+    counters::assert_once(database, ROWS).await;
+}
+
+#[tokio::test]
+async fn requests_take_effect_on_postgres() {
+    requests_take_effect(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn requests_take_effect_on_mariadb() {
+    requests_take_effect(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn requests_take_effect_on_sqlite() {
+    requests_take_effect(Kind::Sqlite).await;
+}
+
+/// A script that is under way ends by itself; until then the run is `pausing`.
+#[tokio::test]
+async fn a_script_is_let_end_and_the_next_one_waits() {
+    let database = Database::of(Kind::Postgres18).await;
+    let mut gate = database.connect().await;
+    gate.execute("select pg_advisory_lock(7)").await;
+    let project = Project::with([
+        ("V1__gate.sql", "select pg_advisory_xact_lock(7);\n"),
+        ("V2__next.sql", "create table later (id int);\n"),
+    ]);
+    let scene = Scene { database, project };
+    let running = Lockkeeper::up(&scene.project, &scene.database).start();
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted \
+                 and database = (select oid from pg_database where datname = current_database())";
+    scene.database.wait_for(waits).await;
+    scene.ask(&["pause"]).await;
+    let status = scene.status().await;
+    assert!(status.contains("pausing, as alice on "), "{status}");
+    running.line_with("pausing, asked for by alice on ").await;
+    gate.execute("select pg_advisory_unlock(7)").await;
+    running.line_with("paused by alice on ").await;
+    scene.database.wait_for(MET).await;
+    assert!(scene.status().await.contains("paused, as alice on "));
+    assert!(!scene.database.tables().await.contains(&"later".to_owned()));
+    scene.ask(&["resume"]).await;
+    running.wait().await.expect(0);
+}
+
+/// A statement that takes its time is cancelled in the server.
+#[tokio::test]
+async fn an_abort_ends_a_long_statement() {
+    let database = Database::of(Kind::Postgres15).await;
+    let scene =
+        Scene { database, project: Project::with([("V1__sleep.sql", "select pg_sleep(60);\n")]) };
+    let running = Lockkeeper::up(&scene.project, &scene.database).start();
+    let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' \
+                  and datname = current_database()";
+    scene.database.wait_for(sleeps).await;
+    let (_, asked) = scene.ask(&["abort"]).await;
+    running.wait().await.expect(4).expect_text("stopped by an abort that alice on ");
+    assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
+    assert_eq!(scene.database.query_i64(sleeps).await, 0);
+}
+
+/// Where nothing can be asked, that is said.
+#[tokio::test]
+async fn what_cannot_be_asked_is_refused() {
+    let database = Database::of(Kind::Postgres15).await;
+    let ask = |words: &[&str]| Lockkeeper::new(words).database(&database);
+    for words in [&["pause"][..], &["resume"], &["abort"], &["rate", "5"]] {
+        let output = ask(words).run().await.expect(1);
+        output.expect_text("no run of this version of lockkeeper has worked on this database yet");
+    }
+    assert_eq!(database.tables().await, Vec::<String>::new());
+    let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    ask(&["abort"]).run().await.expect(1).expect_text("no run is at work that could be aborted");
+    ask(&["resume"]).run().await.expect(0).expect_text("nothing was paused");
+    ask(&["pause"]).run().await.expect(0).expect_text("no run is at work: the next one waits");
+    for rate in ["0", "-1", "fast"] {
+        ask(&["rate", "--", rate]).run().await.expect(2).expect_text("from 1 on, or `off`");
+    }
+}

@@ -1,0 +1,185 @@
+//! What slows or holds a backfill beside its operator and its replicas, on real servers.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use crate::suite::held::Held;
+use crate::support::counters::{self, COUNT};
+use crate::support::{Database, Kind, Lockkeeper, Project, Running};
+
+const ROWS: u64 = 500_000;
+
+/// A backfill that is held from its begin on, by this.
+struct Scene {
+    database: Database,
+    project: Project,
+}
+
+impl Scene {
+    async fn of(kind: Kind) -> Scene {
+        let database = Database::of(kind).await;
+        counters::fill(&database, ROWS).await;
+        Scene { database, project: Project::with([("V1__count.sql", COUNT)]) }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Running {
+        Lockkeeper::up(&self.project, &self.database).args(arguments).start()
+    }
+
+    async fn ends(&self, running: Running) {
+        running.wait().await.expect(0);
+        counters::assert_once(&self.database, ROWS).await;
+    }
+}
+
+const PROBE: [&str; 4] = ["--throttle-sql", "select n from pressure", "--throttle-sql-limit", "10"];
+
+async fn a_query_holds_and_lets_go(kind: Kind) {
+    let scene = Scene::of(kind).await;
+    let database = &scene.database;
+    database.execute("create table pressure (n int); insert into pressure values (100)").await;
+    let running = scene.start(&PROBE);
+    running.line_with("probe-sql 100 ≥ 10").await;
+    assert_eq!(database.query_i64(counters::PASSED).await, 0);
+    // What can't be read is no permission to go on.
+    database.execute("alter table pressure rename to gone").await;
+    running.line_with("probe-sql unknown for ").await;
+    assert_eq!(database.query_i64(counters::PASSED).await, 0);
+    database.execute("alter table gone rename to pressure; update pressure set n = 1").await;
+    scene.ends(running).await;
+}
+
+#[tokio::test]
+async fn a_query_holds_and_lets_go_on_postgres() {
+    a_query_holds_and_lets_go(Kind::Postgres18).await;
+}
+
+#[tokio::test]
+async fn a_query_holds_and_lets_go_on_mariadb() {
+    a_query_holds_and_lets_go(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn a_query_holds_and_lets_go_on_sqlite() {
+    a_query_holds_and_lets_go(Kind::Sqlite).await;
+}
+
+/// A server that answers everything with a status that the test sets.
+struct Answering {
+    address: String,
+    status: Arc<AtomicU16>,
+}
+
+impl Answering {
+    fn with(status: u16) -> Answering {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let status = Arc::new(AtomicU16::new(status));
+        let now = status.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let status = now.load(Ordering::SeqCst);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
+            }
+        });
+        Answering { address, status }
+    }
+}
+
+#[tokio::test]
+async fn a_url_holds_and_lets_go() {
+    let scene = Scene::of(Kind::Sqlite).await;
+    let server = Answering::with(503);
+    let url = format!("http://{}/go-on?key=hunter2", server.address);
+    let running = scene.start(&["--throttle-url", &url]);
+    running.line_with(&format!("probe-http answers 503 on {}", server.address)).await;
+    server.status.store(500, Ordering::SeqCst);
+    let line = running.line_with("probe-http unknown for ").await;
+    assert!(line.contains(&format!("{} answers 500", server.address)), "{line}");
+    assert_eq!(scene.database.query_i64(counters::PASSED).await, 0);
+    server.status.store(204, Ordering::SeqCst);
+    let output = running.wait().await.expect(0);
+    assert!(!output.text().contains("hunter2"));
+    counters::assert_once(&scene.database, ROWS).await;
+}
+
+/// They wait for the batch that is open, again and again.
+#[tokio::test]
+async fn blocked_sessions_are_let_pass() {
+    let mut held = Held::new().await;
+    let running = held.up().args(["--max-blocked", "1"]).start();
+    held.database.wait_for("select count(*) from lockkeeper_range where keys_done > 0").await;
+    let seen = Arc::new(AtomicBool::new(false));
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let (mut session, seen) = (held.database.connect().await, seen.clone());
+        waiting.push(tokio::spawn(async move {
+            while !seen.load(Ordering::SeqCst) {
+                session.execute("begin; lock table item in share mode; commit").await;
+            }
+        }));
+    }
+    let line = running.line_with("blocked ").await;
+    assert!(line.contains(" ≥ 1"), "{line}");
+    seen.store(true, Ordering::SeqCst);
+    for session in waiting {
+        session.await.unwrap();
+    }
+    held.hurry().await;
+    held.open().await;
+    running.wait().await.expect(0);
+}
+
+#[tokio::test]
+async fn too_many_sessions_at_work() {
+    for (kind, sleep) in
+        [(Kind::Postgres15, "select pg_sleep(600)"), (Kind::MariaDb, "do sleep(600)")]
+    {
+        let scene = Scene::of(kind).await;
+        // Other tests are at work there, too.
+        let mut asleep = Vec::new();
+        for _ in 0..60 {
+            let mut session = scene.database.connect().await;
+            asleep.push(tokio::spawn(async move { session.try_execute(sleep).await.ok() }));
+        }
+        let running = scene.start(&["--max-sessions", "40"]);
+        let line = running.line_with("sessions ").await;
+        assert!(line.contains(" ≥ 40"), "{line}");
+        let kill = match kind {
+            Kind::MariaDb => {
+                "select concat('kill ', id) from information_schema.processlist \
+                              where info = 'do sleep(600)'"
+            }
+            _ => {
+                "select 'select pg_terminate_backend(' || pid || ')' from pg_stat_activity \
+                  where query = 'select pg_sleep(600)' and datname = current_database()"
+            }
+        };
+        for kill in scene.database.query_column(kill).await {
+            scene.database.execute(&kill).await;
+        }
+        scene.ends(running).await;
+    }
+}
+
+#[tokio::test]
+async fn log_that_a_slot_keeps() {
+    let scene = Scene::of(Kind::Postgres18).await;
+    let slot = "select pg_create_physical_replication_slot('keeper', true)";
+    scene.database.execute(slot).await;
+    let running = scene.start(&["--max-wal", "4MiB"]);
+    let line = running.line_with("wal ").await;
+    assert!(
+        line.contains(" of 4.0 MiB on slot ") || line.contains(" ≥ 4.0 MiB on slot "),
+        "{line}"
+    );
+    scene.database.execute("select pg_drop_replication_slot('keeper')").await;
+    scene.ends(running).await;
+}
