@@ -18,7 +18,7 @@ use crate::stop::Stop;
 use crate::worker::Worker;
 
 use cut::{Batch, Cut};
-pub use prepare::{PrepareError, Prepared, lock_timeout, prepare, read, settle};
+pub use prepare::{PrepareError, Prepared, Warned, lock_timeout, prepare, read, settle};
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.

@@ -16,6 +16,7 @@ mod servo;
 mod shape;
 mod source;
 mod survey;
+mod warning;
 
 #[cfg(test)]
 mod corpus;
@@ -30,6 +31,7 @@ pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
 pub use shape::{Call, Shape, Verb, parse};
+pub use warning::Warning;
 
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

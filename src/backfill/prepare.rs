@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, parse, rewrite};
+use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, rewrite};
 use crate::db::{DbError, Dialect, ErrorKind, Row, Session, Statement, Table};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -25,8 +25,19 @@ pub struct Prepared {
     pub rows: u64,
     /// How long a batch is to take.
     pub target: Duration,
+    /// What one should know of it.
+    pub warnings: Vec<Warned>,
     lock_timeout: Duration,
     dialect: Dialect,
+}
+
+/// A warning about a statement, and where in its file.
+#[derive(Debug, Clone)]
+pub struct Warned {
+    /// The cause, in one sentence.
+    pub message: String,
+    /// Where, and what one can do.
+    pub explanation: Explanation,
 }
 
 /// Why a statement isn't batched.
@@ -84,8 +95,11 @@ pub async fn prepare(
     }
     let said = Said { key: directive.key.as_deref(), trust_triggers: directive.trust_triggers };
     let batch = rewrite(&shape, said, &table, &read, dialect).map_err(refused)?;
+    let warnings = batch.warnings().iter();
+    let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {
         batch,
+        warnings,
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
@@ -126,6 +140,21 @@ fn refused(
         explanation.place = Some(Box::new(migration.place(directive.span.clone(), "")));
     }
     PrepareError::Refused { refusal, explanation }
+}
+
+fn warned(
+    migration: &Migration,
+    step: &Step,
+    directive: &BatchDirective,
+    warning: &Warning,
+) -> Warned {
+    let start = step.span.start;
+    let mut explanation =
+        warning.explanation(|span| migration.place(start + span.start..start + span.end, ""));
+    if explanation.place.is_none() {
+        explanation.place = Some(Box::new(migration.place(directive.span.clone(), "")));
+    }
+    Warned { message: warning.message.clone(), explanation }
 }
 
 impl Prepared {

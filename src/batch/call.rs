@@ -10,6 +10,7 @@ use super::literal;
 use super::refusal::Refusal;
 use super::shape::Call;
 use super::survey::{Step, Survey, identifiers};
+use super::warning::Warning;
 use crate::db::Engine;
 
 const NEIGHBOURS: &str = "it looks at other rows of the table that it changes";
@@ -55,7 +56,19 @@ impl Survey<'_> {
                 let clock = self.clock(&format!("{written}{brackets}"), span);
                 ControlFlow::Break(Box::new(clock))
             }
-            Nature::Volatile => ControlFlow::Break(Box::new(
+            // In a subquery the whole statement may compute one value for all rows.
+            Nature::Varying if self.depth == 0 => {
+                self.warnings.push(Warning::new(
+                    format!(
+                        "{written}() gives another answer for each row, so that no two runs leave \
+                         the same"
+                    ),
+                    self.source.bytes(span),
+                    "nothing, if that is meant: each row still gets one value, once",
+                ));
+                ControlFlow::Continue(())
+            }
+            Nature::Varying | Nature::Volatile => ControlFlow::Break(Box::new(
                 self.refuse(
                     format_args!("{written}() gives another answer at each call"),
                     span,

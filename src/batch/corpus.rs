@@ -3,10 +3,12 @@
 mod accepted;
 mod refused;
 mod unproved;
+mod warned;
 
 use accepted::ACCEPTED;
 use refused::REFUSED;
 use unproved::{FACTS, Fact};
+use warned::WARNED;
 
 use super::facts::{table, trigger, unique};
 use super::{Batch, Part, Refusal, Said, Shape, parse, rewrite};
@@ -75,7 +77,9 @@ fn accepted() {
     for (dialects, known_as, sql, expected) in ACCEPTED {
         for &dialect in *dialects {
             match batch_of(sql, dialect) {
-                Ok(batch) if spliced(&batch, dialect, known_as) == *expected => {}
+                Ok(batch)
+                    if spliced(&batch, dialect, known_as) == *expected
+                        && batch.warnings().is_empty() => {}
                 other => wrong.push(format!("{}: {sql}\n  {other:?}", dialect.engine)),
             }
         }
@@ -94,6 +98,27 @@ fn refused() {
                 refusal.message.contains(cause)
                     && !refusal.ways_out.is_empty()
                     && (pointed.is_empty() || at == Some(*pointed))
+            });
+            if !right {
+                wrong.push(format!("{}: {sql}\n  {result:?}", dialect.engine));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn warned() {
+    let mut wrong = Vec::new();
+    for (dialects, cause, sql, pointed) in WARNED {
+        for &dialect in *dialects {
+            let result = batch_of(sql, dialect);
+            let right = result.as_ref().is_ok_and(|batch| {
+                let [warning] = batch.warnings() else { return false };
+                let at = warning.span.clone().map(|span| &sql[span]);
+                warning.message.contains(cause)
+                    && !warning.way_out.is_empty()
+                    && at.unwrap_or_default() == *pointed
             });
             if !right {
                 wrong.push(format!("{}: {sql}\n  {result:?}", dialect.engine));

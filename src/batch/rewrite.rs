@@ -9,6 +9,7 @@ use super::range::Binder;
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use super::source::{Source, statement, unreadable};
+use super::warning::Warning;
 use crate::db::{Dialect, Engine, Statement, Table, TableName};
 
 /// A statement that is proved to be safe in batches, and all SQL that the batch loop needs.
@@ -32,6 +33,7 @@ pub struct Batch {
     theirs: Vec<String>,
     /// The user's statement, up to where the range goes.
     head: String,
+    warnings: Vec<Warning>,
 }
 
 /// What the user says about the statement beside its text.
@@ -78,6 +80,7 @@ pub fn rewrite(
         theirs: column(shape.known_as()),
         head,
         key,
+        warnings: shape.warnings.clone(),
     })
 }
 
@@ -149,6 +152,11 @@ impl Batch {
     /// The table, as the catalog resolved it.
     pub fn table(&self) -> &TableName {
         &self.table
+    }
+
+    /// What one should know of it.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The key's columns, in their order. A checkpoint fits only the same key.

@@ -14,6 +14,7 @@ use super::literal;
 use super::refusal::Refusal;
 use super::source::{Source, statement, unreadable};
 use super::survey::{Dated, Qualified, Read, Survey, identifiers};
+use super::warning::Warning;
 use crate::db::{Dialect, Engine, TableName};
 
 /// What a statement does to the rows of its table.
@@ -67,6 +68,7 @@ pub struct Shape {
     pub(super) qualified: Vec<Qualified>,
     pub(super) dated: Vec<Dated>,
     pub(super) calls: Vec<Call>,
+    pub(super) warnings: Vec<Warning>,
     /// The end of WHERE, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
     pub(super) end: usize,
@@ -166,8 +168,8 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     if where_end.is_some() != selection.is_some() {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let (reads, qualified, dated, calls) =
-        (survey.reads, survey.qualified, survey.dated, survey.calls);
+    let (reads, qualified, dated, calls, warnings) =
+        (survey.reads, survey.qualified, survey.dated, survey.calls, survey.warnings);
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -179,6 +181,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         qualified,
         dated,
         calls,
+        warnings,
         where_end,
         end: source.end(),
         statement,

@@ -13,6 +13,7 @@ use super::literal;
 use super::refusal::Refusal;
 use super::shape::{Call, Verb};
 use super::source::Source;
+use super::warning::Warning;
 use crate::db::{Engine, TableName};
 
 /// A table that a subquery reads, at one of its places.
@@ -52,6 +53,7 @@ pub(super) struct Survey<'a> {
     pub qualified: Vec<Qualified>,
     pub dated: Vec<Dated>,
     pub calls: Vec<Call>,
+    pub warnings: Vec<Warning>,
     /// How many subqueries are open.
     pub depth: usize,
 }
@@ -69,6 +71,7 @@ impl<'a> Survey<'a> {
             qualified: Vec::new(),
             dated: Vec::new(),
             calls: Vec::new(),
+            warnings: Vec::new(),
             depth: 0,
         }
     }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::backfill::{
-    Backfill, BackfillError, PrepareError, Prepared, lock_timeout, prepare, settle,
+    Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
 };
 use crate::db::DbError;
 use crate::ledger::RangeRecord;
 use crate::migration::BatchDirective;
-use crate::progress::{BackfillStart, Event};
+use crate::progress::{BackfillStart, Event, Warning};
 use crate::worker::Worker;
 
 use super::RunError;
@@ -29,6 +29,10 @@ impl Steps<'_> {
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
         settle(worker, lock_timeout(at.step)).await?;
         let prepared = self.prepared(worker, at, directive).await?;
+        for Warned { message, explanation } in &prepared.warnings {
+            let warning = Warning::new(version, at.number, message, explanation);
+            self.reporter.emit(Event::Warned(warning));
+        }
         match self.fill(worker, at, &prepared, resumed).await {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
