@@ -3,9 +3,12 @@
 
 mod call;
 mod clause;
+mod common;
 mod expression;
 mod function;
+mod grouped;
 mod half;
+mod join;
 mod key;
 mod literal;
 mod proof;
@@ -16,6 +19,7 @@ mod servo;
 mod shape;
 mod source;
 mod survey;
+mod tree;
 mod warning;
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod suite {
     mod concurrency;
     mod conformance;
     mod crash;
+    mod differential;
     mod docs;
     mod durability;
     mod embedded;

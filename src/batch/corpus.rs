@@ -1,6 +1,7 @@
 //! Labelled statements: what is accepted, and as what; what is refused, and why.
 
 mod accepted;
+mod labelled;
 mod refused;
 mod unproved;
 mod warned;

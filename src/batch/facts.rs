@@ -20,6 +20,8 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         type_name: type_name.to_owned(),
         nullable,
         computed_from: None,
+        collation: None,
+        nondeterministic: false,
     };
     Table {
         name: TableName { schema: Some(schema.to_owned()), name: name.to_owned() },

@@ -3,25 +3,29 @@
 //! The claim is: the batches, one after the other, leave what the whole statement would leave. It
 //! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
 
+mod comparable;
 mod effects;
+mod joins;
 mod keys;
 
 use super::refusal::Refusal;
 use super::shape::Shape;
 use super::survey::Read;
+use super::warning::Warning;
 use crate::db::{Engine, Table, TableKind, TableName};
 use effects::{foreign_keys, triggers};
+use joins::joins;
 
 pub(super) use keys::prove_keys;
 
-/// Proves all that doesn't depend on the choice of the key.
+/// Proves all that doesn't depend on the choice of the key. What there is to know is returned.
 pub(super) fn prove(
     shape: &Shape,
     trust_triggers: bool,
     target: &Table,
     read: &[Table],
     engine: Engine,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Warning>, Refusal> {
     let wanted = shape.relations().read;
     if wanted.len() != read.len() {
         return Err(Refusal::of(shape.verb, "a table that it reads doesn't exist")
@@ -42,7 +46,7 @@ pub(super) fn prove(
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
-    Ok(())
+    Ok(joins(shape, target, &reads, engine).into_iter().collect())
 }
 
 fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {

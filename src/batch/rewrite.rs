@@ -1,6 +1,6 @@
 //! The rewritten statement, and the queries that the batch loop needs around it.
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement as Parsed};
+use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::half::Part;
 use super::key::{KeyColumn, choose};
@@ -9,6 +9,7 @@ use super::range::Binder;
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use super::source::{Source, statement, unreadable};
+use super::tree::apart;
 use super::warning::Warning;
 use crate::db::{Dialect, Engine, Statement, Table, TableName};
 
@@ -58,7 +59,8 @@ pub fn rewrite(
     read: &[Table],
     dialect: Dialect,
 ) -> Result<Batch, Refusal> {
-    prove(shape, said.trust_triggers, target, read, dialect.engine)?;
+    let mut warnings = shape.warnings.clone();
+    warnings.extend(prove(shape, said.trust_triggers, target, read, dialect.engine)?);
     let key = choose(shape, said.key, target, dialect)?;
     prove_keys(shape, &key, target, dialect)?;
     let head = splice(shape, dialect.engine)?;
@@ -80,7 +82,7 @@ pub fn rewrite(
         theirs: column(shape.known_as()),
         head,
         key,
-        warnings: shape.warnings.clone(),
+        warnings,
     })
 }
 
@@ -131,16 +133,6 @@ fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
         _ => false,
     };
     if same && before == after { Ok(head) } else { Err(unreadable("its WHERE got lost")) }
-}
-
-/// A statement without its condition, and the condition.
-fn apart(mut statement: Parsed) -> (Parsed, Option<Expr>) {
-    let condition = match &mut statement {
-        Parsed::Update(update) => update.selection.take(),
-        Parsed::Delete(delete) => delete.selection.take(),
-        _ => None,
-    };
-    (statement, condition)
 }
 
 impl Batch {

@@ -1,19 +1,21 @@
 //! What a statement says: its verb, its tables, what it sets, and where its WHERE stands.
 
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, FromTable, ObjectName, Spanned, Statement, TableFactor,
-    TableWithJoins, UpdateTableFromKind, Visit,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, Spanned, Statement,
+    TableFactor, TableWithJoins, Update, UpdateTableFromKind, Visit,
 };
 
 use super::Relations;
-use super::clause::{ignores, many_tables, refuse_clauses, verb};
+use super::clause::{ignores, refuse_clauses, verb};
+use super::join::{Joined, Tables, conjuncts, known_as};
 use super::literal;
 use super::refusal::Refusal;
 use super::source::{Source, statement, unreadable};
 use super::survey::{Dated, Qualified, Read, Survey, identifiers};
+use super::tree::{Main, Tree};
 use super::warning::Warning;
 use crate::db::{Dialect, Engine, TableName};
 
@@ -53,7 +55,7 @@ pub(super) struct SetColumn {
     pub constant: bool,
 }
 
-/// A plain UPDATE or DELETE of one table, in which each expression is known to depend on its row
+/// An UPDATE or DELETE of one table, in which each expression is known to depend on its row
 /// and on other tables alone.
 #[derive(Debug, Clone)]
 pub struct Shape {
@@ -64,6 +66,10 @@ pub struct Shape {
     pub(super) target_span: Option<Range<usize>>,
     pub(super) alias: Option<String>,
     pub(super) sets: Vec<SetColumn>,
+    /// Tables beside it: FROM, USING, JOIN.
+    pub(super) joined: Vec<Joined>,
+    /// What holds of each row that it changes, and of the rows that this one meets.
+    pub(super) conditions: Vec<Expr>,
     pub(super) reads: Vec<Read>,
     pub(super) qualified: Vec<Qualified>,
     pub(super) dated: Vec<Dated>,
@@ -127,49 +133,27 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     let statement = statement(&source, engine)?;
     let mut survey = Survey::new(&source, engine, verb);
 
-    let (relation, assignments, selection) = match &statement {
-        Statement::Update(update) => {
-            if let Some(from) = &update.from {
-                let (UpdateTableFromKind::BeforeSet(tables)
-                | UpdateTableFromKind::AfterSet(tables)) = from;
-                let span = tables.first().and_then(|table| source.bytes(table.span()));
-                return Err(many_tables(verb, "FROM").at(span, "a join"));
-            }
-            if update.or.is_some() {
-                let span = source.span(1, 2);
-                let words = span.clone().map_or("OR", |span| &sql[span]);
-                return Err(ignores(verb, words).at(span, ""));
-            }
-            (&update.table, update.assignments.as_slice(), &update.selection)
-        }
-        Statement::Delete(delete) => {
-            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-            let [relation] = from.as_slice() else {
-                return Err(many_tables(verb, "more than one table"));
-            };
-            if !delete.tables.is_empty() {
-                return Err(many_tables(verb, "more than one table").at(source.span(1, 1), ""));
-            }
-            (relation, [].as_slice(), &delete.selection)
-        }
-        _ => return Err(unreadable("not an UPDATE or DELETE")),
-    };
-    let (target, target_span, alias) = target(&survey, relation)?;
-
-    let mut sets = Vec::new();
-    for assignment in assignments {
-        assigned(&mut survey, &mut sets, assignment)?;
+    let tree = Tree::of(&statement)?;
+    if let Some(with) = tree.with {
+        survey.with(with)?;
     }
+    let body = match tree.main {
+        Main::Update(update) => update_body(&mut survey, update)?,
+        Main::Delete(delete) => delete_body(&mut survey, delete)?,
+    };
+    let Body { target: Target { table: target, span: target_span, alias }, sets, .. } = body;
+    let Body { tables: Tables { joined, mut conditions, .. }, selection, .. } = body;
+    not_common(&survey, &target, target_span.clone())?;
     if let Some(selection) = selection {
-        walk(&mut survey, selection)?;
+        survey.walk(|survey| selection.visit(survey))?;
+        conjuncts(selection, &mut conditions);
     }
 
     let where_end = source.clause("where").map(|index| source.spots[index].span.end);
     if where_end.is_some() != selection.is_some() {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let (reads, qualified, dated, calls, warnings) =
-        (survey.reads, survey.qualified, survey.dated, survey.calls, survey.warnings);
+    let Survey { reads, qualified, dated, calls, warnings, .. } = survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -177,6 +161,8 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         target_span,
         alias,
         sets,
+        joined,
+        conditions,
         reads,
         qualified,
         dated,
@@ -188,14 +174,128 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     })
 }
 
-type Target = (TableName, Option<Range<usize>>, Option<String>);
+/// A table that is changed, as the statement names it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub table: TableName,
+    pub span: Option<Range<usize>>,
+    pub alias: Option<String>,
+}
 
-fn target(survey: &Survey<'_>, relation: &TableWithJoins) -> Result<Target, Refusal> {
-    let bytes = |span| survey.source.bytes(span);
-    if let Some(join) = relation.joins.first() {
-        return Err(many_tables(survey.verb, "JOIN").at(bytes(join.span()), "a join"));
+/// What an UPDATE or DELETE says.
+struct Body<'s> {
+    target: Target,
+    tables: Tables,
+    sets: Vec<SetColumn>,
+    selection: Option<&'s Expr>,
+}
+
+fn update_body<'s>(survey: &mut Survey<'_>, update: &'s Update) -> Result<Body<'s>, Refusal> {
+    let source = survey.source;
+    if update.or.is_some() {
+        let span = source.clause("or").and_then(|at| source.span(at, at + 1));
+        let words = span.clone().map_or("OR", |span| &source.sql[span]);
+        return Err(ignores(survey.verb, words).at(span, ""));
     }
-    match &relation.relation {
+    let mut sets = Vec::new();
+    let (target, tables) = if update.table.joins.is_empty() {
+        let target = target(survey, &update.table.relation)?;
+        (Some(target), None)
+    } else {
+        let name = changed(survey, &update.assignments, &update.table)?;
+        let mut tables = Tables::read(survey, std::slice::from_ref(&update.table), Some(&name))?;
+        (tables.target.take(), Some(tables))
+    };
+    let target = target.ok_or_else(|| unreadable("the table that it changes got lost"))?;
+    for assignment in &update.assignments {
+        assigned(survey, &mut sets, assignment)?;
+    }
+    let tables = match (&update.from, tables) {
+        (Some(UpdateTableFromKind::AfterSet(from)), None) => Tables::read(survey, from, None)?,
+        (None, tables) => tables.unwrap_or_default(),
+        _ => return Err(unreadable("FROM beside JOIN")),
+    };
+    Ok(Body { target, tables, sets, selection: update.selection.as_ref() })
+}
+
+fn delete_body<'s>(survey: &mut Survey<'_>, delete: &'s Delete) -> Result<Body<'s>, Refusal> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let several = || {
+        Refusal::of(survey.verb, "it deletes from more than one table")
+            .way("write one DELETE for each table")
+    };
+    let selection = delete.selection.as_ref();
+    // MySQL: DELETE t FROM t JOIN …, or DELETE FROM t USING t JOIN …
+    let (name, list) = match (delete.tables.as_slice(), &delete.using, from.as_slice()) {
+        ([], None, [only]) if only.joins.is_empty() => {
+            let target = target(survey, &only.relation)?;
+            return Ok(Body { target, tables: Tables::default(), sets: Vec::new(), selection });
+        }
+        ([], Some(using), [only]) if survey.engine != Engine::MySql && only.joins.is_empty() => {
+            let target = target(survey, &only.relation)?;
+            let tables = Tables::read(survey, using, None)?;
+            return Ok(Body { target, tables, sets: Vec::new(), selection });
+        }
+        ([name], None, from) => (identifiers(name).last().map(|ident| survey.fold(ident)), from),
+        ([], Some(using), [only]) if only.joins.is_empty() => {
+            (known_as(survey, &only.relation), using.as_slice())
+        }
+        _ => return Err(several()),
+    };
+    let mut tables = Tables::read(survey, list, name.as_deref())?;
+    let target = tables.target.take();
+    let target = target.ok_or_else(|| unreadable("the table that it deletes from got lost"))?;
+    Ok(Body { target, tables, sets: Vec::new(), selection })
+}
+
+/// What the one table is called that MySQL's UPDATE of joined tables changes.
+fn changed(
+    survey: &Survey<'_>,
+    assignments: &[Assignment],
+    tables: &TableWithJoins,
+) -> Result<String, Refusal> {
+    let mut found: Option<String> = None;
+    for assignment in assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(unreadable("a row is assigned"));
+        };
+        let [.., table, _] = identifiers(name)[..] else {
+            return Err(survey
+                .refuse(
+                    format_args!("{name} may be a column of any of its tables"),
+                    name.span(),
+                    "",
+                )
+                .way(format!("say of which table: SET t.{name} = …")));
+        };
+        let table = survey.fold(table);
+        if found.as_ref().is_some_and(|found| *found != table) {
+            return Err(survey
+                .refuse("it changes more than one table", name.span(), "")
+                .way("write one UPDATE for each table"));
+        }
+        found = Some(table);
+    }
+    found.ok_or_else(|| survey.refuse("it sets nothing", tables.span(), ""))
+}
+
+/// The table of that name is changed; what is read under the name is something else.
+fn not_common(
+    survey: &Survey<'_>,
+    target: &TableName,
+    span: Option<Range<usize>>,
+) -> Result<(), Refusal> {
+    let mut names = survey.scopes.iter().flatten().map(|common| &common.name);
+    if target.schema.is_none() && names.any(|name| name.eq_ignore_ascii_case(&target.name)) {
+        let cause = format_args!("{target} is the name of its table and of its WITH");
+        return Err(Refusal::of(survey.verb, cause).at(span, "").way("give the WITH another name"));
+    }
+    Ok(())
+}
+
+pub(super) fn target(survey: &Survey<'_>, factor: &TableFactor) -> Result<Target, Refusal> {
+    let bytes = |span| survey.source.bytes(span);
+    match factor {
         TableFactor::Table {
             name,
             alias,
@@ -214,20 +314,13 @@ fn target(survey: &Survey<'_>, relation: &TableWithJoins) -> Result<Target, Refu
         {
             let table = survey.table_name(name)?;
             let alias = alias.as_ref().map(|alias| survey.fold(&alias.name));
-            Ok((table, bytes(name.span()), alias))
+            Ok(Target { table, span: bytes(name.span()), alias })
         }
         other => {
             Err(Refusal::of(survey.verb, "it names its table with more than a name and an alias")
                 .at(bytes(other.span()), "")
                 .way("name the table plainly"))
         }
-    }
-}
-
-fn walk(survey: &mut Survey<'_>, expr: &Expr) -> Result<(), Refusal> {
-    match expr.visit(survey) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(refusal) => Err(*refusal),
     }
 }
 
@@ -257,7 +350,7 @@ fn assigned(
         sets.push(SetColumn { name: survey.fold(column), span, constant });
     }
     let before = survey.dated.len();
-    walk(survey, &assignment.value)?;
+    survey.walk(|survey| assignment.value.visit(survey))?;
     // A text that is assigned as it stands is a date only if the column is one.
     if single
         && matches!(assignment.value, Expr::Value(_))

@@ -43,6 +43,10 @@ pub struct Column {
     /// For a column whose value the database computes at each write: the columns that it computes
     /// it from, or may.
     pub computed_from: Option<Vec<String>>,
+    /// What its texts are compared by, where the catalog says so.
+    pub collation: Option<String>,
+    /// Whether texts that differ may compare as equal under that (PostgreSQL).
+    pub nondeterministic: bool,
 }
 
 /// A trigger of the user's.

@@ -83,7 +83,7 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
     let found = rows(
         session,
         "select column_name, column_type, is_nullable, coalesce(generation_expression, ''), \
-         extra like '%on update%' from information_schema.columns \
+         extra like '%on update%', collation_name from information_schema.columns \
          where table_schema = ? and table_name = ? order by ordinal_position",
         table.to_vec(),
     )
@@ -95,6 +95,8 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
             type_name: row.text(1)?.to_owned(),
             nullable: row.text(2)? == "YES",
             computed_from: computed_from(&names, row.text(3)?, row.int(4)? != 0),
+            collation: row.optional_text(5)?.map(str::to_owned),
+            nondeterministic: false,
         })
     };
     found.iter().map(column).collect()

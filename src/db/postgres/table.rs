@@ -23,8 +23,10 @@ const KIN: &str = "
            exists (select 1 from pg_inherits i where i.inhparent = $1::bigint::oid)";
 
 const COLUMNS: &str = "
-    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> ''
-    from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
+    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> '',
+           attcollation::text, coalesce(not c.collisdeterministic, false)
+    from pg_attribute left join pg_collation c on c.oid = attcollation
+    where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
     order by attnum";
 
 // What a generated column depends on stands at the column or at its expression, by the server's
@@ -196,6 +198,8 @@ fn column(row: &Row) -> Result<Column, DbError> {
         type_name: row.text(1)?.to_owned(),
         nullable: row.int(2)? != 0,
         computed_from: None,
+        collation: row.optional_text(4)?.map(str::to_owned),
+        nondeterministic: row.int(5)? != 0,
     })
 }
 

@@ -115,6 +115,8 @@ impl Catalog {
                 type_name: row.text(1)?.to_owned(),
                 nullable: row.int(2)? == 0,
                 computed_from: (row.int(4)? != 0).then(|| all.clone()),
+                collation: None,
+                nondeterministic: false,
             });
         }
         primary.sort();
