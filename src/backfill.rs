@@ -142,7 +142,8 @@ impl Backfill<'_> {
         ];
         match worker.transact(&list).await {
             Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
-            Err(error) if error.statement == Some(1) => {
+            Err(mut error) if error.statement == Some(1) => {
+                error.position = error.position.and_then(|at| self.prepared.batch.origin(at));
                 let through = Cursor::at(batch.through);
                 let keys = self.prepared.between(&range.cursor, &through, batch.part);
                 Err(BackfillError::Statement { error, keys })

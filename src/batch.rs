@@ -11,6 +11,7 @@ mod half;
 mod join;
 mod key;
 mod literal;
+mod pin;
 mod proof;
 mod range;
 mod refusal;
@@ -19,6 +20,7 @@ mod servo;
 mod shape;
 mod source;
 mod survey;
+mod template;
 mod tree;
 mod warning;
 
@@ -31,6 +33,7 @@ use crate::db::TableName;
 
 pub use half::Part;
 pub use key::KeyColumn;
+pub use pin::Pin;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;

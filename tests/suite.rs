@@ -35,6 +35,7 @@ mod suite {
     mod kill;
     mod lost_file;
     mod mariadb;
+    mod pinned;
     mod refinery;
     mod s1;
     mod secrets;

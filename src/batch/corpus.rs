@@ -12,7 +12,7 @@ use unproved::{FACTS, Fact};
 use warned::WARNED;
 
 use super::facts::{table, trigger, unique};
-use super::{Batch, Part, Refusal, Said, Shape, parse, rewrite};
+use super::{Batch, Part, Pin, Refusal, Said, Shape, parse, rewrite};
 use crate::db::{Dialect, Engine, Table, TableKind, TableName, Trigger};
 
 const PG: &[Dialect] = &[Dialect::POSTGRES];
@@ -243,6 +243,49 @@ fn only_an_update_along_an_integer_key_of_postgresql_goes_by_halves() {
     for columns in [["tenant", "slug"].as_slice(), &["slug"]] {
         let key = |t: &mut Table, _: &mut Vec<Table>| t.unique = vec![unique(columns, true)];
         assert!(!with("UPDATE t SET a = 1", Dialect::POSTGRES, key).unwrap().has_halves());
+    }
+}
+
+#[test]
+fn clocks_are_pinned_wherever_they_stand() {
+    let pinned = |sql: &str, dialect| {
+        let mut batch = batch_of(sql, dialect).unwrap();
+        assert!(batch.has_clocks(), "{sql}");
+        assert!(batch.apply_to_none().sql.starts_with(&sql[..20]), "{sql}");
+        batch.pin(Pin::read("2026-11-20 09:14:02.123456").unwrap());
+        batch.apply_to_none().sql
+    };
+    for (dialect, sql, expected) in [
+        (
+            Dialect::POSTGRES,
+            "UPDATE t SET at = now(), c = 'now()' WHERE at < pg_catalog.now ( ) - interval '1 day'",
+            "UPDATE t SET at = ('2026-11-20 09:14:02.123456+00'::timestamptz), c = 'now()' WHERE (\n\
+             at < ('2026-11-20 09:14:02.123456+00'::timestamptz) - interval '1 day'\n) AND 1 = 0",
+        ),
+        (
+            Dialect::POSTGRES,
+            "UPDATE t SET at = CURRENT_TIMESTAMP(0), c = localtime",
+            "UPDATE t SET at = ('2026-11-20 09:14:02.123456+00'::timestamptz(0)), \
+             c = ('2026-11-20 09:14:02.123456+00'::timestamptz::time)\nWHERE 1 = 0",
+        ),
+        (
+            Dialect::MYSQL,
+            "DELETE FROM t WHERE at < NOW() - INTERVAL 1 DAY",
+            "DELETE FROM t WHERE (\nat < FROM_UNIXTIME(1795166042) - INTERVAL 1 DAY\n) AND 1 = 0",
+        ),
+        (
+            Dialect::SQLITE,
+            "DELETE FROM t WHERE at < datetime('now', '-1 day') AND a < strftime('%s')",
+            "DELETE FROM t WHERE (\nat < datetime('2026-11-20 09:14:02.123', '-1 day') \
+             AND a < strftime('%s', '2026-11-20 09:14:02.123')\n) AND 1 = 0",
+        ),
+        (
+            Dialect::SQLITE,
+            "UPDATE t SET at = datetime(), c = CURRENT_DATE",
+            "UPDATE t SET at = datetime('2026-11-20 09:14:02.123'), c = '2026-11-20'\nWHERE 1 = 0",
+        ),
+    ] {
+        assert_eq!(pinned(sql, dialect), expected);
     }
 }
 

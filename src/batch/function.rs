@@ -11,7 +11,7 @@ mod tests;
 use crate::db::Engine;
 use crate::nearest::nearest;
 use list::{
-    AGGREGATES, CLOCK, COMMON, MATHS, MYSQL, MYSQL_AGGREGATES, MYSQL_VARYING, POSTGRES,
+    AGGREGATES, ASKER, CLOCK, COMMON, MATHS, MYSQL, MYSQL_AGGREGATES, MYSQL_VARYING, POSTGRES,
     POSTGRES_AGGREGATES, POSTGRES_VARYING, SQLITE, SQLITE_AGGREGATES, SQLITE_UNPROVED,
     SQLITE_VARYING, VOLATILE, WINDOW,
 };
@@ -25,8 +25,10 @@ pub(super) enum Nature {
     Aggregate,
     /// Sees neighbouring rows: likewise, with or without `OVER`.
     Window,
-    /// Tells the time, or who asks: differs from batch to batch.
+    /// Tells the time: pinned for the whole step.
     Clock,
+    /// Tells who asks: may differ from batch to batch.
+    Asker,
     /// Another answer at each call, for each row: it differs from row to row in the whole statement as
     /// well.
     Varying,
@@ -42,6 +44,9 @@ pub(super) enum Nature {
 pub(super) fn nature(engine: Engine, name: &str, arguments: usize) -> Nature {
     if clock_without_argument(engine, name, arguments) || lists(CLOCK, name) {
         return Nature::Clock;
+    }
+    if lists(ASKER, name) {
+        return Nature::Asker;
     }
     if lists(varying(engine), name) {
         // MySQL's rand(5) begins the same numbers anew with each statement.

@@ -149,8 +149,8 @@ fn texts_are_no_dates(shape: &Shape, target: &Table) -> Result<(), Refusal> {
                 shape.verb,
                 "this text may become a date, and could differ from batch to batch",
             )
-            .at(dated.span.clone(), "a later release pins it to the start")
-            .way("write the date as a literal"));
+            .at(dated.span.clone(), "")
+            .way("write now() or current_date, which are pinned to one time, or the date as a literal"));
         }
     }
     Ok(())

@@ -4,11 +4,13 @@ use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::half::Part;
 use super::key::{KeyColumn, choose};
+use super::pin::Pin;
 use super::proof::{prove, prove_keys};
 use super::range::Binder;
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use super::source::{Source, statement, unreadable};
+use super::template::Template;
 use super::tree::apart;
 use super::warning::Warning;
 use crate::db::{Dialect, Engine, Statement, Table, TableName};
@@ -33,7 +35,9 @@ pub struct Batch {
     /// The key's columns in the user's statement.
     theirs: Vec<String>,
     /// The user's statement, up to where the range goes.
-    head: String,
+    head: Template,
+    /// What its clocks tell.
+    pin: Option<Pin>,
     warnings: Vec<Warning>,
 }
 
@@ -81,6 +85,7 @@ pub fn rewrite(
         out,
         theirs: column(shape.known_as()),
         head,
+        pin: None,
         key,
         warnings,
     })
@@ -110,16 +115,25 @@ fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
 }
 
 /// The user's text up to where the range goes: `… WHERE (condition) AND `.
-fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
-    let head = match shape.where_end {
+fn splice(shape: &Shape, engine: Engine) -> Result<Template, Refusal> {
+    let mut template = Template::default();
+    match shape.where_end {
         // The line ends keep a comment at the end from swallowing the bracket.
-        Some(at) => format!(
-            "{} (\n{}\n) AND ",
-            &shape.sql[..at],
-            shape.sql[at..shape.end].trim_start_matches([' ', '\t', '\r', '\n'])
-        ),
-        None => format!("{}\nWHERE ", &shape.sql[..shape.end]),
-    };
+        Some(at) => {
+            let condition = &shape.sql[at..shape.end];
+            let blank =
+                condition.len() - condition.trim_start_matches([' ', '\t', '\r', '\n']).len();
+            template.theirs(&shape.sql, 0..at, &shape.clocks);
+            template.ours(" (\n");
+            template.theirs(&shape.sql, at + blank..shape.end, &shape.clocks);
+            template.ours("\n) AND ");
+        }
+        None => {
+            template.theirs(&shape.sql, 0..shape.end, &shape.clocks);
+            template.ours("\nWHERE ");
+        }
+    }
+    let head = template.text(None, engine);
     // Read again, it must be the same statement with one condition more.
     let spliced = format!("{head}1 = 1");
     let source = Source::read(&spliced, engine)?;
@@ -132,7 +146,7 @@ fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
         }
         _ => false,
     };
-    if same && before == after { Ok(head) } else { Err(unreadable("its WHERE got lost")) }
+    if same && before == after { Ok(template) } else { Err(unreadable("its WHERE got lost")) }
 }
 
 impl Batch {
@@ -198,12 +212,36 @@ impl Batch {
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
         let half = part.condition(&self.theirs[0], &self.key[0].type_name);
-        Statement::new(format!("{}{range}{half}", self.head), binder.params)
+        Statement::new(format!("{}{range}{half}", self.head()), binder.params)
     }
 
     /// The user's statement, for no row.
     pub fn apply_to_none(&self) -> Statement {
-        Statement::new(format!("{}1 = 0", self.head), Vec::new())
+        Statement::new(format!("{}1 = 0", self.head()), Vec::new())
+    }
+
+    /// Whether it tells the time: then [`Batch::pin`] comes before the first batch.
+    pub fn has_clocks(&self) -> bool {
+        self.head.has_clocks()
+    }
+
+    /// From now on all its clocks tell this time.
+    pub fn pin(&mut self, pin: Pin) {
+        self.pin = Some(pin);
+    }
+
+    /// The time that its clocks tell.
+    pub fn pinned(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// From a character of [`Batch::apply`]'s SQL to one of the user's.
+    pub fn origin(&self, position: usize) -> Option<usize> {
+        self.head.origin(position, self.pin.as_ref(), self.dialect.engine)
+    }
+
+    fn head(&self) -> String {
+        self.head.text(self.pin.as_ref(), self.dialect.engine)
     }
 
     /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see

@@ -12,6 +12,7 @@ use super::Relations;
 use super::clause::{ignores, refuse_clauses, verb};
 use super::join::{Joined, Tables, conjuncts, known_as};
 use super::literal;
+use super::pin::Clock;
 use super::refusal::Refusal;
 use super::source::{Source, statement, unreadable};
 use super::survey::{Dated, Qualified, Read, Survey, identifiers};
@@ -75,6 +76,7 @@ pub struct Shape {
     pub(super) dated: Vec<Dated>,
     pub(super) calls: Vec<Call>,
     pub(super) warnings: Vec<Warning>,
+    pub(super) clocks: Vec<Clock>,
     /// The end of WHERE, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
     pub(super) end: usize,
@@ -153,7 +155,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     if where_end.is_some() != selection.is_some() {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let Survey { reads, qualified, dated, calls, warnings, .. } = survey;
+    let Survey { reads, qualified, dated, calls, warnings, clocks, .. } = survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -168,6 +170,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         dated,
         calls,
         warnings,
+        clocks,
         where_end,
         end: source.end(),
         statement,

@@ -133,6 +133,18 @@ impl<'a> Source<'a> {
         Some(self.spots.get(first)?.span.start..self.spots.get(last)?.span.end)
     }
 
+    /// The place of a call whose name is at `name`, with its brackets if it has any.
+    pub fn call(&self, name: Range<usize>) -> Range<usize> {
+        let behind = self.spots.iter().position(|spot| spot.span.start >= name.end);
+        let open = behind.filter(|at| self.spots[*at].token == Token::LParen);
+        let close = open.and_then(|open| {
+            let depth = self.spots[open].depth;
+            let mut rest = self.spots[open..].iter();
+            rest.find(|spot| spot.token == Token::RParen && spot.depth == depth)
+        });
+        name.start..close.map_or(name.end, |close| close.span.end)
+    }
+
     /// Whether the spot before `index` is this token.
     pub fn follows(&self, index: usize, token: Token) -> bool {
         index > 0 && self.spots[index - 1].token == token

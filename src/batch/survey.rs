@@ -11,6 +11,7 @@ use sqlparser::tokenizer::Span;
 
 use super::common::Common;
 use super::literal;
+use super::pin::Clock;
 use super::refusal::Refusal;
 use super::shape::{Call, Verb};
 use super::source::Source;
@@ -55,6 +56,7 @@ pub(super) struct Survey<'a> {
     pub dated: Vec<Dated>,
     pub calls: Vec<Call>,
     pub warnings: Vec<Warning>,
+    pub clocks: Vec<Clock>,
     /// The names that each open WITH gives.
     pub scopes: Vec<Vec<Common>>,
     /// How many subqueries are open.
@@ -75,6 +77,7 @@ impl<'a> Survey<'a> {
             dated: Vec::new(),
             calls: Vec::new(),
             warnings: Vec::new(),
+            clocks: Vec::new(),
             scopes: Vec::new(),
             depth: 0,
         }

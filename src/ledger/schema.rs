@@ -5,7 +5,7 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Our tables, without their prefix.
 pub const TABLES: [&str; 4] = ["control", "run", "step", "range"];
@@ -51,6 +51,8 @@ const CHANGES: [&[Change]; VERSION as usize] = [
     &[Change::Column { table: "step", name: "took_ms", definition: "bigint not null default 0" }],
     // Which key a cursor is of: the table may have got another one since.
     &[Change::Column { table: "range", name: "key_columns", definition: "{text}" }],
+    // The one time that a backfill's clocks tell.
+    &[Change::Column { table: "step", name: "pinned_at", definition: "{key}" }],
 ];
 
 impl Ledger {

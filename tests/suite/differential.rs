@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 
 use crate::support::{Connection, Database, Kind, Lockkeeper, Project, random};
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     include_str!("../corpus/rows.sql"),
     include_str!("../corpus/subqueries.sql"),
     include_str!("../corpus/joins.sql"),
+    include_str!("../corpus/clocks.sql"),
 ];
 
 /// What every table has.

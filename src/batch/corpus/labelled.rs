@@ -10,10 +10,11 @@
 use super::{ALL, LITE, MY, PG, batch_of};
 use crate::db::Dialect;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     include_str!("../../../tests/corpus/rows.sql"),
     include_str!("../../../tests/corpus/subqueries.sql"),
     include_str!("../../../tests/corpus/joins.sql"),
+    include_str!("../../../tests/corpus/clocks.sql"),
 ];
 
 struct Labelled {

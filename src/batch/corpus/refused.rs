@@ -59,11 +59,7 @@ pub(super) const REFUSED: &[Refused] = &[
     (MY, "reads the table that it changes", "UPDATE t SET a = (SELECT max(a) FROM (SELECT a FROM shop.T) x)", "shop.T"),
     (ALL, "reads the table that it changes", "DELETE FROM t WHERE EXISTS (SELECT 1 FROM r UNION SELECT 1 FROM t)", "t"),
     // Functions
-    (PG, "differ from batch to batch", "UPDATE t SET at = now()", "now"),
-    (ALL, "differ from batch to batch", "UPDATE t SET at = CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP"),
     (PG, "differ from batch to batch", "UPDATE t SET c = user", "user"),
-    (MY, "differ from batch to batch", "UPDATE t SET at = UTC_TIMESTAMP", "UTC_TIMESTAMP"),
-    (LITE, "differ from batch to batch", "DELETE FROM t WHERE at < datetime('now', '-1 day')", "'now'"),
     (LITE, "differ from batch to batch", "UPDATE t SET at = strftime('%s', \"now\")", "\"now\""),
     (LITE, "differ from batch to batch", "UPDATE t SET at = strftime('%s', [Now])", "[Now]"),
     (LITE, "differ from batch to batch", "UPDATE t SET at = strftime('%s', coalesce(c, 'now'))", "'now'"),

@@ -4,6 +4,9 @@
 pub(super) const CLOCK: &str = "
     now current_timestamp current_date current_time localtime localtimestamp
     transaction_timestamp statement_timestamp curdate curtime utc_date utc_time utc_timestamp
+";
+
+pub(super) const ASKER: &str = "
     current_user session_user system_user user current_role current_catalog current_schema
 ";
 
