@@ -8,6 +8,7 @@ mod expression;
 mod function;
 mod grouped;
 mod half;
+mod insert;
 mod join;
 mod key;
 mod literal;
@@ -43,8 +44,10 @@ pub use warning::Warning;
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relations {
-    /// The table that it changes.
+    /// The table whose key the batches go along: the one that it changes, or that it selects from.
     pub target: TableName,
+    /// The table that it inserts into.
+    pub into: Option<TableName>,
     /// The tables that its subqueries read.
     pub read: Vec<TableName>,
 }

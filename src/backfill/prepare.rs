@@ -86,6 +86,13 @@ pub async fn prepare(
     let refused = |refusal| refused(migration, step, directive, refusal);
     let relations = shape.relations();
     let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
+    let into = match &relations.into {
+        None => None,
+        Some(name) => match session.table(name).await? {
+            None => return Ok(None),
+            into => into,
+        },
+    };
     let mut read = Vec::new();
     for name in &relations.read {
         match session.table(name).await? {
@@ -94,7 +101,7 @@ pub async fn prepare(
         }
     }
     let said = Said { key: directive.key.as_deref(), trust_triggers: directive.trust_triggers };
-    let batch = rewrite(&shape, said, &table, &read, dialect).map_err(refused)?;
+    let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
     let warnings = batch.warnings().iter();
     let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {

@@ -13,21 +13,28 @@ use crate::db::Engine;
 pub(super) fn verb(source: &Source<'_>) -> Result<Verb, Refusal> {
     let Some(first) = source.spots.first() else {
         return Err(Refusal::new("there is no statement to split into batches")
-            .only_way("put the directive right before an UPDATE or DELETE"));
+            .only_way("put the directive right before an UPDATE, DELETE or INSERT … SELECT"));
     };
     let first = if first.is("with") { behind_with(source).unwrap_or(first) } else { first };
     let word = source.sql[first.span.clone()].to_ascii_uppercase();
     let refusal = match first.keyword() {
         Keyword::UPDATE => return Ok(Verb::Update),
         Keyword::DELETE => return Ok(Verb::Delete),
-        Keyword::INSERT | Keyword::REPLACE | Keyword::MERGE => Refusal::new(format!(
-            "this {word} can't be split into batches: this release splits UPDATE and DELETE only"
-        )),
+        Keyword::INSERT => return Ok(Verb::Insert),
+        Keyword::REPLACE => Refusal::new(
+            "this REPLACE can't be split into batches: it deletes rows that are there already, and they \
+             may be its own of earlier batches",
+        )
+        .way("write it as a DELETE and an INSERT"),
+        Keyword::MERGE => Refusal::new(
+            "this MERGE can't be split into batches: it may insert a row and change it later",
+        )
+        .way("write it as an UPDATE … FROM, a DELETE … USING and an INSERT … SELECT"),
         _ => Refusal::new(format!(
-            "this statement can't be split into batches: it is no UPDATE or DELETE but begins with \
-             {word}"
+            "this statement can't be split into batches: it is no UPDATE, DELETE or INSERT but \
+             begins with {word}"
         ))
-        .only_way("remove the `batch` directive: it stands right before an UPDATE or DELETE"),
+        .only_way("remove the `batch` directive: it stands right before an UPDATE, DELETE or INSERT"),
     };
     Err(refusal.at(Some(first.span.clone()), ""))
 }
@@ -90,9 +97,10 @@ pub(super) fn refuse_clauses(
         ("order", "ORDER BY would hold within each batch only"),
     ] {
         if let Some(index) = source.clause(word) {
-            return Err(Refusal::of(verb, cause)
-                .at(span(index), "")
-                .way("say with WHERE which rows you mean"));
+            return Err(Refusal::of(verb, cause).at(span(index), "").way(match verb {
+                Verb::Insert => "remove it; or say with WHERE which rows you mean",
+                Verb::Update | Verb::Delete => "say with WHERE which rows you mean",
+            }));
         }
     }
     let set = source.clause("set").unwrap_or(0);

@@ -34,7 +34,8 @@ fn with(
     let shape = parse(sql, dialect)?;
     let (mut target, mut read) = facts(&shape, dialect);
     change(&mut target, &mut read);
-    rewrite(&shape, Said::default(), &target, &read, dialect)
+    let into = shape.relations().into.map(|name| table(dialect, &name.name));
+    rewrite(&shape, Said::default(), &target, into.as_ref(), &read, dialect)
 }
 
 fn facts(shape: &Shape, dialect: Dialect) -> (Table, Vec<Table>) {
@@ -185,7 +186,7 @@ fn a_human_vouches_for_row_triggers_alone() {
     let (mut target, read) = facts(&shape, dialect);
     target.triggers.push(trigger("touch"));
     let go = |target: &Table, trust_triggers| {
-        rewrite(&shape, Said { key: None, trust_triggers }, target, &read, dialect)
+        rewrite(&shape, Said { key: None, trust_triggers }, target, None, &read, dialect)
     };
     let refusal = go(&target, false).unwrap_err();
     assert!(refusal.message.contains("touch"), "{refusal}");
@@ -331,7 +332,7 @@ fn a_directive_names_a_unique_key() {
     let target = table(dialect, "t");
     let go = |key: &[&str]| {
         let said = Said { key: Some(&cursor(key)), ..Said::default() };
-        rewrite(&shape, said, &target, &[], dialect)
+        rewrite(&shape, said, &target, None, &[], dialect)
     };
     let names = |batch: Batch| batch.key().iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(go(&["pos", "Tenant"]).unwrap()), ["tenant", "pos"]);
@@ -339,6 +340,34 @@ fn a_directive_names_a_unique_key() {
         let refusal = go(key).unwrap_err();
         assert!(refusal.message.contains("no unique key"), "{refusal}");
         assert!(refusal.ways_out[0].1.contains("`key=tenant,pos`"), "{refusal:?}");
+    }
+}
+
+#[test]
+fn an_insert_gets_its_range_before_what_becomes_of_conflicts() {
+    let sql =
+        "INSERT INTO q (id) SELECT id FROM t WHERE a = 1 -- some\n ON CONFLICT (id) DO NOTHING;";
+    let batch = batch_of(sql, Dialect::POSTGRES).unwrap();
+    assert_eq!(
+        batch.apply(None, &cursor(&["9"]), Part::Whole).sql,
+        "INSERT INTO q (id) SELECT id FROM t WHERE (\na = 1\n) AND \"t\".\"id\" <= $1::text::bigint\n\
+         -- some\n ON CONFLICT (id) DO NOTHING"
+    );
+    let shape = parse(sql, Dialect::POSTGRES).unwrap();
+    let target = table(Dialect::POSTGRES, "t");
+    type Change = fn(&mut Table);
+    let changes: [(Change, &str); 3] = [
+        (|into| into.triggers.push(trigger("audit")), "the trigger audit of"),
+        (|into| into.refers_to_itself = true, "refers to itself"),
+        (|into| into.name.name = "t".to_owned(), "reads the table that it inserts into"),
+    ];
+    for (change, cause) in changes {
+        let mut into = table(Dialect::POSTGRES, "q");
+        change(&mut into);
+        let into = Some(&into);
+        let refusal = rewrite(&shape, Said::default(), &target, into, &[], Dialect::POSTGRES);
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.message.contains(cause), "{refusal}");
     }
 }
 

@@ -70,6 +70,7 @@ pub(super) fn trigger(name: &str) -> Trigger {
     Trigger {
         name: name.to_owned(),
         per_statement: false,
+        on_insert: true,
         on_update: true,
         on_delete: true,
         deferrable: false,

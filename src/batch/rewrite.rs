@@ -36,6 +36,8 @@ pub struct Batch {
     theirs: Vec<String>,
     /// The user's statement, up to where the range goes.
     head: Template,
+    /// And behind it.
+    tail: String,
     /// What its clocks tell.
     pin: Option<Pin>,
     warnings: Vec<Warning>,
@@ -52,7 +54,7 @@ pub struct Said<'a> {
 
 /// Proves that the statement may run in batches, and rewrites it.
 ///
-/// `read` has the facts of `shape.relations().read`, in that order.
+/// The facts are those of `shape.relations()`: `read` has them in that order.
 ///
 /// # Errors
 /// When it can't be proved. Facts are facts of now: a step that is still to come may change them.
@@ -60,14 +62,15 @@ pub fn rewrite(
     shape: &Shape,
     said: Said<'_>,
     target: &Table,
+    into: Option<&Table>,
     read: &[Table],
     dialect: Dialect,
 ) -> Result<Batch, Refusal> {
     let mut warnings = shape.warnings.clone();
-    warnings.extend(prove(shape, said.trust_triggers, target, read, dialect.engine)?);
+    warnings.extend(prove(shape, said.trust_triggers, target, into, read, dialect.engine)?);
     let key = choose(shape, said.key, target, dialect)?;
     prove_keys(shape, &key, target, dialect)?;
-    let head = splice(shape, dialect.engine)?;
+    let (head, tail) = splice(shape, dialect.engine)?;
 
     // Qualified, as PostgreSQL would take a bare name in ORDER BY for the select list's text.
     let column = |table: &str| {
@@ -85,6 +88,7 @@ pub fn rewrite(
         out,
         theirs: column(shape.known_as()),
         head,
+        tail,
         pin: None,
         key,
         warnings,
@@ -114,28 +118,32 @@ fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
     }
 }
 
-/// The user's text up to where the range goes: `… WHERE (condition) AND `.
-fn splice(shape: &Shape, engine: Engine) -> Result<Template, Refusal> {
+/// The user's text up to where the range goes, `… WHERE (condition) AND `, and behind it.
+fn splice(shape: &Shape, engine: Engine) -> Result<(Template, String), Refusal> {
     let mut template = Template::default();
     match shape.where_end {
         // The line ends keep a comment at the end from swallowing the bracket.
         Some(at) => {
-            let condition = &shape.sql[at..shape.end];
+            let condition = &shape.sql[at..shape.body_end];
             let blank =
                 condition.len() - condition.trim_start_matches([' ', '\t', '\r', '\n']).len();
             template.theirs(&shape.sql, 0..at, &shape.clocks);
             template.ours(" (\n");
-            template.theirs(&shape.sql, at + blank..shape.end, &shape.clocks);
+            template.theirs(&shape.sql, at + blank..shape.body_end, &shape.clocks);
             template.ours("\n) AND ");
         }
         None => {
-            template.theirs(&shape.sql, 0..shape.end, &shape.clocks);
+            template.theirs(&shape.sql, 0..shape.body_end, &shape.clocks);
             template.ours("\nWHERE ");
         }
     }
     let head = template.text(None, engine);
+    let tail = match shape.sql[shape.body_end..shape.end].trim() {
+        "" => String::new(),
+        tail => format!("\n{tail}"),
+    };
     // Read again, it must be the same statement with one condition more.
-    let spliced = format!("{head}1 = 1");
+    let spliced = format!("{head}1 = 1{tail}");
     let source = Source::read(&spliced, engine)?;
     let (before, condition) = apart(shape.statement.clone());
     let (after, wider) = apart(statement(&source, engine)?);
@@ -146,11 +154,15 @@ fn splice(shape: &Shape, engine: Engine) -> Result<Template, Refusal> {
         }
         _ => false,
     };
-    if same && before == after { Ok(template) } else { Err(unreadable("its WHERE got lost")) }
+    if same && before == after {
+        Ok((template, tail))
+    } else {
+        Err(unreadable("its WHERE got lost"))
+    }
 }
 
 impl Batch {
-    /// UPDATE or DELETE.
+    /// UPDATE, DELETE or INSERT.
     pub fn verb(&self) -> Verb {
         self.verb
     }
@@ -212,12 +224,12 @@ impl Batch {
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
         let half = part.condition(&self.theirs[0], &self.key[0].type_name);
-        Statement::new(format!("{}{range}{half}", self.head()), binder.params)
+        Statement::new(format!("{}{range}{half}{}", self.head(), self.tail), binder.params)
     }
 
     /// The user's statement, for no row.
     pub fn apply_to_none(&self) -> Statement {
-        Statement::new(format!("{}1 = 0", self.head()), Vec::new())
+        Statement::new(format!("{}1 = 0{}", self.head(), self.tail), Vec::new())
     }
 
     /// Whether it tells the time: then [`Batch::pin`] comes before the first batch.

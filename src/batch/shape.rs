@@ -10,6 +10,7 @@ use sqlparser::ast::{
 
 use super::Relations;
 use super::clause::{ignores, refuse_clauses, verb};
+use super::insert::{Into, insert_body};
 use super::join::{Joined, Tables, conjuncts, known_as};
 use super::literal;
 use super::pin::Clock;
@@ -27,6 +28,8 @@ pub enum Verb {
     Update,
     /// DELETE.
     Delete,
+    /// INSERT … SELECT.
+    Insert,
 }
 
 impl fmt::Display for Verb {
@@ -34,6 +37,7 @@ impl fmt::Display for Verb {
         f.write_str(match self {
             Verb::Update => "UPDATE",
             Verb::Delete => "DELETE",
+            Verb::Insert => "INSERT",
         })
     }
 }
@@ -56,16 +60,18 @@ pub(super) struct SetColumn {
     pub constant: bool,
 }
 
-/// An UPDATE or DELETE of one table, in which each expression is known to depend on its row
-/// and on other tables alone.
+/// An UPDATE or DELETE of one table, or an INSERT from one, in which each expression is known to depend
+/// on its row and on other tables alone.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub(super) verb: Verb,
     /// The whole text as it was given.
     pub(super) sql: String,
+    /// Whose key the batches go along: what it changes, or what it selects from.
     pub(super) target: TableName,
     pub(super) target_span: Option<Range<usize>>,
     pub(super) alias: Option<String>,
+    pub(super) into: Option<Into>,
     pub(super) sets: Vec<SetColumn>,
     /// Tables beside it: FROM, USING, JOIN.
     pub(super) joined: Vec<Joined>,
@@ -77,14 +83,15 @@ pub struct Shape {
     pub(super) calls: Vec<Call>,
     pub(super) warnings: Vec<Warning>,
     pub(super) clocks: Vec<Clock>,
-    /// The end of WHERE, and the end of the text that means something.
+    /// The end of WHERE, the end of its condition, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
+    pub(super) body_end: usize,
     pub(super) end: usize,
     pub(super) statement: Statement,
 }
 
 impl Shape {
-    /// UPDATE or DELETE.
+    /// UPDATE, DELETE or INSERT.
     pub fn verb(&self) -> Verb {
         self.verb
     }
@@ -98,7 +105,8 @@ impl Shape {
                 read.push(table.clone());
             }
         }
-        Relations { target: self.target.clone(), read }
+        let into = self.into.as_ref().map(|into| into.table.clone());
+        Relations { target: self.target.clone(), into, read }
     }
 
     /// The target's alias.
@@ -125,8 +133,8 @@ impl Shape {
 /// Reads one statement, with or without its closing semicolon.
 ///
 /// # Errors
-/// When it isn't a plain UPDATE or DELETE of one table, or has an expression that isn't known to
-/// depend on the row, and on other tables, alone.
+/// When it isn't an UPDATE or DELETE of one table or an INSERT from one, or has an expression that isn't
+/// known to depend on the row, and on other tables, alone.
 pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     let engine = dialect.engine;
     let source = Source::read(sql, engine)?;
@@ -139,13 +147,20 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     if let Some(with) = tree.with {
         survey.with(with)?;
     }
-    let body = match tree.main {
-        Main::Update(update) => update_body(&mut survey, update)?,
-        Main::Delete(delete) => delete_body(&mut survey, delete)?,
+    let (body, into) = match tree.main {
+        Main::Update(update) => (update_body(&mut survey, update)?, None),
+        Main::Delete(delete) => (delete_body(&mut survey, delete)?, None),
+        Main::Insert(insert) => {
+            let (body, into) = insert_body(&mut survey, insert)?;
+            (body, Some(into))
+        }
     };
     let Body { target: Target { table: target, span: target_span, alias }, sets, .. } = body;
     let Body { tables: Tables { joined, mut conditions, .. }, selection, .. } = body;
     not_common(&survey, &target, target_span.clone())?;
+    if let Some(into) = &into {
+        not_common(&survey, &into.table, into.span.clone())?;
+    }
     if let Some(selection) = selection {
         survey.walk(|survey| selection.visit(survey))?;
         conjuncts(selection, &mut conditions);
@@ -162,6 +177,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         target,
         target_span,
         alias,
+        into,
         sets,
         joined,
         conditions,
@@ -172,6 +188,10 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         warnings,
         clocks,
         where_end,
+        body_end: source
+            .on_conflict()
+            .and_then(|at| at.checked_sub(1))
+            .map_or(source.end(), |last| source.spots[last].span.end),
         end: source.end(),
         statement,
     })
@@ -185,12 +205,12 @@ pub(super) struct Target {
     pub alias: Option<String>,
 }
 
-/// What an UPDATE or DELETE says.
-struct Body<'s> {
-    target: Target,
-    tables: Tables,
-    sets: Vec<SetColumn>,
-    selection: Option<&'s Expr>,
+/// What a statement says behind its WITH.
+pub(super) struct Body<'s> {
+    pub target: Target,
+    pub tables: Tables,
+    pub sets: Vec<SetColumn>,
+    pub selection: Option<&'s Expr>,
 }
 
 fn update_body<'s>(survey: &mut Survey<'_>, update: &'s Update) -> Result<Body<'s>, Refusal> {

@@ -128,6 +128,15 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`.
+    pub fn on_conflict(&self) -> Option<usize> {
+        let mut pairs = self.spots.windows(2);
+        pairs.position(|pair| {
+            let [on, what] = pair else { return false };
+            on.depth == 0 && on.is("on") && (what.is("conflict") || what.is("duplicate"))
+        })
+    }
+
     /// The place from one spot to another, both by index.
     pub fn span(&self, first: usize, last: usize) -> Option<Range<usize>> {
         Some(self.spots.get(first)?.span.start..self.spots.get(last)?.span.end)
@@ -213,7 +222,7 @@ pub(super) fn unreadable(reason: &str) -> Refusal {
         "this statement can't be split into batches: lockkeeper can't read it ({})",
         reason.trim()
     ))
-    .way("write it as a plain UPDATE or DELETE of one table")
+    .way("write it as a plain UPDATE, DELETE or INSERT … SELECT")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A statement's tree taken apart: what changes rows, and what WITH stands before it.
 
-use sqlparser::ast::{Delete, Expr, Query, SetExpr, Statement, Update, With};
+use sqlparser::ast::{Delete, Expr, Insert, Query, SetExpr, Statement, Update, With};
 
 use super::refusal::Refusal;
 use super::source::unreadable;
@@ -9,6 +9,7 @@ use super::source::unreadable;
 pub(super) enum Main<'s> {
     Update(&'s Update),
     Delete(&'s Delete),
+    Insert(&'s Insert),
 }
 
 /// A statement's tree.
@@ -22,15 +23,18 @@ impl<'s> Tree<'s> {
         match statement {
             Statement::Update(update) => Ok(Tree { with: None, main: Main::Update(update) }),
             Statement::Delete(delete) => Ok(Tree { with: None, main: Main::Delete(delete) }),
+            Statement::Insert(insert) => Ok(Tree { with: None, main: Main::Insert(insert) }),
             Statement::Query(query) => Tree::behind(query),
-            _ => Err(unreadable("not an UPDATE or DELETE")),
+            _ => Err(unreadable("no statement that changes rows")),
         }
     }
 
     /// The parser has a query around what stands behind a WITH.
     fn behind(query: &'s Query) -> Result<Self, Refusal> {
-        let (SetExpr::Update(inner) | SetExpr::Delete(inner)) = &*query.body else {
-            return Err(unreadable("not an UPDATE or DELETE"));
+        let (SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Insert(inner)) =
+            &*query.body
+        else {
+            return Err(unreadable("no statement that changes rows"));
         };
         let tree = Tree::of(inner)?;
         Ok(Tree { with: query.with.as_ref(), ..tree })
@@ -48,7 +52,13 @@ fn selection(statement: &mut Statement) -> Option<&mut Option<Expr>> {
         Statement::Update(update) => Some(&mut update.selection),
         Statement::Delete(delete) => Some(&mut delete.selection),
         Statement::Query(query) => match &mut *query.body {
-            SetExpr::Update(inner) | SetExpr::Delete(inner) => selection(inner),
+            SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Insert(inner) => {
+                selection(inner)
+            }
+            _ => None,
+        },
+        Statement::Insert(insert) => match &mut *insert.source.as_mut()?.body {
+            SetExpr::Select(select) => Some(&mut select.selection),
             _ => None,
         },
         _ => None,

@@ -56,6 +56,8 @@ pub struct Trigger {
     pub name: String,
     /// Fires once a statement, not once a row.
     pub per_statement: bool,
+    /// Fires on INSERT.
+    pub on_insert: bool,
     /// Fires on UPDATE.
     pub on_update: bool,
     /// Fires on DELETE.

@@ -275,13 +275,8 @@ impl Fault {
             Fault::StrayEnd { .. } => {
                 "put the whole body between BEGIN and END, or set a DELIMITER around it".to_owned()
             }
-            Fault::NotBatchable { directive: "batch", word } if word == "INSERT" => {
-                "only UPDATE and DELETE can be batched so far, INSERT can't: delete the directive, \
-                 and the statement runs whole"
-                    .to_owned()
-            }
             Fault::NotBatchable { .. } => {
-                "put the directive right above the UPDATE or DELETE that it is for, or delete it"
+                "put the directive right above the UPDATE, DELETE or INSERT that it is for, or delete it"
                     .to_owned()
             }
             Fault::NoStatement => "write a statement, or delete the file".to_owned(),

@@ -5,18 +5,19 @@ use std::fmt::Write as _;
 
 use crate::support::{Connection, Database, Kind, Lockkeeper, Project, random};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     include_str!("../corpus/rows.sql"),
     include_str!("../corpus/subqueries.sql"),
     include_str!("../corpus/joins.sql"),
     include_str!("../corpus/clocks.sql"),
+    include_str!("../corpus/inserts.sql"),
 ];
 
 /// What every table has.
 const COLUMNS: &str = "id, tenant, pos, slug, a, b, c, at, some_id";
 
 /// The tables that a statement reads or changes.
-const TABLES: [&str; 3] = ["t", "r", "s"];
+const TABLES: [&str; 4] = ["t", "r", "s", "archive"];
 
 /// The statements that can be compared, for a kind of database.
 fn statements(kind: Kind) -> Vec<&'static str> {
@@ -123,7 +124,7 @@ async fn run_whole(database: &Database) -> Vec<(usize, &'static str)> {
 async fn whole_and_batched_agree(database: &Database) {
     let kind = database.kind();
     let mut random = random();
-    for (name, count) in TABLES.into_iter().zip([300, 120, 60]) {
+    for (name, count) in TABLES.into_iter().zip([300, 120, 60, 20]) {
         let before = format!("{name}_before");
         database.execute(&create(kind, name)).await;
         database.execute(&create(kind, &before)).await;

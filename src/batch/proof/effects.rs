@@ -11,7 +11,9 @@ pub(super) fn triggers(shape: &Shape, trusted: bool, target: &Table) -> Result<(
     let fires = |trigger: &&Trigger| match shape.verb {
         Verb::Update => trigger.on_update,
         Verb::Delete => trigger.on_delete,
+        Verb::Insert => trigger.on_insert,
     };
+    let place = shape.into.as_ref().map_or(&shape.target_span, |into| &into.span);
     for trigger in target.triggers.iter().filter(fires) {
         let once = trigger.per_statement || trigger.deferrable;
         let cause = if trigger.per_statement {
@@ -27,7 +29,7 @@ pub(super) fn triggers(shape: &Shape, trusted: bool, target: &Table) -> Result<(
             shape.verb,
             format_args!("the trigger {} of {} {cause}", trigger.name, target.name),
         )
-        .at(shape.target_span.clone(), "")
+        .at(place.clone(), "")
         .ways((!once).then(|| VOUCH.to_owned()))
         .way(DISABLE));
     }

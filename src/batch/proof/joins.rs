@@ -19,8 +19,8 @@ pub(super) fn joins(
     reads: &[(&Read, &Table)],
     engine: Engine,
 ) -> Option<Warning> {
-    // Whether a row goes doesn't depend on how many it meets.
-    if shape.verb == Verb::Delete {
+    // Whether a row goes doesn't depend on how many it meets, and each of them is inserted.
+    if shape.verb != Verb::Update {
         return None;
     }
     let many = Meeting::new(shape, target, reads, engine).many()?;

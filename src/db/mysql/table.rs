@@ -159,6 +159,7 @@ async fn triggers(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Tri
             name: row.text(0)?.to_owned(),
             per_statement: false,
             // MariaDB lists several events of one trigger, from 12 on.
+            on_insert: row.text(1)?.contains("INSERT"),
             on_update: row.text(1)?.contains("UPDATE"),
             on_delete: row.text(1)?.contains("DELETE"),
             deferrable: false,

@@ -75,13 +75,14 @@ const PARTLY_UNIQUE: &str = "
               ~ concat(':varattno (0|', a.attnum, ') '))
     order by i.indexrelid, a.attnum";
 
-// Bits of tgtype: 1 row, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
+// Bits of tgtype: 1 row, 4 insert, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
 // is checked at commit acts like a deferred trigger.
 const TRIGGERS: &str = "
-    select tgname::text, tgtype & 1 = 0, tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable
+    select tgname::text, tgtype & 1 = 0, tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
+           tgtype & 4 <> 0
     from pg_trigger where tgrelid = $1::bigint::oid and not tgisinternal and tgenabled <> 'D'
     union all
-    select conname::text, false, true, true, true
+    select conname::text, false, true, true, true, true
     from pg_constraint
     where contype = 'f' and condeferred and $1::bigint::oid in (conrelid, confrelid)
     order by 1";
@@ -210,6 +211,7 @@ fn trigger(row: &Row) -> Result<Trigger, DbError> {
         on_update: row.int(2)? != 0,
         on_delete: row.int(3)? != 0,
         deferrable: row.int(4)? != 0,
+        on_insert: row.int(5)? != 0,
     })
 }
 

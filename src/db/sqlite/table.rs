@@ -229,6 +229,7 @@ impl Catalog {
                 name: row.text(0)?.to_owned(),
                 per_statement: false,
                 // What can't be read may be anything.
+                on_insert: event.is_none_or(|event| event == "INSERT"),
                 on_update: event.is_none_or(|event| event == "UPDATE"),
                 on_delete: event.is_none_or(|event| event == "DELETE"),
                 deferrable: false,
