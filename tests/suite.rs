@@ -35,6 +35,7 @@ mod suite {
     mod kill;
     mod lost_file;
     mod mariadb;
+    mod own_key;
     mod pinned;
     mod refinery;
     mod s1;

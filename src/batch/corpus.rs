@@ -372,6 +372,19 @@ fn an_insert_gets_its_range_before_what_becomes_of_conflicts() {
 }
 
 #[test]
+fn without_a_primary_key_a_unique_one_will_do() {
+    let key = |sql: &str| {
+        let without = |t: &mut Table, _: &mut Vec<Table>| {
+            t.unique.remove(0);
+        };
+        let batch = with(sql, Dialect::POSTGRES, without).unwrap();
+        batch.key().iter().map(|column| column.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(key("UPDATE t SET a = 1"), ["slug"]);
+    assert_eq!(key("UPDATE t SET slug = 'x' WHERE a = 1"), ["tenant", "pos"]);
+}
+
+#[test]
 fn relations_are_named_once() {
     let sql = "UPDATE t SET a = (SELECT 1 FROM R), b = (SELECT 1 FROM r x JOIN s.q ON true)";
     let name = |schema: Option<&str>, name: &str| TableName {
