@@ -100,7 +100,11 @@ pub async fn prepare(
             None => return Ok(None),
         }
     }
-    let said = Said { key: directive.key.as_deref(), trust_triggers: directive.trust_triggers };
+    let said = Said {
+        key: directive.key.as_deref(),
+        trust_triggers: directive.trust_triggers,
+        trust_per_batch: directive.trust_per_batch,
+    };
     let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
     let warnings = batch.warnings().iter();
     let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();

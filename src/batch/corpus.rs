@@ -186,7 +186,7 @@ fn a_human_vouches_for_row_triggers_alone() {
     let (mut target, read) = facts(&shape, dialect);
     target.triggers.push(trigger("touch"));
     let go = |target: &Table, trust_triggers| {
-        rewrite(&shape, Said { key: None, trust_triggers }, target, None, &read, dialect)
+        rewrite(&shape, Said { trust_triggers, ..Said::default() }, target, None, &read, dialect)
     };
     let refusal = go(&target, false).unwrap_err();
     assert!(refusal.message.contains("touch"), "{refusal}");
@@ -197,7 +197,9 @@ fn a_human_vouches_for_row_triggers_alone() {
         let mut target = target.clone();
         change(&mut target.triggers[0]);
         let refusal = go(&target, true).unwrap_err();
-        assert!(!refusal.ways_out[0].1.contains("trust-triggers"), "{refusal:?}");
+        assert!(refusal.ways_out[0].1.contains("batch trust-per-batch`"), "{refusal:?}");
+        let said = Said { trust_per_batch: true, ..Said::default() };
+        rewrite(&shape, said, &target, None, &read, dialect).unwrap();
     }
 }
 
@@ -382,6 +384,22 @@ fn without_a_primary_key_a_unique_one_will_do() {
     };
     assert_eq!(key("UPDATE t SET a = 1"), ["slug"]);
     assert_eq!(key("UPDATE t SET slug = 'x' WHERE a = 1"), ["tenant", "pos"]);
+}
+
+#[test]
+fn what_refers_to_a_table_is_warned_of() {
+    let child = || vec![TableName { schema: None, name: "child".to_owned() }];
+    let refer = |t: &mut Table, _: &mut Vec<Table>| {
+        t.cascades_to = child();
+        t.unindexed_children = child();
+    };
+    let batch = with("DELETE FROM t", Dialect::POSTGRES, refer).unwrap();
+    let warnings: Vec<_> = batch.warnings().iter().map(|it| it.message.as_str()).collect();
+    let [scan, cascade] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(scan.contains("the whole of child"), "{scan}");
+    assert!(cascade.contains("change rows of child"), "{cascade}");
+    // Nothing refers to what stays.
+    assert_eq!(with("UPDATE t SET a = 1", Dialect::POSTGRES, refer).unwrap().warnings(), []);
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
         estimated_rows: Some(1_000_000),

@@ -12,6 +12,7 @@ mod keys;
 use std::ops::Range;
 
 use super::refusal::Refusal;
+use super::rewrite::Said;
 use super::shape::{Shape, Verb};
 use super::survey::Read;
 use super::warning::Warning;
@@ -25,7 +26,7 @@ pub(super) use keys::prove_keys;
 /// Proves all that doesn't depend on the choice of the key. What there is to know is returned.
 pub(super) fn prove(
     shape: &Shape,
-    trust_triggers: bool,
+    said: Said<'_>,
     target: &Table,
     into: Option<&Table>,
     read: &[Table],
@@ -44,19 +45,21 @@ pub(super) fn prove(
         })
         .collect();
     plain_table(shape.verb, shape.target_span.clone(), target)?;
+    let mut warnings = Vec::new();
     if let (Some(named), Some(into)) = (&shape.into, into) {
-        insert(shape, named, trust_triggers, (target, into), &reads, engine)?;
+        insert(shape, named, said, (target, into), &reads, engine)?;
         other_tables(shape, into, &reads, engine)?;
     } else {
         other_tables(shape, target, &reads, engine)?;
-        triggers(shape, trust_triggers, target)?;
-        foreign_keys(shape, trust_triggers, target, &reads, engine)?;
+        triggers(shape, said, target)?;
+        warnings = foreign_keys(shape, said.trust_triggers, target, &reads, engine)?;
     }
     if engine == Engine::Postgres {
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
-    Ok(joins(shape, target, &reads, engine).into_iter().collect())
+    warnings.extend(joins(shape, target, &reads, engine));
+    Ok(warnings)
 }
 
 fn plain_table(verb: Verb, span: Option<Range<usize>>, target: &Table) -> Result<(), Refusal> {

@@ -50,6 +50,9 @@ pub struct Said<'a> {
     pub key: Option<&'a [String]>,
     /// That the triggers for each row change neither the key nor anything that it reads.
     pub trust_triggers: bool,
+    /// That what fires once a statement, or at the commit, may do so once a batch, and does no such
+    /// harm either.
+    pub trust_per_batch: bool,
 }
 
 /// Proves that the statement may run in batches, and rewrites it.
@@ -67,7 +70,7 @@ pub fn rewrite(
     dialect: Dialect,
 ) -> Result<Batch, Refusal> {
     let mut warnings = shape.warnings.clone();
-    warnings.extend(prove(shape, said.trust_triggers, target, into, read, dialect.engine)?);
+    warnings.extend(prove(shape, said, target, into, read, dialect.engine)?);
     let key = choose(shape, said.key, target, dialect)?;
     prove_keys(shape, &key, target, dialect)?;
     let (head, tail) = splice(shape, dialect.engine)?;

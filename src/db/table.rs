@@ -103,6 +103,9 @@ pub struct Table {
     /// Tables that a change here may change in turn, through ON DELETE or ON UPDATE actions, all
     /// the way down.
     pub cascades_to: Vec<TableName>,
+    /// Tables whose foreign key to this one has no index, so that each row that goes is looked for in
+    /// all of theirs.
+    pub unindexed_children: Vec<TableName>,
     /// A trigger of one of those tables, and which one's: such an action sets it off. `None` where
     /// there is none, or where actions fire no triggers (MySQL).
     pub cascaded_trigger: Option<(String, TableName)>,

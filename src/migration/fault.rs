@@ -218,8 +218,8 @@ impl Fault {
                     .to_owned()
             }
             Fault::UnknownWord { directive: "batch", .. } => {
-                "`batch` takes `key=`, `rows=`, `target=`, `workers=` and `trust-triggers`, or `off` \
-                 alone; any other directive needs a line of its own"
+                "`batch` takes `key=`, `rows=`, `target=`, `workers=`, `trust-triggers` and \
+                 `trust-per-batch`, or `off` alone; any other directive needs a line of its own"
                     .to_owned()
             }
             Fault::UnknownWord { directive, .. } => {

@@ -2,6 +2,7 @@
 
 use super::super::insert::Into;
 use super::super::refusal::Refusal;
+use super::super::rewrite::Said;
 use super::super::shape::Shape;
 use super::super::survey::Read;
 use super::effects::triggers;
@@ -11,7 +12,7 @@ use crate::db::{Engine, Table};
 pub(super) fn insert(
     shape: &Shape,
     into: &Into,
-    trust_triggers: bool,
+    said: Said<'_>,
     tables: (&Table, &Table),
     reads: &[(&Read, &Table)],
     engine: Engine,
@@ -44,5 +45,5 @@ pub(super) fn insert(
              nobody else needs it in between",
         ));
     }
-    triggers(shape, trust_triggers, table)
+    triggers(shape, said, table)
 }

@@ -60,6 +60,8 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        // InnoDB makes an index for each foreign key.
+        unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: match row.text(7)? {
             "NO" => row.optional_text(6)?.map(str::to_owned),

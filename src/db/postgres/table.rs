@@ -76,9 +76,10 @@ const PARTLY_UNIQUE: &str = "
     order by i.indexrelid, a.attnum";
 
 // Bits of tgtype: 1 row, 4 insert, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
-// is checked at commit acts like a deferred trigger.
+// is checked at commit acts like a deferred trigger, and one for each row that sees the tables of its
+// statement like one for each statement.
 const TRIGGERS: &str = "
-    select tgname::text, tgtype & 1 = 0, tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
+    select tgname::text, tgtype & 1 = 0 or concat(tgoldtable, tgnewtable) <> '', tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
            tgtype & 4 <> 0
     from pg_trigger where tgrelid = $1::bigint::oid and not tgisinternal and tgenabled <> 'D'
     union all
@@ -90,6 +91,17 @@ const TRIGGERS: &str = "
 const SELF: &str = "
     select exists (select 1 from pg_constraint f where f.contype = 'f'
                    and f.conrelid = $1::bigint::oid and f.confrelid = $1::bigint::oid)";
+
+const UNINDEXED: &str = "
+    select distinct n.nspname::text, c.relname::text
+    from pg_constraint f join pg_class c on c.oid = f.conrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where f.contype = 'f' and f.confrelid = $1::bigint::oid
+      and not exists (
+          select 1 from pg_index i
+          where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
+            and (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)
+    order by 1, 2";
 
 const CASCADES: &str = "
     with recursive reached(oid) as (
@@ -141,7 +153,7 @@ pub async fn read(
     // Half the time of a start would be questions about tables without any of this, such as ours.
     // Foreign keys act by triggers on both of their tables.
     let (mut has_rules, mut has_children, mut refers_to_itself) = (false, false, false);
-    let (mut triggers, mut cascades) = (Vec::new(), Vec::new());
+    let (mut triggers, mut cascades, mut unindexed) = (Vec::new(), Vec::new(), Vec::new());
     let yes = |row: &Row, at: usize| row.int(at).map(|yes| yes != 0);
     if yes(relation, 5)?
         && let Some(kin) = session.query(&ask(KIN)).await?.first()
@@ -153,6 +165,7 @@ pub async fn read(
         refers_to_itself = rows.first().map_or(Ok(false), |row| yes(row, 0))?;
         triggers = session.query(&ask(TRIGGERS)).await?;
         cascades = session.query(&ask(CASCADES)).await?;
+        unindexed = session.query(&ask(UNINDEXED)).await?;
     }
     Ok(Some(Table {
         name: table_name(relation, 1)?,
@@ -166,6 +179,10 @@ pub async fn read(
         refers_to_itself,
         cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
+        unindexed_children: unindexed
+            .iter()
+            .map(|row| table_name(row, 0))
+            .collect::<Result<_, _>>()?,
         engine_without_transactions: None,
         estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
     }))
