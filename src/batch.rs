@@ -1,6 +1,7 @@
 //! Batches: rewriting a statement to a key range, the proof that this is safe, and the servo that
 //! finds the size of a batch. Pure: what the catalog says comes in as facts.
 
+mod body;
 mod call;
 mod clause;
 mod common;

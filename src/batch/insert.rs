@@ -11,10 +11,10 @@ use sqlparser::ast::{
     Visit, Visitor,
 };
 
+use super::body::Body;
 use super::clause::ignores;
 use super::join::{Tables, known_as};
 use super::refusal::Refusal;
-use super::shape::Body;
 use super::source::unreadable;
 use super::survey::Survey;
 use super::warning::Warning;

@@ -68,6 +68,11 @@ impl Tables {
     ) -> Result<bool, Refusal> {
         let called = known_as(survey, factor);
         if name.is_some() && called.as_deref() == name {
+            if self.target.is_some() {
+                return Err(survey
+                    .refuse("two of its tables have the same name", factor.span(), "")
+                    .way("give one of them an alias"));
+            }
             self.target = Some(target(survey, factor)?);
             return Ok(true);
         }

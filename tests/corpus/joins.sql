@@ -143,3 +143,6 @@ UPDATE t NATURAL JOIN r SET t.a = 1
 
 -- spared postgres: no plain table or subquery
 UPDATE t SET a = x.a FROM LATERAL (SELECT a FROM r WHERE r.id = t.id) AS x
+
+-- unsafe mysql: two of its tables have the same name
+UPDATE t JOIN other.t ON other.t.some_id = t.id SET t.a = 1
