@@ -24,7 +24,7 @@ use crate::throttle::Throttle;
 use crate::worker::{Origin, Worker};
 
 use cut::{Batch, Cut};
-pub use prepare::{PrepareError, Prepared, lock_timeout, prepare, read, settle};
+pub use prepare::{PrepareError, Prepared, Warned, lock_timeout, prepare, read, settle};
 use ranges::Ranges;
 
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
@@ -256,7 +256,8 @@ impl Backfill<'_> {
         ];
         match worker.transact(&list).await {
             Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
-            Err(error) if error.statement == Some(1) => {
+            Err(mut error) if error.statement == Some(1) => {
+                error.position = error.position.and_then(|at| self.prepared.batch.origin(at));
                 let through = Cursor::at(batch.through);
                 let keys = self.prepared.between(&range.cursor, &through, batch.part);
                 Err(BackfillError::Statement { error, keys })

@@ -1,13 +1,19 @@
 //! Batches: rewriting a statement to a key range, the proof that this is safe, and the servo that
 //! finds the size of a batch. Pure: what the catalog says comes in as facts.
 
+mod body;
 mod call;
 mod clause;
+mod common;
 mod expression;
 mod function;
+mod grouped;
 mod half;
+mod insert;
+mod join;
 mod key;
 mod literal;
+mod pin;
 mod proof;
 mod range;
 mod refusal;
@@ -16,6 +22,9 @@ mod servo;
 mod shape;
 mod source;
 mod survey;
+mod template;
+mod tree;
+mod warning;
 
 #[cfg(test)]
 mod corpus;
@@ -26,16 +35,20 @@ use crate::db::TableName;
 
 pub use half::Part;
 pub use key::KeyColumn;
+pub use pin::Pin;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
 pub use shape::{Call, Shape, Verb, parse};
+pub use warning::Warning;
 
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relations {
-    /// The table that it changes.
+    /// The table whose key the batches go along: the one that it changes, or that it selects from.
     pub target: TableName,
+    /// The table that it inserts into.
+    pub into: Option<TableName>,
     /// The tables that its subqueries read.
     pub read: Vec<TableName>,
 }

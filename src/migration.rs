@@ -173,6 +173,9 @@ pub struct BatchDirective {
     /// `trust-triggers`: the triggers for each row change neither the key nor anything that the
     /// statement reads. A human's word, which can't be proved.
     pub trust_triggers: bool,
+    /// `trust-per-batch`: what fires once a statement, or at the commit, may do so once a batch, and
+    /// changes neither the key nor anything that the statement reads. A human's word as well.
+    pub trust_per_batch: bool,
     /// The directive's place in the file, in bytes.
     pub span: Range<usize>,
 }

@@ -11,6 +11,7 @@ mod migration;
 mod pace;
 mod reporter;
 mod state;
+mod warning;
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub use migration::{FinishedStep, MigrationProgress, MigrationState};
 pub use pace::Pace;
 pub use reporter::Reporter;
 pub use state::State;
+pub use warning::{Note, Warning};
 
 /// The fold of all events so far: what a person or a probe wants to know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +71,8 @@ pub struct Progress {
     pub rows_changed: u64,
     /// Rows per second over the run.
     pub pace: Pace,
+    /// What there is to know of steps that were taken all the same.
+    pub warnings: Vec<Warning>,
     #[serde(skip)]
     began: Option<Instant>,
 }
@@ -96,6 +100,7 @@ impl Default for Progress {
             rows_passed: 0,
             rows_changed: 0,
             pace: Pace::default(),
+            warnings: Vec::new(),
             began: None,
         }
     }
@@ -162,6 +167,7 @@ impl Progress {
                     current.retry(reason);
                 }
             }
+            Event::Warned(warning) => self.warnings.push(warning),
             Event::Throttled { reason } => self.hold(Some(reason)),
             Event::Unthrottled => self.hold(None),
             Event::StepDone { version, step, took } => self.finish_step(version, step, took),

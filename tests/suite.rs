@@ -22,6 +22,7 @@ mod suite {
     mod concurrency;
     mod conformance;
     mod crash;
+    mod differential;
     mod docs;
     mod durability;
     mod embedded;
@@ -35,6 +36,8 @@ mod suite {
     mod lost_file;
     mod mariadb;
     mod operator;
+    mod own_key;
+    mod pinned;
     mod refinery;
     mod replica;
     mod s1;

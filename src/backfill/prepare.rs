@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, parse, rewrite};
+use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, rewrite};
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -27,8 +27,19 @@ pub struct Prepared {
     pub target: Duration,
     /// Sessions that work on it, at most.
     pub workers: u32,
+    /// What one should know of it.
+    pub warnings: Vec<Warned>,
     lock_timeout: Duration,
     dialect: Dialect,
+}
+
+/// A warning about a statement, and where in its file.
+#[derive(Debug, Clone)]
+pub struct Warned {
+    /// The cause, in one sentence.
+    pub message: String,
+    /// Where, and what one can do.
+    pub explanation: Explanation,
 }
 
 /// Why a statement isn't batched.
@@ -77,6 +88,13 @@ pub async fn prepare(
     let refused = |refusal| refused(migration, step, directive, refusal);
     let relations = shape.relations();
     let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
+    let into = match &relations.into {
+        None => None,
+        Some(name) => match session.table(name).await? {
+            None => return Ok(None),
+            into => into,
+        },
+    };
     let mut read = Vec::new();
     for name in &relations.read {
         match session.table(name).await? {
@@ -84,10 +102,17 @@ pub async fn prepare(
             None => return Ok(None),
         }
     }
-    let said = Said { key: directive.key.as_deref(), trust_triggers: directive.trust_triggers };
-    let batch = rewrite(&shape, said, &table, &read, dialect).map_err(refused)?;
+    let said = Said {
+        key: directive.key.as_deref(),
+        trust_triggers: directive.trust_triggers,
+        trust_per_batch: directive.trust_per_batch,
+    };
+    let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
+    let warnings = batch.warnings().iter();
+    let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {
         batch,
+        warnings,
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
@@ -130,6 +155,21 @@ fn refused(
         explanation.place = Some(Box::new(migration.place(directive.span.clone(), "")));
     }
     PrepareError::Refused { refusal, explanation }
+}
+
+fn warned(
+    migration: &Migration,
+    step: &Step,
+    directive: &BatchDirective,
+    warning: &Warning,
+) -> Warned {
+    let start = step.span.start;
+    let mut explanation =
+        warning.explanation(|span| migration.place(start + span.start..start + span.end, ""));
+    if explanation.place.is_none() {
+        explanation.place = Some(Box::new(migration.place(directive.span.clone(), "")));
+    }
+    Warned { message: warning.message.clone(), explanation }
 }
 
 impl Prepared {

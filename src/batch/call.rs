@@ -1,15 +1,20 @@
 //! What is understood of a call, with or without parentheses: what isn't listed is refused.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Expr, Function, FunctionArguments, Ident, Spanned, visit_expressions};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, Value,
+    visit_expressions,
+};
 use sqlparser::tokenizer::Span;
 
 use super::function::{Nature, nature, nearest_safe, reads_now};
 use super::literal;
+use super::pin::{Clock, Tells};
 use super::refusal::Refusal;
 use super::shape::Call;
 use super::survey::{Step, Survey, identifiers};
+use super::warning::Warning;
 use crate::db::Engine;
 
 const NEIGHBOURS: &str = "it looks at other rows of the table that it changes";
@@ -35,7 +40,10 @@ impl Survey<'_> {
             FunctionArguments::Subquery(_) => 1,
             FunctionArguments::List(list) => list.args.len(),
         };
-        let arguments_in_brackets = !matches!(function.args, FunctionArguments::None);
+        let brackets = match function.args {
+            FunctionArguments::None => "",
+            _ => "()",
+        };
         let known =
             name.as_deref().map_or(Nature::Unknown, |name| nature(self.engine, name, arguments));
         let written = function.name.to_string();
@@ -50,12 +58,23 @@ impl Survey<'_> {
             Nature::RowLocal => self.now_argument(name.as_deref().unwrap_or_default(), function),
             Nature::Aggregate | Nature::Window if self.depth > 0 => ControlFlow::Continue(()),
             Nature::Aggregate | Nature::Window => self.stop(NEIGHBOURS, span, "looks at many rows"),
-            Nature::Clock => {
-                let brackets = if arguments_in_brackets { "()" } else { "" };
-                let clock = self.clock(&format!("{written}{brackets}"), span);
-                ControlFlow::Break(Box::new(clock))
+            Nature::Clock => self.tell(name.as_deref().unwrap_or_default(), function, &written),
+            Nature::Asker => {
+                ControlFlow::Break(Box::new(self.asker(&format!("{written}{brackets}"), span)))
             }
-            Nature::Volatile => ControlFlow::Break(Box::new(
+            // In a subquery the whole statement may compute one value for all rows.
+            Nature::Varying if self.depth == 0 => {
+                self.warnings.push(Warning::new(
+                    format!(
+                        "{written}() gives another answer for each row, so that no two runs leave \
+                         the same"
+                    ),
+                    self.source.bytes(span),
+                    "nothing, if that is meant: each row still gets one value, once",
+                ));
+                ControlFlow::Continue(())
+            }
+            Nature::Varying | Nature::Volatile => ControlFlow::Break(Box::new(
                 self.refuse(
                     format_args!("{written}() gives another answer at each call"),
                     span,
@@ -106,38 +125,91 @@ impl Survey<'_> {
         }
     }
 
+    /// The refusal of what tells the time in a way that can't be pinned.
     pub(super) fn clock(&self, written: &str, span: Span) -> Refusal {
-        self.refuse(
-            format_args!("{written} could differ from batch to batch"),
-            span,
-            "a later release pins it to the start",
+        self.refuse(format_args!("{written} could differ from batch to batch"), span, "").way(
+            "write CURRENT_TIMESTAMP or CURRENT_DATE, which are pinned to one time, or the value",
         )
-        .way("write the value as a literal")
     }
 
-    /// SQLite's date functions take the text 'now', which may be written as a name, and come from
-    /// any depth below. A 'subsec' in the place of the time means now as well.
-    fn now_argument(&self, name: &str, function: &Function) -> Step {
+    fn asker(&self, written: &str, span: Span) -> Refusal {
+        self.refuse(format_args!("{written} could differ from batch to batch"), span, "")
+            .way("write the value as a literal")
+    }
+
+    /// A call that tells the time. One time is put in its place.
+    fn tell(&mut self, name: &str, function: &Function, written: &str) -> Step {
+        let span = function.name.span();
+        let brackets = self.source.bytes(span).map(|name| self.source.call(name));
+        let (Some(call), None) = (brackets, &function.over) else {
+            return ControlFlow::Break(Box::new(self.clock(written, span)));
+        };
+        let digits = match &function.args {
+            FunctionArguments::List(list) => match list.args.as_slice() {
+                [] => Some(None),
+                [digits] => digits.to_string().parse().ok().filter(|it| *it <= 6).map(Some),
+                _ => None,
+            },
+            _ => Some(None),
+        };
+        let tells = digits.and_then(|digits| Tells::of(self.engine, name, digits));
+        if let Some(tells) = tells {
+            self.clocks.push(Clock { span: call, tells });
+            return ControlFlow::Continue(());
+        }
+        // datetime(), or strftime('%s'): the time goes before the bracket.
+        let comma =
+            !matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty());
+        if self.engine == Engine::Sqlite && self.source.sql[..call.end].ends_with(')') {
+            self.now_argument(name, function)?;
+            let end = call.end - 1;
+            self.clocks.push(Clock { span: end..end, tells: Tells::Argument { comma } });
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(Box::new(self.clock(&format!("{written}()"), span)))
+    }
+
+    /// SQLite's date functions take the text 'now' for the time. As an argument of its own it is
+    /// pinned; written as a name, or from any depth below, it is refused. A 'subsec' in the place of
+    /// the time means now as well.
+    fn now_argument(&mut self, name: &str, function: &Function) -> Step {
         if !reads_now(self.engine, name) {
             return ControlFlow::Continue(());
         }
-        let texts = |expr: &Expr, words: &[&str]| match written(expr) {
-            Some((text, span)) if words.contains(&&*text.trim().to_ascii_lowercase()) => {
-                ControlFlow::Break(Box::new(self.clock(&format!("'{}'", text.trim()), span)))
-            }
-            _ => ControlFlow::Continue(()),
+        let FunctionArguments::List(list) = &function.args else {
+            return ControlFlow::Continue(());
         };
-        if let FunctionArguments::List(list) = &function.args {
-            let at = usize::from(name == "strftime");
-            if let Some(time) = list.args.get(at) {
-                visit_expressions(time, |expr| texts(expr, &["subsec", "subsecond"]))?;
+        let at = usize::from(name == "strftime");
+        for (index, argument) in list.args.iter().enumerate() {
+            let is_time = index == at || name == "timediff";
+            if let (true, Some(span)) = (is_time, self.now(argument)) {
+                self.clocks.push(Clock { span, tells: Tells::Argument { comma: false } });
+                continue;
             }
+            let words: &[&str] =
+                if index == at { &["now", "subsec", "subsecond"] } else { &["now"] };
+            visit_expressions(argument, |expr| match written(expr) {
+                Some((text, span)) if words.contains(&&*text.trim().to_ascii_lowercase()) => {
+                    ControlFlow::Break(Box::new(self.clock(&format!("'{}'", text.trim()), span)))
+                }
+                _ => ControlFlow::Continue(()),
+            })?;
         }
-        visit_expressions(&function.args, |expr| texts(expr, &["now"]))
+        ControlFlow::Continue(())
+    }
+
+    /// The place of an argument that is the literal 'now'.
+    fn now(&self, argument: &FunctionArg) -> Option<Range<usize>> {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else {
+            return None;
+        };
+        let Value::SingleQuotedString(text) = &value.value else { return None };
+        let is_now = text.trim().eq_ignore_ascii_case("now");
+        self.source.bytes(value.span).filter(|_| is_now)
     }
 
     /// Names that are calls without parentheses, where the parser doesn't know it.
-    pub(super) fn bare_name(&self, ident: &Ident) -> Step {
+    pub(super) fn bare_name(&mut self, ident: &Ident) -> Step {
         let lower = ident.value.to_ascii_lowercase();
         if lower.starts_with('@') {
             return ControlFlow::Break(Box::new(
@@ -189,7 +261,14 @@ impl Survey<'_> {
             Engine::Sqlite => &["current_date", "current_time", "current_timestamp"],
         };
         if reserved.contains(&lower.as_str()) {
-            return ControlFlow::Break(Box::new(self.clock(&ident.value, ident.span)));
+            let tells = Tells::of(self.engine, &lower, None);
+            return match (tells, self.source.bytes(ident.span)) {
+                (Some(tells), Some(span)) => {
+                    self.clocks.push(Clock { span, tells });
+                    ControlFlow::Continue(())
+                }
+                _ => ControlFlow::Break(Box::new(self.asker(&ident.value, ident.span))),
+            };
         }
         ControlFlow::Continue(())
     }

@@ -13,27 +13,51 @@ use crate::db::Engine;
 pub(super) fn verb(source: &Source<'_>) -> Result<Verb, Refusal> {
     let Some(first) = source.spots.first() else {
         return Err(Refusal::new("there is no statement to split into batches")
-            .only_way("put the directive right before an UPDATE or DELETE"));
+            .only_way("put the directive right before an UPDATE, DELETE or INSERT … SELECT"));
     };
+    let first = if first.is("with") { behind_with(source).unwrap_or(first) } else { first };
     let word = source.sql[first.span.clone()].to_ascii_uppercase();
     let refusal = match first.keyword() {
         Keyword::UPDATE => return Ok(Verb::Update),
         Keyword::DELETE => return Ok(Verb::Delete),
-        Keyword::WITH => Refusal::new(
-            "this statement can't be split into batches: it begins with WITH, which a later \
-             release understands",
+        Keyword::INSERT => return Ok(Verb::Insert),
+        Keyword::REPLACE => Refusal::new(
+            "this REPLACE can't be split into batches: it deletes rows that are there already, and they \
+             may be its own of earlier batches",
         )
-        .way("write it as an UPDATE or DELETE with a subquery"),
-        Keyword::INSERT | Keyword::REPLACE | Keyword::MERGE => Refusal::new(format!(
-            "this {word} can't be split into batches: this release splits UPDATE and DELETE only"
-        )),
+        .way("write it as a DELETE and an INSERT"),
+        Keyword::MERGE => Refusal::new(
+            "this MERGE can't be split into batches: it may insert a row and change it later",
+        )
+        .way("write it as an UPDATE … FROM, a DELETE … USING and an INSERT … SELECT"),
         _ => Refusal::new(format!(
-            "this statement can't be split into batches: it is no UPDATE or DELETE but begins with \
-             {word}"
+            "this statement can't be split into batches: it is no UPDATE, DELETE or INSERT but \
+             begins with {word}"
         ))
-        .only_way("remove the `batch` directive: it stands right before an UPDATE or DELETE"),
+        .only_way("remove the `batch` directive: it stands right before an UPDATE, DELETE or INSERT"),
     };
     Err(refusal.at(Some(first.span.clone()), ""))
+}
+
+/// What stands behind WITH and its queries. A name that reads like a verb is followed by AS or a
+/// bracket.
+fn behind_with<'s>(source: &'s Source<'_>) -> Option<&'s Spot> {
+    const VERBS: [Keyword; 7] = [
+        Keyword::UPDATE,
+        Keyword::DELETE,
+        Keyword::INSERT,
+        Keyword::REPLACE,
+        Keyword::MERGE,
+        Keyword::SELECT,
+        Keyword::VALUES,
+    ];
+    source.spots.iter().enumerate().skip(1).find_map(|(index, spot)| {
+        let is_name = source
+            .spots
+            .get(index + 1)
+            .is_some_and(|next| next.is("as") || next.token == Token::LParen);
+        (spot.depth == 0 && VERBS.contains(&spot.keyword()) && !is_name).then_some(spot)
+    })
 }
 
 /// Refuses clauses that no batch can have.
@@ -73,33 +97,22 @@ pub(super) fn refuse_clauses(
         ("order", "ORDER BY would hold within each batch only"),
     ] {
         if let Some(index) = source.clause(word) {
-            return Err(Refusal::of(verb, cause)
-                .at(span(index), "")
-                .way("say with WHERE which rows you mean"));
+            return Err(Refusal::of(verb, cause).at(span(index), "").way(match verb {
+                Verb::Insert => "remove it; or say with WHERE which rows you mean",
+                Verb::Update | Verb::Delete => "say with WHERE which rows you mean",
+            }));
         }
-    }
-    if let Some(index) = source.clause("join") {
-        return Err(many_tables(verb, "JOIN").at(span(index), "a join"));
-    }
-    if verb == Verb::Delete
-        && let Some(index) = source.clause("using")
-    {
-        return Err(many_tables(verb, "USING").at(span(index), "a join"));
     }
     let set = source.clause("set").unwrap_or(0);
     let comma = |spot: &Spot| spot.depth == 0 && spot.token == Token::Comma;
     if verb == Verb::Update
         && let Some(index) = source.spots[..set].iter().position(comma)
     {
-        return Err(many_tables(verb, "more than one table").at(span(index), ""));
+        return Err(Refusal::of(verb, "it lists its tables with commas")
+            .at(span(index), "")
+            .way("write JOIN … ON between them"));
     }
     Ok(())
-}
-
-/// The refusal of a join.
-pub(super) fn many_tables(verb: Verb, what: &str) -> Refusal {
-    Refusal::of(verb, format_args!("it joins tables ({what}), which a later release understands"))
-        .way("read the other table in a subquery: SET a = (SELECT …), or WHERE EXISTS (SELECT …)")
 }
 
 /// The refusal of a modifier.

@@ -1,15 +1,18 @@
 //! Labelled statements: what is accepted, and as what; what is refused, and why.
 
 mod accepted;
+mod labelled;
 mod refused;
 mod unproved;
+mod warned;
 
 use accepted::ACCEPTED;
 use refused::REFUSED;
 use unproved::{FACTS, Fact};
+use warned::WARNED;
 
 use super::facts::{table, trigger, unique};
-use super::{Batch, Part, Refusal, Said, Shape, parse, rewrite};
+use super::{Batch, Part, Pin, Refusal, Said, Shape, parse, rewrite};
 use crate::db::{Dialect, Engine, Table, TableKind, TableName, Trigger};
 
 const PG: &[Dialect] = &[Dialect::POSTGRES];
@@ -31,7 +34,8 @@ fn with(
     let shape = parse(sql, dialect)?;
     let (mut target, mut read) = facts(&shape, dialect);
     change(&mut target, &mut read);
-    rewrite(&shape, Said::default(), &target, &read, dialect)
+    let into = shape.relations().into.map(|name| table(dialect, &name.name));
+    rewrite(&shape, Said::default(), &target, into.as_ref(), &read, dialect)
 }
 
 fn facts(shape: &Shape, dialect: Dialect) -> (Table, Vec<Table>) {
@@ -75,7 +79,9 @@ fn accepted() {
     for (dialects, known_as, sql, expected) in ACCEPTED {
         for &dialect in *dialects {
             match batch_of(sql, dialect) {
-                Ok(batch) if spliced(&batch, dialect, known_as) == *expected => {}
+                Ok(batch)
+                    if spliced(&batch, dialect, known_as) == *expected
+                        && batch.warnings().is_empty() => {}
                 other => wrong.push(format!("{}: {sql}\n  {other:?}", dialect.engine)),
             }
         }
@@ -94,6 +100,27 @@ fn refused() {
                 refusal.message.contains(cause)
                     && !refusal.ways_out.is_empty()
                     && (pointed.is_empty() || at == Some(*pointed))
+            });
+            if !right {
+                wrong.push(format!("{}: {sql}\n  {result:?}", dialect.engine));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn warned() {
+    let mut wrong = Vec::new();
+    for (dialects, cause, sql, pointed) in WARNED {
+        for &dialect in *dialects {
+            let result = batch_of(sql, dialect);
+            let right = result.as_ref().is_ok_and(|batch| {
+                let [warning] = batch.warnings() else { return false };
+                let at = warning.span.clone().map(|span| &sql[span]);
+                warning.message.contains(cause)
+                    && !warning.way_out.is_empty()
+                    && at.unwrap_or_default() == *pointed
             });
             if !right {
                 wrong.push(format!("{}: {sql}\n  {result:?}", dialect.engine));
@@ -159,7 +186,7 @@ fn a_human_vouches_for_row_triggers_alone() {
     let (mut target, read) = facts(&shape, dialect);
     target.triggers.push(trigger("touch"));
     let go = |target: &Table, trust_triggers| {
-        rewrite(&shape, Said { key: None, trust_triggers }, target, &read, dialect)
+        rewrite(&shape, Said { trust_triggers, ..Said::default() }, target, None, &read, dialect)
     };
     let refusal = go(&target, false).unwrap_err();
     assert!(refusal.message.contains("touch"), "{refusal}");
@@ -170,7 +197,9 @@ fn a_human_vouches_for_row_triggers_alone() {
         let mut target = target.clone();
         change(&mut target.triggers[0]);
         let refusal = go(&target, true).unwrap_err();
-        assert!(!refusal.ways_out[0].1.contains("trust-triggers"), "{refusal:?}");
+        assert!(refusal.ways_out[0].1.contains("batch trust-per-batch`"), "{refusal:?}");
+        let said = Said { trust_per_batch: true, ..Said::default() };
+        rewrite(&shape, said, &target, None, &read, dialect).unwrap();
     }
 }
 
@@ -221,6 +250,49 @@ fn only_an_update_along_an_integer_key_of_postgresql_goes_by_halves() {
 }
 
 #[test]
+fn clocks_are_pinned_wherever_they_stand() {
+    let pinned = |sql: &str, dialect| {
+        let mut batch = batch_of(sql, dialect).unwrap();
+        assert!(batch.has_clocks(), "{sql}");
+        assert!(batch.apply_to_none().sql.starts_with(&sql[..20]), "{sql}");
+        batch.pin(Pin::read("2026-11-20 09:14:02.123456").unwrap());
+        batch.apply_to_none().sql
+    };
+    for (dialect, sql, expected) in [
+        (
+            Dialect::POSTGRES,
+            "UPDATE t SET at = now(), c = 'now()' WHERE at < pg_catalog.now ( ) - interval '1 day'",
+            "UPDATE t SET at = ('2026-11-20 09:14:02.123456+00'::timestamptz), c = 'now()' WHERE (\n\
+             at < ('2026-11-20 09:14:02.123456+00'::timestamptz) - interval '1 day'\n) AND 1 = 0",
+        ),
+        (
+            Dialect::POSTGRES,
+            "UPDATE t SET at = CURRENT_TIMESTAMP(0), c = localtime",
+            "UPDATE t SET at = ('2026-11-20 09:14:02.123456+00'::timestamptz(0)), \
+             c = ('2026-11-20 09:14:02.123456+00'::timestamptz::time)\nWHERE 1 = 0",
+        ),
+        (
+            Dialect::MYSQL,
+            "DELETE FROM t WHERE at < NOW() - INTERVAL 1 DAY",
+            "DELETE FROM t WHERE (\nat < FROM_UNIXTIME(1795166042) - INTERVAL 1 DAY\n) AND 1 = 0",
+        ),
+        (
+            Dialect::SQLITE,
+            "DELETE FROM t WHERE at < datetime('now', '-1 day') AND a < strftime('%s')",
+            "DELETE FROM t WHERE (\nat < datetime('2026-11-20 09:14:02.123', '-1 day') \
+             AND a < strftime('%s', '2026-11-20 09:14:02.123')\n) AND 1 = 0",
+        ),
+        (
+            Dialect::SQLITE,
+            "UPDATE t SET at = datetime(), c = CURRENT_DATE",
+            "UPDATE t SET at = datetime('2026-11-20 09:14:02.123'), c = '2026-11-20'\nWHERE 1 = 0",
+        ),
+    ] {
+        assert_eq!(pinned(sql, dialect), expected);
+    }
+}
+
+#[test]
 fn a_composite_key_compares_rows_where_an_index_can_serve_it() {
     let composite = |t: &mut Table, _: &mut Vec<Table>| {
         t.unique = vec![unique(&["tenant", "slug"], true)];
@@ -262,7 +334,7 @@ fn a_directive_names_a_unique_key() {
     let target = table(dialect, "t");
     let go = |key: &[&str]| {
         let said = Said { key: Some(&cursor(key)), ..Said::default() };
-        rewrite(&shape, said, &target, &[], dialect)
+        rewrite(&shape, said, &target, None, &[], dialect)
     };
     let names = |batch: Batch| batch.key().iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(go(&["pos", "Tenant"]).unwrap()), ["tenant", "pos"]);
@@ -271,6 +343,63 @@ fn a_directive_names_a_unique_key() {
         assert!(refusal.message.contains("no unique key"), "{refusal}");
         assert!(refusal.ways_out[0].1.contains("`key=tenant,pos`"), "{refusal:?}");
     }
+}
+
+#[test]
+fn an_insert_gets_its_range_before_what_becomes_of_conflicts() {
+    let sql =
+        "INSERT INTO q (id) SELECT id FROM t WHERE a = 1 -- some\n ON CONFLICT (id) DO NOTHING;";
+    let batch = batch_of(sql, Dialect::POSTGRES).unwrap();
+    assert_eq!(
+        batch.apply(None, &cursor(&["9"]), Part::Whole).sql,
+        "INSERT INTO q (id) SELECT id FROM t WHERE (\na = 1\n) AND \"t\".\"id\" <= $1::text::bigint\n\
+         -- some\n ON CONFLICT (id) DO NOTHING"
+    );
+    let shape = parse(sql, Dialect::POSTGRES).unwrap();
+    let target = table(Dialect::POSTGRES, "t");
+    type Change = fn(&mut Table);
+    let changes: [(Change, &str); 3] = [
+        (|into| into.triggers.push(trigger("audit")), "the trigger audit of"),
+        (|into| into.refers_to_itself = true, "refers to itself"),
+        (|into| into.name.name = "t".to_owned(), "reads the table that it inserts into"),
+    ];
+    for (change, cause) in changes {
+        let mut into = table(Dialect::POSTGRES, "q");
+        change(&mut into);
+        let into = Some(&into);
+        let refusal = rewrite(&shape, Said::default(), &target, into, &[], Dialect::POSTGRES);
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.message.contains(cause), "{refusal}");
+    }
+}
+
+#[test]
+fn without_a_primary_key_a_unique_one_will_do() {
+    let key = |sql: &str| {
+        let without = |t: &mut Table, _: &mut Vec<Table>| {
+            t.unique.remove(0);
+        };
+        let batch = with(sql, Dialect::POSTGRES, without).unwrap();
+        batch.key().iter().map(|column| column.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(key("UPDATE t SET a = 1"), ["slug"]);
+    assert_eq!(key("UPDATE t SET slug = 'x' WHERE a = 1"), ["tenant", "pos"]);
+}
+
+#[test]
+fn what_refers_to_a_table_is_warned_of() {
+    let child = || vec![TableName { schema: None, name: "child".to_owned() }];
+    let refer = |t: &mut Table, _: &mut Vec<Table>| {
+        t.cascades_to = child();
+        t.unindexed_children = child();
+    };
+    let batch = with("DELETE FROM t", Dialect::POSTGRES, refer).unwrap();
+    let warnings: Vec<_> = batch.warnings().iter().map(|it| it.message.as_str()).collect();
+    let [scan, cascade] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(scan.contains("the whole of child"), "{scan}");
+    assert!(cascade.contains("change rows of child"), "{cascade}");
+    // Nothing refers to what stays.
+    assert_eq!(with("UPDATE t SET a = 1", Dialect::POSTGRES, refer).unwrap().warnings(), []);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         type_name: type_name.to_owned(),
         nullable,
         computed_from: None,
+        collation: None,
+        nondeterministic: false,
     };
     Table {
         name: TableName { schema: Some(schema.to_owned()), name: name.to_owned() },
@@ -49,6 +51,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
         estimated_rows: Some(1_000_000),
@@ -68,6 +71,7 @@ pub(super) fn trigger(name: &str) -> Trigger {
     Trigger {
         name: name.to_owned(),
         per_statement: false,
+        on_insert: true,
         on_update: true,
         on_delete: true,
         deferrable: false,

@@ -11,8 +11,9 @@ mod tests;
 use crate::db::Engine;
 use crate::nearest::nearest;
 use list::{
-    AGGREGATES, CLOCK, COMMON, MATHS, MYSQL, MYSQL_AGGREGATES, POSTGRES, POSTGRES_AGGREGATES,
-    SQLITE, SQLITE_AGGREGATES, SQLITE_UNPROVED, VOLATILE, WINDOW,
+    AGGREGATES, ASKER, CLOCK, COMMON, MATHS, MYSQL, MYSQL_AGGREGATES, MYSQL_VARYING, POSTGRES,
+    POSTGRES_AGGREGATES, POSTGRES_VARYING, SQLITE, SQLITE_AGGREGATES, SQLITE_UNPROVED,
+    SQLITE_VARYING, VOLATILE, WINDOW,
 };
 
 /// What is known of a function.
@@ -24,9 +25,14 @@ pub(super) enum Nature {
     Aggregate,
     /// Sees neighbouring rows: likewise, with or without `OVER`.
     Window,
-    /// Tells the time, or who asks: differs from batch to batch.
+    /// Tells the time: pinned for the whole step.
     Clock,
-    /// Another answer at each call.
+    /// Tells who asks: may differ from batch to batch.
+    Asker,
+    /// Another answer at each call, for each row: it differs from row to row in the whole statement as
+    /// well.
+    Varying,
+    /// Another answer at each call, or one that depends on what the session did before.
     Volatile,
     /// Not known.
     Unknown,
@@ -38,6 +44,14 @@ pub(super) enum Nature {
 pub(super) fn nature(engine: Engine, name: &str, arguments: usize) -> Nature {
     if clock_without_argument(engine, name, arguments) || lists(CLOCK, name) {
         return Nature::Clock;
+    }
+    if lists(ASKER, name) {
+        return Nature::Asker;
+    }
+    if lists(varying(engine), name) {
+        // MySQL's rand(5) begins the same numbers anew with each statement.
+        let is_seeded = engine == Engine::MySql && name == "rand" && arguments > 0;
+        return if is_seeded { Nature::Volatile } else { Nature::Varying };
     }
     if lists(VOLATILE, name) {
         return Nature::Volatile;
@@ -82,6 +96,15 @@ fn aggregates(engine: Engine) -> &'static str {
         Engine::Postgres => POSTGRES_AGGREGATES,
         Engine::MySql => MYSQL_AGGREGATES,
         Engine::Sqlite => SQLITE_AGGREGATES,
+    }
+}
+
+/// The engine's functions with another answer for each row.
+fn varying(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => POSTGRES_VARYING,
+        Engine::MySql => MYSQL_VARYING,
+        Engine::Sqlite => SQLITE_VARYING,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn same_column(engine: Engine, one: &str, other: &str) -> bool {
     }
 }
 
-/// Chooses the key: the one that the directive names, else the primary key.
+/// Chooses the key: the one that the directive names, else the primary key, else a unique one.
 pub(super) fn choose(
     shape: &Shape,
     directive: Option<&[String]>,
@@ -31,13 +31,13 @@ pub(super) fn choose(
     let verb = shape.verb;
     let key = match directive {
         Some(names) => named(verb, names, target, dialect.engine)?,
-        None => target.unique.iter().find(|key| key.primary).ok_or_else(|| {
-            let refusal = Refusal::of(verb, format_args!("{} has no primary key", target.name));
-            match usable(target, dialect).first() {
-                Some(key) => refusal
-                    .way(format!("say `key={}`: that is a unique key too", key.columns.join(","))),
-                None => refusal.way("give the table a primary key in an earlier migration"),
-            }
+        None => by_itself(shape, target, dialect).ok_or_else(|| {
+            let cause = format_args!(
+                "{} has no primary key, and no unique index over columns that are NOT NULL and that \
+                 it leaves alone",
+                target.name
+            );
+            Refusal::of(verb, cause).way("give the table a primary key in an earlier migration")
         })?,
     };
     let mut columns = Vec::new();
@@ -53,6 +53,12 @@ pub(super) fn choose(
             return Err(other_key(Refusal::of(verb, cause), key, target, dialect)
                 .way(format!("make {name} NOT NULL in an earlier migration")));
         }
+        if column.nondeterministic {
+            let cause = format!(
+                "its key column {name} has a collation under which texts that differ may be equal"
+            );
+            return Err(other_key(Refusal::of(verb, cause), key, target, dialect));
+        }
         if !crosses(&column.type_name, dialect) {
             let cause = format!(
                 "its key column {name} is of type {}, whose values don't survive the way through \
@@ -64,6 +70,16 @@ pub(super) fn choose(
         columns.push(KeyColumn { name: name.clone(), type_name: column.type_name.clone() });
     }
     Ok(columns)
+}
+
+/// The primary key, or the first of the other unique keys that can be gone along. Which one it was, is
+/// noted with the checkpoint.
+fn by_itself<'t>(shape: &Shape, target: &'t Table, dialect: Dialect) -> Option<&'t UniqueKey> {
+    let is_set =
+        |name: &String| shape.sets.iter().any(|set| same_column(dialect.engine, &set.name, name));
+    let fits = |key: &&UniqueKey| !key.deferrable && !key.columns.iter().any(is_set);
+    let primary = target.unique.iter().find(|key| key.primary);
+    primary.or_else(|| usable(target, dialect).into_iter().find(fits))
 }
 
 fn named<'t>(
@@ -116,7 +132,10 @@ fn other_key(refusal: Refusal, key: &UniqueKey, target: &Table, dialect: Dialect
 pub(super) fn usable(target: &Table, dialect: Dialect) -> Vec<&UniqueKey> {
     let fine = |name: &String| {
         let mut columns = target.columns.iter();
-        columns.any(|it| it.name == *name && !it.nullable && crosses(&it.type_name, dialect))
+        columns.any(|it| {
+            let is_sure = !it.nullable && !it.nondeterministic;
+            it.name == *name && is_sure && crosses(&it.type_name, dialect)
+        })
     };
     target.unique.iter().filter(|key| key.columns.iter().all(fine)).collect()
 }

@@ -3,25 +3,35 @@
 //! The claim is: the batches, one after the other, leave what the whole statement would leave. It
 //! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
 
+mod comparable;
 mod effects;
+mod insert;
+mod joins;
 mod keys;
 
+use std::ops::Range;
+
 use super::refusal::Refusal;
-use super::shape::Shape;
+use super::rewrite::Said;
+use super::shape::{Shape, Verb};
 use super::survey::Read;
+use super::warning::Warning;
 use crate::db::{Engine, Table, TableKind, TableName};
 use effects::{foreign_keys, triggers};
+use insert::insert;
+use joins::joins;
 
 pub(super) use keys::prove_keys;
 
-/// Proves all that doesn't depend on the choice of the key.
+/// Proves all that doesn't depend on the choice of the key. What there is to know is returned.
 pub(super) fn prove(
     shape: &Shape,
-    trust_triggers: bool,
+    said: Said<'_>,
     target: &Table,
+    into: Option<&Table>,
     read: &[Table],
     engine: Engine,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Warning>, Refusal> {
     let wanted = shape.relations().read;
     if wanted.len() != read.len() {
         return Err(Refusal::of(shape.verb, "a table that it reads doesn't exist")
@@ -34,29 +44,35 @@ pub(super) fn prove(
             Some((shape.reads.iter().find(|read| read.table == *name)?, table))
         })
         .collect();
-    plain_target(shape, target)?;
-    other_tables(shape, target, &reads, engine)?;
-    triggers(shape, trust_triggers, target)?;
-    foreign_keys(shape, trust_triggers, target, &reads, engine)?;
+    plain_table(shape.verb, shape.target_span.clone(), target)?;
+    let mut warnings = Vec::new();
+    if let (Some(named), Some(into)) = (&shape.into, into) {
+        insert(shape, named, said, (target, into), &reads, engine)?;
+        other_tables(shape, into, &reads, engine)?;
+    } else {
+        other_tables(shape, target, &reads, engine)?;
+        triggers(shape, said, target)?;
+        warnings = foreign_keys(shape, said.trust_triggers, target, &reads, engine)?;
+    }
     if engine == Engine::Postgres {
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
-    Ok(())
+    warnings.extend(joins(shape, target, &reads, engine));
+    Ok(warnings)
 }
 
-fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
-    let refuse =
-        |cause: String| Err(Refusal::of(shape.verb, cause).at(shape.target_span.clone(), ""));
+fn plain_table(verb: Verb, span: Option<Range<usize>>, target: &Table) -> Result<(), Refusal> {
+    let refuse = |cause: String| Err(Refusal::of(verb, cause).at(span.clone(), ""));
     let name = &target.name;
     match target.kind {
         TableKind::Ordinary => {}
         TableKind::Partitioned => {
             return Err(Refusal::of(
-                shape.verb,
+                verb,
                 format_args!("{name} is partitioned; a later release goes partition by partition"),
             )
-            .at(shape.target_span.clone(), "")
+            .at(span.clone(), "")
             .way("write one statement for each partition"));
         }
         TableKind::Other => return refuse(format!("{name} is no ordinary table")),
@@ -64,13 +80,13 @@ fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
     if let Some(engine) = &target.engine_without_transactions {
         // Whole, it would be no safer: what fails in the middle stays half done.
         return Err(Refusal::of(
-            shape.verb,
+            verb,
             format_args!(
                 "{name} is kept by the storage engine {engine}, which has no transactions: rows \
                  and checkpoint could come apart"
             ),
         )
-        .at(shape.target_span.clone(), "")
+        .at(span.clone(), "")
         .only_way(format!("ALTER TABLE {name} ENGINE=InnoDB, before this is applied")));
     }
     if target.has_rules {
@@ -78,10 +94,10 @@ fn plain_target(shape: &Shape, target: &Table) -> Result<(), Refusal> {
     }
     if target.has_children {
         return Err(Refusal::of(
-            shape.verb,
+            verb,
             format_args!("other tables inherit from {name}, and their rows have keys of their own"),
         )
-        .at(shape.target_span.clone(), "")
+        .at(span.clone(), "")
         .way("write one statement for each of the tables, children first"));
     }
     Ok(())
@@ -145,8 +161,8 @@ fn texts_are_no_dates(shape: &Shape, target: &Table) -> Result<(), Refusal> {
                 shape.verb,
                 "this text may become a date, and could differ from batch to batch",
             )
-            .at(dated.span.clone(), "a later release pins it to the start")
-            .way("write the date as a literal"));
+            .at(dated.span.clone(), "")
+            .way("write now() or current_date, which are pinned to one time, or the date as a literal"));
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ impl Refusal {
         refusal.relabel(vec![WHOLE.to_owned()])
     }
 
-    /// A refusal of an UPDATE or DELETE, for this cause.
+    /// A refusal of a statement with this verb, for this cause.
     pub(super) fn of(verb: Verb, cause: impl std::fmt::Display) -> Self {
         Refusal::new(format!("this {verb} can't be split into batches: {cause}"))
     }

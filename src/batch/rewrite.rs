@@ -1,14 +1,18 @@
 //! The rewritten statement, and the queries that the batch loop needs around it.
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement as Parsed};
+use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::half::Part;
 use super::key::{KeyColumn, choose};
+use super::pin::Pin;
 use super::proof::{prove, prove_keys};
 use super::range::Binder;
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use super::source::{Source, statement, unreadable};
+use super::template::Template;
+use super::tree::apart;
+use super::warning::Warning;
 use crate::db::{Dialect, Engine, Statement, Table, TableName};
 
 /// A statement that is proved to be safe in batches, and all SQL that the batch loop needs.
@@ -31,7 +35,12 @@ pub struct Batch {
     /// The key's columns in the user's statement.
     theirs: Vec<String>,
     /// The user's statement, up to where the range goes.
-    head: String,
+    head: Template,
+    /// And behind it.
+    tail: String,
+    /// What its clocks tell.
+    pin: Option<Pin>,
+    warnings: Vec<Warning>,
 }
 
 /// What the user says about the statement beside its text.
@@ -41,11 +50,14 @@ pub struct Said<'a> {
     pub key: Option<&'a [String]>,
     /// That the triggers for each row change neither the key nor anything that it reads.
     pub trust_triggers: bool,
+    /// That what fires once a statement, or at the commit, may do so once a batch, and does no such
+    /// harm either.
+    pub trust_per_batch: bool,
 }
 
 /// Proves that the statement may run in batches, and rewrites it.
 ///
-/// `read` has the facts of `shape.relations().read`, in that order.
+/// The facts are those of `shape.relations()`: `read` has them in that order.
 ///
 /// # Errors
 /// When it can't be proved. Facts are facts of now: a step that is still to come may change them.
@@ -53,13 +65,15 @@ pub fn rewrite(
     shape: &Shape,
     said: Said<'_>,
     target: &Table,
+    into: Option<&Table>,
     read: &[Table],
     dialect: Dialect,
 ) -> Result<Batch, Refusal> {
-    prove(shape, said.trust_triggers, target, read, dialect.engine)?;
+    let mut warnings = shape.warnings.clone();
+    warnings.extend(prove(shape, said, target, into, read, dialect.engine)?);
     let key = choose(shape, said.key, target, dialect)?;
     prove_keys(shape, &key, target, dialect)?;
-    let head = splice(shape, dialect.engine)?;
+    let (head, tail) = splice(shape, dialect.engine)?;
 
     // Qualified, as PostgreSQL would take a bare name in ORDER BY for the select list's text.
     let column = |table: &str| {
@@ -77,7 +91,10 @@ pub fn rewrite(
         out,
         theirs: column(shape.known_as()),
         head,
+        tail,
+        pin: None,
         key,
+        warnings,
     })
 }
 
@@ -104,19 +121,32 @@ fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
     }
 }
 
-/// The user's text up to where the range goes: `… WHERE (condition) AND `.
-fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
-    let head = match shape.where_end {
+/// The user's text up to where the range goes, `… WHERE (condition) AND `, and behind it.
+fn splice(shape: &Shape, engine: Engine) -> Result<(Template, String), Refusal> {
+    let mut template = Template::default();
+    match shape.where_end {
         // The line ends keep a comment at the end from swallowing the bracket.
-        Some(at) => format!(
-            "{} (\n{}\n) AND ",
-            &shape.sql[..at],
-            shape.sql[at..shape.end].trim_start_matches([' ', '\t', '\r', '\n'])
-        ),
-        None => format!("{}\nWHERE ", &shape.sql[..shape.end]),
+        Some(at) => {
+            let condition = &shape.sql[at..shape.body_end];
+            let blank =
+                condition.len() - condition.trim_start_matches([' ', '\t', '\r', '\n']).len();
+            template.theirs(&shape.sql, 0..at, &shape.clocks);
+            template.ours(" (\n");
+            template.theirs(&shape.sql, at + blank..shape.body_end, &shape.clocks);
+            template.ours("\n) AND ");
+        }
+        None => {
+            template.theirs(&shape.sql, 0..shape.body_end, &shape.clocks);
+            template.ours("\nWHERE ");
+        }
+    }
+    let head = template.text(None, engine);
+    let tail = match shape.sql[shape.body_end..shape.end].trim() {
+        "" => String::new(),
+        tail => format!("\n{tail}"),
     };
     // Read again, it must be the same statement with one condition more.
-    let spliced = format!("{head}1 = 1");
+    let spliced = format!("{head}1 = 1{tail}");
     let source = Source::read(&spliced, engine)?;
     let (before, condition) = apart(shape.statement.clone());
     let (after, wider) = apart(statement(&source, engine)?);
@@ -127,21 +157,15 @@ fn splice(shape: &Shape, engine: Engine) -> Result<String, Refusal> {
         }
         _ => false,
     };
-    if same && before == after { Ok(head) } else { Err(unreadable("its WHERE got lost")) }
-}
-
-/// A statement without its condition, and the condition.
-fn apart(mut statement: Parsed) -> (Parsed, Option<Expr>) {
-    let condition = match &mut statement {
-        Parsed::Update(update) => update.selection.take(),
-        Parsed::Delete(delete) => delete.selection.take(),
-        _ => None,
-    };
-    (statement, condition)
+    if same && before == after {
+        Ok((template, tail))
+    } else {
+        Err(unreadable("its WHERE got lost"))
+    }
 }
 
 impl Batch {
-    /// UPDATE or DELETE.
+    /// UPDATE, DELETE or INSERT.
     pub fn verb(&self) -> Verb {
         self.verb
     }
@@ -149,6 +173,11 @@ impl Batch {
     /// The table, as the catalog resolved it.
     pub fn table(&self) -> &TableName {
         &self.table
+    }
+
+    /// What one should know of it.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The key's columns, in their order. A checkpoint fits only the same key.
@@ -198,12 +227,36 @@ impl Batch {
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
         let half = part.condition(&self.theirs[0], &self.key[0].type_name);
-        Statement::new(format!("{}{range}{half}", self.head), binder.params)
+        Statement::new(format!("{}{range}{half}{}", self.head(), self.tail), binder.params)
     }
 
     /// The user's statement, for no row.
     pub fn apply_to_none(&self) -> Statement {
-        Statement::new(format!("{}1 = 0", self.head), Vec::new())
+        Statement::new(format!("{}1 = 0{}", self.head(), self.tail), Vec::new())
+    }
+
+    /// Whether it tells the time: then [`Batch::pin`] comes before the first batch.
+    pub fn has_clocks(&self) -> bool {
+        self.head.has_clocks()
+    }
+
+    /// From now on all its clocks tell this time.
+    pub fn pin(&mut self, pin: Pin) {
+        self.pin = Some(pin);
+    }
+
+    /// The time that its clocks tell.
+    pub fn pinned(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// From a character of [`Batch::apply`]'s SQL to one of the user's.
+    pub fn origin(&self, position: usize) -> Option<usize> {
+        self.head.origin(position, self.pin.as_ref(), self.dialect.engine)
+    }
+
+    fn head(&self) -> String {
+        self.head.text(self.pin.as_ref(), self.dialect.engine)
     }
 
     /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see

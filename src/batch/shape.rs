@@ -1,19 +1,24 @@
 //! What a statement says: its verb, its tables, what it sets, and where its WHERE stands.
 
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, FromTable, ObjectName, Spanned, Statement, TableFactor,
-    TableWithJoins, UpdateTableFromKind, Visit,
+    Assignment, AssignmentTarget, Expr, ObjectName, Spanned, Statement, TableFactor, Visit,
 };
 
 use super::Relations;
-use super::clause::{ignores, many_tables, refuse_clauses, verb};
+use super::body::{Body, delete_body, update_body};
+use super::clause::{refuse_clauses, verb};
+use super::insert::{Into, insert_body};
+use super::join::{Joined, Tables, conjuncts};
 use super::literal;
+use super::pin::Clock;
 use super::refusal::Refusal;
 use super::source::{Source, statement, unreadable};
 use super::survey::{Dated, Qualified, Read, Survey, identifiers};
+use super::tree::{Main, Tree};
+use super::warning::Warning;
 use crate::db::{Dialect, Engine, TableName};
 
 /// What a statement does to the rows of its table.
@@ -23,6 +28,8 @@ pub enum Verb {
     Update,
     /// DELETE.
     Delete,
+    /// INSERT … SELECT.
+    Insert,
 }
 
 impl fmt::Display for Verb {
@@ -30,6 +37,7 @@ impl fmt::Display for Verb {
         f.write_str(match self {
             Verb::Update => "UPDATE",
             Verb::Delete => "DELETE",
+            Verb::Insert => "INSERT",
         })
     }
 }
@@ -52,29 +60,38 @@ pub(super) struct SetColumn {
     pub constant: bool,
 }
 
-/// A plain UPDATE or DELETE of one table, in which each expression is known to depend on its row
-/// and on other tables alone.
+/// An UPDATE or DELETE of one table, or an INSERT from one, in which each expression is known to depend
+/// on its row and on other tables alone.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub(super) verb: Verb,
     /// The whole text as it was given.
     pub(super) sql: String,
+    /// Whose key the batches go along: what it changes, or what it selects from.
     pub(super) target: TableName,
     pub(super) target_span: Option<Range<usize>>,
     pub(super) alias: Option<String>,
+    pub(super) into: Option<Into>,
     pub(super) sets: Vec<SetColumn>,
+    /// Tables beside it: FROM, USING, JOIN.
+    pub(super) joined: Vec<Joined>,
+    /// What holds of each row that it changes, and of the rows that this one meets.
+    pub(super) conditions: Vec<Expr>,
     pub(super) reads: Vec<Read>,
     pub(super) qualified: Vec<Qualified>,
     pub(super) dated: Vec<Dated>,
     pub(super) calls: Vec<Call>,
-    /// The end of WHERE, and the end of the text that means something.
+    pub(super) warnings: Vec<Warning>,
+    pub(super) clocks: Vec<Clock>,
+    /// The end of WHERE, the end of its condition, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
+    pub(super) body_end: usize,
     pub(super) end: usize,
     pub(super) statement: Statement,
 }
 
 impl Shape {
-    /// UPDATE or DELETE.
+    /// UPDATE, DELETE or INSERT.
     pub fn verb(&self) -> Verb {
         self.verb
     }
@@ -88,7 +105,8 @@ impl Shape {
                 read.push(table.clone());
             }
         }
-        Relations { target: self.target.clone(), read }
+        let into = self.into.as_ref().map(|into| into.table.clone());
+        Relations { target: self.target.clone(), into, read }
     }
 
     /// The target's alias.
@@ -115,8 +133,8 @@ impl Shape {
 /// Reads one statement, with or without its closing semicolon.
 ///
 /// # Errors
-/// When it isn't a plain UPDATE or DELETE of one table, or has an expression that isn't known to
-/// depend on the row, and on other tables, alone.
+/// When it isn't an UPDATE or DELETE of one table or an INSERT from one, or has an expression that isn't
+/// known to depend on the row, and on other tables, alone.
 pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     let engine = dialect.engine;
     let source = Source::read(sql, engine)?;
@@ -125,74 +143,85 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     let statement = statement(&source, engine)?;
     let mut survey = Survey::new(&source, engine, verb);
 
-    let (relation, assignments, selection) = match &statement {
-        Statement::Update(update) => {
-            if let Some(from) = &update.from {
-                let (UpdateTableFromKind::BeforeSet(tables)
-                | UpdateTableFromKind::AfterSet(tables)) = from;
-                let span = tables.first().and_then(|table| source.bytes(table.span()));
-                return Err(many_tables(verb, "FROM").at(span, "a join"));
-            }
-            if update.or.is_some() {
-                let span = source.span(1, 2);
-                let words = span.clone().map_or("OR", |span| &sql[span]);
-                return Err(ignores(verb, words).at(span, ""));
-            }
-            (&update.table, update.assignments.as_slice(), &update.selection)
+    let tree = Tree::of(&statement)?;
+    if let Some(with) = tree.with {
+        survey.with(with)?;
+    }
+    let (body, into) = match tree.main {
+        Main::Update(update) => (update_body(&mut survey, update)?, None),
+        Main::Delete(delete) => (delete_body(&mut survey, delete)?, None),
+        Main::Insert(insert) => {
+            let (body, into) = insert_body(&mut survey, insert)?;
+            (body, Some(into))
         }
-        Statement::Delete(delete) => {
-            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-            let [relation] = from.as_slice() else {
-                return Err(many_tables(verb, "more than one table"));
-            };
-            if !delete.tables.is_empty() {
-                return Err(many_tables(verb, "more than one table").at(source.span(1, 1), ""));
-            }
-            (relation, [].as_slice(), &delete.selection)
-        }
-        _ => return Err(unreadable("not an UPDATE or DELETE")),
     };
-    let (target, target_span, alias) = target(&survey, relation)?;
-
-    let mut sets = Vec::new();
-    for assignment in assignments {
-        assigned(&mut survey, &mut sets, assignment)?;
+    let Body { target: Target { table: target, span: target_span, alias }, sets, .. } = body;
+    let Body { tables: Tables { joined, mut conditions, .. }, selection, .. } = body;
+    not_common(&survey, &target, target_span.clone())?;
+    if let Some(into) = &into {
+        not_common(&survey, &into.table, into.span.clone())?;
     }
     if let Some(selection) = selection {
-        walk(&mut survey, selection)?;
+        survey.walk(|survey| selection.visit(survey))?;
+        conjuncts(selection, &mut conditions);
     }
 
     let where_end = source.clause("where").map(|index| source.spots[index].span.end);
     if where_end.is_some() != selection.is_some() {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let (reads, qualified, dated, calls) =
-        (survey.reads, survey.qualified, survey.dated, survey.calls);
+    let Survey { reads, qualified, dated, calls, warnings, clocks, .. } = survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
         target,
         target_span,
         alias,
+        into,
         sets,
+        joined,
+        conditions,
         reads,
         qualified,
         dated,
         calls,
+        warnings,
+        clocks,
         where_end,
+        body_end: source
+            .on_conflict()
+            .and_then(|at| at.checked_sub(1))
+            .map_or(source.end(), |last| source.spots[last].span.end),
         end: source.end(),
         statement,
     })
 }
 
-type Target = (TableName, Option<Range<usize>>, Option<String>);
+/// A table that is changed, as the statement names it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub table: TableName,
+    pub span: Option<Range<usize>>,
+    pub alias: Option<String>,
+}
 
-fn target(survey: &Survey<'_>, relation: &TableWithJoins) -> Result<Target, Refusal> {
-    let bytes = |span| survey.source.bytes(span);
-    if let Some(join) = relation.joins.first() {
-        return Err(many_tables(survey.verb, "JOIN").at(bytes(join.span()), "a join"));
+/// The table of that name is changed; what is read under the name is something else.
+fn not_common(
+    survey: &Survey<'_>,
+    target: &TableName,
+    span: Option<Range<usize>>,
+) -> Result<(), Refusal> {
+    let mut names = survey.scopes.iter().flatten().map(|common| &common.name);
+    if target.schema.is_none() && names.any(|name| name.eq_ignore_ascii_case(&target.name)) {
+        let cause = format_args!("{target} is the name of its table and of its WITH");
+        return Err(Refusal::of(survey.verb, cause).at(span, "").way("give the WITH another name"));
     }
-    match &relation.relation {
+    Ok(())
+}
+
+pub(super) fn target(survey: &Survey<'_>, factor: &TableFactor) -> Result<Target, Refusal> {
+    let bytes = |span| survey.source.bytes(span);
+    match factor {
         TableFactor::Table {
             name,
             alias,
@@ -211,7 +240,7 @@ fn target(survey: &Survey<'_>, relation: &TableWithJoins) -> Result<Target, Refu
         {
             let table = survey.table_name(name)?;
             let alias = alias.as_ref().map(|alias| survey.fold(&alias.name));
-            Ok((table, bytes(name.span()), alias))
+            Ok(Target { table, span: bytes(name.span()), alias })
         }
         other => {
             Err(Refusal::of(survey.verb, "it names its table with more than a name and an alias")
@@ -221,14 +250,7 @@ fn target(survey: &Survey<'_>, relation: &TableWithJoins) -> Result<Target, Refu
     }
 }
 
-fn walk(survey: &mut Survey<'_>, expr: &Expr) -> Result<(), Refusal> {
-    match expr.visit(survey) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(refusal) => Err(*refusal),
-    }
-}
-
-fn assigned(
+pub(super) fn assigned(
     survey: &mut Survey<'_>,
     sets: &mut Vec<SetColumn>,
     assignment: &Assignment,
@@ -254,7 +276,7 @@ fn assigned(
         sets.push(SetColumn { name: survey.fold(column), span, constant });
     }
     let before = survey.dated.len();
-    walk(survey, &assignment.value)?;
+    survey.walk(|survey| assignment.value.visit(survey))?;
     // A text that is assigned as it stands is a date only if the column is one.
     if single
         && matches!(assignment.value, Expr::Value(_))

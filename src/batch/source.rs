@@ -128,9 +128,30 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`.
+    pub fn on_conflict(&self) -> Option<usize> {
+        let mut pairs = self.spots.windows(2);
+        pairs.position(|pair| {
+            let [on, what] = pair else { return false };
+            on.depth == 0 && on.is("on") && (what.is("conflict") || what.is("duplicate"))
+        })
+    }
+
     /// The place from one spot to another, both by index.
     pub fn span(&self, first: usize, last: usize) -> Option<Range<usize>> {
         Some(self.spots.get(first)?.span.start..self.spots.get(last)?.span.end)
+    }
+
+    /// The place of a call whose name is at `name`, with its brackets if it has any.
+    pub fn call(&self, name: Range<usize>) -> Range<usize> {
+        let behind = self.spots.iter().position(|spot| spot.span.start >= name.end);
+        let open = behind.filter(|at| self.spots[*at].token == Token::LParen);
+        let close = open.and_then(|open| {
+            let depth = self.spots[open].depth;
+            let mut rest = self.spots[open..].iter();
+            rest.find(|spot| spot.token == Token::RParen && spot.depth == depth)
+        });
+        name.start..close.map_or(name.end, |close| close.span.end)
     }
 
     /// Whether the spot before `index` is this token.
@@ -201,7 +222,7 @@ pub(super) fn unreadable(reason: &str) -> Refusal {
         "this statement can't be split into batches: lockkeeper can't read it ({})",
         reason.trim()
     ))
-    .way("write it as a plain UPDATE or DELETE of one table")
+    .way("write it as a plain UPDATE, DELETE or INSERT … SELECT")
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::common::Common;
 use super::literal;
+use super::pin::Clock;
 use super::refusal::Refusal;
 use super::shape::{Call, Verb};
 use super::source::Source;
+use super::warning::Warning;
 use crate::db::{Engine, TableName};
 
 /// A table that a subquery reads, at one of its places.
@@ -52,6 +55,10 @@ pub(super) struct Survey<'a> {
     pub qualified: Vec<Qualified>,
     pub dated: Vec<Dated>,
     pub calls: Vec<Call>,
+    pub warnings: Vec<Warning>,
+    pub clocks: Vec<Clock>,
+    /// The names that each open WITH gives.
+    pub scopes: Vec<Vec<Common>>,
     /// How many subqueries are open.
     pub depth: usize,
 }
@@ -69,7 +76,18 @@ impl<'a> Survey<'a> {
             qualified: Vec::new(),
             dated: Vec::new(),
             calls: Vec::new(),
+            warnings: Vec::new(),
+            clocks: Vec::new(),
+            scopes: Vec::new(),
             depth: 0,
+        }
+    }
+
+    /// Walks over a part of the statement.
+    pub fn walk(&mut self, visit: impl FnOnce(&mut Self) -> Step) -> Result<(), Refusal> {
+        match visit(self) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(refusal) => Err(*refusal),
         }
     }
 
@@ -132,8 +150,9 @@ impl Visitor for Survey<'_> {
     fn pre_visit_query(&mut self, query: &Query) -> Step {
         self.depth += 1;
         let span = query.span();
-        if query.with.is_some() {
-            return self.later("a WITH in a subquery", span);
+        match query.with.as_ref().map(|with| self.scope(with)).transpose() {
+            Ok(scope) => self.scopes.push(scope.unwrap_or_default()),
+            Err(refusal) => return ControlFlow::Break(Box::new(refusal)),
         }
         if !query.locks.is_empty() {
             return self.later("a locking clause in a subquery", span);
@@ -150,6 +169,7 @@ impl Visitor for Survey<'_> {
 
     fn post_visit_query(&mut self, _: &Query) -> Step {
         self.depth -= 1;
+        self.scopes.pop();
         ControlFlow::Continue(())
     }
 
@@ -185,6 +205,11 @@ impl Visitor for Survey<'_> {
                 sample: None,
                 index_hints: _,
             } if with_hints.is_empty() && partitions.is_empty() => {
+                match self.common(name) {
+                    Ok(Some(_)) => return ControlFlow::Continue(()),
+                    Ok(None) => {}
+                    Err(refusal) => return ControlFlow::Break(Box::new(refusal)),
+                }
                 let table = match self.table_name(name) {
                     Ok(table) => table,
                     Err(refusal) => return ControlFlow::Break(Box::new(refusal)),
@@ -254,7 +279,14 @@ impl Survey<'_> {
             // The walk doesn't see the table of `TABLE t`.
             SetExpr::Table(_) => self.later("a TABLE command in a subquery", span),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                self.later("a subquery that writes", span)
+                ControlFlow::Break(Box::new(
+                    self.refuse(
+                        "a WITH or a subquery of it writes",
+                        span,
+                        "it would write in each batch",
+                    )
+                    .way("write it as statements of their own"),
+                ))
             }
         }
     }

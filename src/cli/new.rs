@@ -13,7 +13,7 @@ use super::print;
 const TEMPLATE: &str = "\
 -- What this migration is for.
 -- A comment of its own (without the backticks) says how the next statement is run:
---   `lockkeeper: batch`            a long UPDATE or DELETE, batch by batch
+--   `lockkeeper: batch`            a long UPDATE, DELETE or INSERT … SELECT, in batches
 --   `lockkeeper: no-transaction`   outside any transaction
 --   `lockkeeper: lock-timeout=2s`  waiting no longer for the locks of others
 -- `lockkeeper: phase=contract` keeps the file for the time after the rollout.

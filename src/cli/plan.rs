@@ -3,11 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::backfill::{PrepareError, Prepared, prepare, read};
+use crate::backfill::{PrepareError, Prepared, Warned, prepare, read};
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
 use crate::migration::{Catalog, Migration, StepKind};
 use crate::plan::{Plan, Upcoming};
+use crate::progress::Warning;
 use crate::runner::{At, Survey, unprepared};
 use crate::terminal::format::{one_line, short};
 use crate::terminal::table::Table;
@@ -126,6 +127,16 @@ impl<'a> PlannedStep<'a> {
         }
     }
 
+    fn warnings(&self) -> Vec<Warning> {
+        let (version, step) = (self.migration().version, self.upcoming.number);
+        let warned = self.prepared.iter().flat_map(|prepared| &prepared.warnings);
+        warned
+            .map(|Warned { message, explanation }| {
+                Warning::new(version, step, message, explanation)
+            })
+            .collect()
+    }
+
     fn resumes(&self) -> bool {
         let Upcoming { pending, number, .. } = self.upcoming;
         number as usize == pending.done + 1 && pending.claim.is_some()
@@ -152,6 +163,7 @@ fn as_json(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> serde_json::Value {
                 "key": prepared.map(Prepared::key),
                 "batch_rows": prepared.map(|prepared| prepared.rows),
                 "resumes": row.resumes(),
+                "warnings": row.warnings(),
             })
         })
         .collect();
@@ -203,6 +215,9 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
         for line in row.statements().into_iter().chain(row.remark().map(str::to_owned)) {
             text.push_str(&format!("{step:width$}  {}\n", one_line(&line)));
             step = "";
+        }
+        for line in row.warnings().iter().flat_map(Warning::lines) {
+            text.push_str(&format!("{:width$}  {}\n", "", one_line(&line)));
         }
     }
     text

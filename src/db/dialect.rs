@@ -111,6 +111,17 @@ impl Dialect {
         sql
     }
 
+    /// The query for the time by the database's clock, in UTC: `2026-11-20 09:14:02.123456`.
+    pub fn clock(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => {
+                "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+            }
+            Engine::MySql => "select date_format(utc_timestamp(6), '%Y-%m-%d %H:%i:%s.%f')",
+            Engine::Sqlite => "select strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+        }
+    }
+
     /// An identifier, quoted.
     pub fn quote(&self, identifier: &str) -> String {
         match self.engine {

@@ -43,6 +43,10 @@ pub struct Column {
     /// For a column whose value the database computes at each write: the columns that it computes
     /// it from, or may.
     pub computed_from: Option<Vec<String>>,
+    /// What its texts are compared by, where the catalog says so.
+    pub collation: Option<String>,
+    /// Whether texts that differ may compare as equal under that (PostgreSQL).
+    pub nondeterministic: bool,
 }
 
 /// A trigger of the user's.
@@ -52,6 +56,8 @@ pub struct Trigger {
     pub name: String,
     /// Fires once a statement, not once a row.
     pub per_statement: bool,
+    /// Fires on INSERT.
+    pub on_insert: bool,
     /// Fires on UPDATE.
     pub on_update: bool,
     /// Fires on DELETE.
@@ -97,6 +103,9 @@ pub struct Table {
     /// Tables that a change here may change in turn, through ON DELETE or ON UPDATE actions, all
     /// the way down.
     pub cascades_to: Vec<TableName>,
+    /// Tables whose foreign key to this one has no index, so that each row that goes is looked for in
+    /// all of theirs.
+    pub unindexed_children: Vec<TableName>,
     /// A trigger of one of those tables, and which one's: such an action sets it off. `None` where
     /// there is none, or where actions fire no triggers (MySQL).
     pub cascaded_trigger: Option<(String, TableName)>,

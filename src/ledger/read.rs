@@ -64,6 +64,23 @@ impl Ledger {
         in_order(rows.iter().map(|row| range(version, step, row)).collect::<Result<_, _>>()?)
     }
 
+    /// The time that a claimed step is pinned to. Only under the run lock, which raises the ledger.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pinned_at(
+        &self,
+        session: &mut dyn Session,
+        version: i64,
+        step: u32,
+    ) -> Result<Option<String>, LedgerError> {
+        let sql = self.sql("select pinned_at from [step] where version = {1} and step = {2}");
+        let params = vec![version.into(), i64::from(step).into()];
+        let rows = session.query(&Statement::new(sql, params)).await?;
+        let pinned = rows.first().map(|row| row.optional_text(0)).transpose()?.flatten();
+        Ok(pinned.map(str::to_owned))
+    }
+
     /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.
     ///
     /// # Errors

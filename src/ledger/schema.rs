@@ -55,6 +55,8 @@ const CHANGES: [&[Change]; VERSION as usize] = [
         // Where a range begins, by which those of one backfill are put in order. An older ledger has one
         // for each backfill, from the start.
         Change::Column { table: "range", name: "start_key", definition: "{text}" },
+        // The one time that a backfill's clocks tell.
+        Change::Column { table: "step", name: "pinned_at", definition: "{key}" },
         // What an operator asks for. Not in `control`, whose row a script holds for as long as it takes.
         Change::Table {
             name: "request",

@@ -111,6 +111,13 @@ impl Pen {
         ]
     }
 
+    /// Enters the time that a claimed step is pinned to.
+    pub fn pin(&self, version: i64, step: u32, pinned_at: &str) -> Statement {
+        let sql =
+            self.ledger.sql("update [step] set pinned_at = {1} where version = {2} and step = {3}");
+        Statement::new(sql, vec![pinned_at.into(), version.into(), i64::from(step).into()])
+    }
+
     /// Adds the time that an interrupted run spent on a step.
     pub fn spent(&self, version: i64, step: u32, took: Duration) -> Vec<Statement> {
         let sql = self

@@ -3,8 +3,8 @@
 //! - `phase=expand|contract` is for the whole file, and stands before its first statement.
 //! - `no-transaction` and `lock-timeout=2s`, before the first statement, are for the whole file;
 //!   later ones are for the statement that follows.
-//! - `batch key=id rows=5000 target=200ms workers=2 trust-triggers` and `batch off` are for the
-//!   statement that follows.
+//! - `batch key=id rows=5000 target=200ms workers=2 trust-triggers trust-per-batch` and `batch off` are
+//!   for the statement that follows.
 //!
 //! Refused rather than guessed: unknown words, words said twice, and comments that are surely meant
 //! as directives but aren't spelt as one, block comments among them.
@@ -55,7 +55,8 @@ impl What {
 }
 
 const DIRECTIVES: [&str; 4] = ["phase", "no-transaction", "lock-timeout", "batch"];
-const BATCH_WORDS: [&str; 6] = ["key", "rows", "target", "workers", "trust-triggers", "off"];
+const BATCH_WORDS: [&str; 7] =
+    ["key", "rows", "target", "workers", "trust-triggers", "trust-per-batch", "off"];
 
 /// Reads the comment at `span`: `None` when it is no directive and isn't meant as one.
 pub(super) fn read(
@@ -207,6 +208,10 @@ fn batch(words: Words<'_>, span: Range<usize>) -> Result<What, FileError> {
             "trust-triggers" => {
                 word.without_value("trust-triggers")?;
                 std::mem::replace(&mut batch.trust_triggers, true).then_some("trust-triggers")
+            }
+            "trust-per-batch" => {
+                word.without_value("trust-per-batch")?;
+                std::mem::replace(&mut batch.trust_per_batch, true).then_some("trust-per-batch")
             }
             "off" => {
                 word.without_value("off")?;

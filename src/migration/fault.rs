@@ -218,8 +218,8 @@ impl Fault {
                     .to_owned()
             }
             Fault::UnknownWord { directive: "batch", .. } => {
-                "`batch` takes `key=`, `rows=`, `target=`, `workers=` and `trust-triggers`, or `off` \
-                 alone; any other directive needs a line of its own"
+                "`batch` takes `key=`, `rows=`, `target=`, `workers=`, `trust-triggers` and \
+                 `trust-per-batch`, or `off` alone; any other directive needs a line of its own"
                     .to_owned()
             }
             Fault::UnknownWord { directive, .. } => {
@@ -275,16 +275,8 @@ impl Fault {
             Fault::StrayEnd { .. } => {
                 "put the whole body between BEGIN and END, or set a DELIMITER around it".to_owned()
             }
-            Fault::NotBatchable { directive: "batch", word }
-                if ["WITH", "INSERT"].contains(&word.as_str()) =>
-            {
-                format!(
-                    "only UPDATE and DELETE can be batched so far, {word} can't: delete the \
-                     directive, and the statement runs whole"
-                )
-            }
             Fault::NotBatchable { .. } => {
-                "put the directive right above the UPDATE or DELETE that it is for, or delete it"
+                "put the directive right above the UPDATE, DELETE or INSERT that it is for, or delete it"
                     .to_owned()
             }
             Fault::NoStatement => "write a statement, or delete the file".to_owned(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Warning;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -54,6 +56,8 @@ pub enum Event {
         /// For a backfill: what it works on.
         backfill: Option<BackfillStart>,
     },
+    /// A step is taken, but there is something to know about it.
+    Warned(Warning),
     /// A batch committed.
     BatchDone {
         /// Keys that it passed.

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use crate::backfill::{
-    Backfill, BackfillError, PrepareError, Prepared, lock_timeout, prepare, settle,
+    Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
 };
-use crate::db::DbError;
-use crate::ledger::RangeRecord;
+use crate::batch::Pin;
+use crate::db::{DbError, Statement};
+use crate::ledger::{LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
-use crate::progress::{BackfillStart, Event};
+use crate::progress::{BackfillStart, Event, Warning};
 use crate::throttle::Turn;
 use crate::worker::Worker;
 
@@ -30,6 +31,10 @@ impl Steps<'_> {
         let turn = self.begin(at).await?;
         settle(worker, lock_timeout(at.step)).await?;
         let prepared = self.prepared(worker, at, directive).await?;
+        for Warned { message, explanation } in &prepared.warnings {
+            let warning = Warning::new(version, at.number, message, explanation);
+            self.reporter.emit(Event::Warned(warning));
+        }
         match self.fill(worker, at, &prepared, resumed, turn).await {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
@@ -121,6 +126,7 @@ impl Steps<'_> {
         resumed: bool,
         turn: Turn,
     ) -> Result<(), BackfillError> {
+        let prepared = &self.pinned(worker, at, prepared, resumed).await?;
         let mut attempts = 0;
         let ranges = loop {
             match self.claim_ranges(worker, at, prepared, resumed).await {
@@ -151,6 +157,37 @@ impl Steps<'_> {
         backfill.run(worker, ranges).await
     }
 
+    /// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
+    /// goes on with that time; without one, it can't have got further than its claim.
+    async fn pinned(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        prepared: &Prepared,
+        resumed: bool,
+    ) -> Result<Prepared, BackfillError> {
+        let mut prepared = prepared.clone();
+        if !prepared.batch.has_clocks() {
+            return Ok(prepared);
+        }
+        let (ledger, version) = (self.pen.ledger(), at.migration.version);
+        let claimed = match resumed {
+            true => ledger.pinned_at(worker.session(), version, at.number).await?,
+            false => None,
+        };
+        let time = match claimed {
+            Some(time) => time,
+            None => {
+                let clock = worker.database().dialect().clock();
+                let rows = worker.query(&Statement::new(clock, Vec::new())).await?;
+                rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default().to_owned()
+            }
+        };
+        let damaged = || LedgerError::Damaged { fault: format!("{time:?} is no time") };
+        prepared.batch.pin(Pin::read(&time).ok_or_else(damaged)?);
+        Ok(prepared)
+    }
+
     async fn claim_ranges(
         &self,
         worker: &mut Worker,
@@ -163,7 +200,7 @@ impl Steps<'_> {
         let key = prepared.described_key();
         // Where the statement stands in the list.
         let mut trial = None;
-        let list = if resumed {
+        let mut list = if resumed {
             let ranges = ledger.ranges(worker.session(), version, at.number).await?;
             let columns = prepared.batch.key().len();
             if let Some(other) = ranges.into_iter().find(|range| !range.is_along(&key, columns)) {
@@ -185,10 +222,13 @@ impl Steps<'_> {
             }
             list
         };
-        worker.transact(&list).await.map_err(|error| {
+        let pin = prepared.batch.pinned();
+        list.extend(pin.map(|pin| self.pen.pin(version, at.number, pin.as_str())));
+        worker.transact(&list).await.map_err(|mut error| {
             if trial.is_none() || error.statement != trial {
                 return BackfillError::from(error);
             }
+            error.position = error.position.and_then(|at| prepared.batch.origin(at));
             let keys = "of no row, as the table is empty".to_owned();
             BackfillError::Statement { error, keys }
         })?;

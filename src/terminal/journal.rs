@@ -33,6 +33,8 @@ pub(super) enum Entry {
     Throttled,
     /// It goes on.
     Unthrottled,
+    /// The `warning`-th warning.
+    Warning { warning: usize },
     /// Nothing changed, but this is how far it is.
     Position,
     /// Asked to stop.
@@ -57,6 +59,8 @@ pub(super) struct Journal {
     lock_taken: bool,
     /// For each pending migration, its version, steps told and whether its end was.
     told: Vec<(i64, usize, bool)>,
+    /// How many warnings were told.
+    warned: usize,
     began: Option<(i64, u32)>,
     /// The step that is held back, and by which signal.
     throttled: Option<(i64, u32, String)>,
@@ -82,6 +86,7 @@ impl Journal {
         }
         self.reach(progress, &mut entries);
         self.lock(progress, &mut entries);
+        self.warnings(progress, &mut entries);
         self.finished(progress, &mut entries);
         if let Some(current) = &progress.current {
             self.current(progress, current, &mut entries);
@@ -119,6 +124,12 @@ impl Journal {
             self.lock_taken = true;
             entries.push(Entry::LockTaken);
         }
+    }
+
+    fn warnings(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let new = self.warned..progress.warnings.len();
+        entries.extend(new.map(|warning| Entry::Warning { warning }));
+        self.warned = progress.warnings.len();
     }
 
     fn finished(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {

@@ -66,6 +66,7 @@ fn event(entry: &Entry) -> &'static str {
         Entry::MigrationDone { .. } => "migration_done",
         Entry::Throttled => "throttled",
         Entry::Unthrottled => "unthrottled",
+        Entry::Warning { .. } => "warning",
         Entry::Position => "progress",
         Entry::Stopping => "stopping",
         Entry::Ready => "ready",
@@ -103,6 +104,16 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("version", json!(migration.version));
             put("name", json!(migration.name));
             put("took_seconds", json!(migration.took_seconds.map(rounded)));
+        }
+        Entry::Warning { warning } => {
+            let Some(warning) = progress.warnings.get(*warning) else { return };
+            put("version", json!(warning.version));
+            put("step", json!(warning.step));
+            put("message", json!(warning.message));
+            put("file", json!(warning.file));
+            put("line", json!(warning.line));
+            put("column", json!(warning.column));
+            put("notes", json!(warning.notes));
         }
         Entry::Ready => {
             put("target", json!(progress.target));

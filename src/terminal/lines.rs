@@ -5,7 +5,7 @@ use time::macros::format_description;
 
 use super::journal::Entry;
 use super::{format, words};
-use crate::progress::{Current, Progress, State};
+use crate::progress::{Current, Progress, State, Warning};
 
 /// The lines of one entry; often one, sometimes none.
 pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> Vec<String> {
@@ -29,6 +29,9 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         }
         Entry::MigrationDone { migration } => {
             migration_done(progress, *migration).into_iter().collect()
+        }
+        Entry::Warning { warning } => {
+            progress.warnings.get(*warning).map(Warning::lines).unwrap_or_default()
         }
         Entry::Throttled => {
             let said = |current| {

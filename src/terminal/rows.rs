@@ -4,7 +4,7 @@ use console::{Style, measure_text_width, truncate_str};
 
 use super::journal::Entry;
 use super::{format, words};
-use crate::progress::{Current, MigrationState, Progress, State};
+use crate::progress::{Current, MigrationState, Progress, State, Warning};
 
 /// Pending migrations shown below the current one.
 const AHEAD: usize = 3;
@@ -59,6 +59,7 @@ pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<Stri
         Entry::MigrationDone { migration } => {
             step_less(progress, *migration, paper).into_iter().collect()
         }
+        Entry::Warning { warning } => warned(progress, *warning, paper),
         Entry::Ready => ready(progress, paper),
         Entry::Interrupted => vec![
             String::new(),
@@ -75,11 +76,19 @@ pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<Stri
         | Entry::Position
         | Entry::Stopping => Vec::new(),
     };
-    // The closing sentences may break: nothing is drawn over them, and they must be read whole.
-    if matches!(entry, Entry::Ready | Entry::Interrupted) {
+    // Warnings and the closing sentences may break: nothing is drawn over them, and they must be read whole.
+    if matches!(entry, Entry::Ready | Entry::Interrupted | Entry::Warning { .. }) {
         return lines;
     }
     lines.iter().map(|line| paper.cut(line)).collect()
+}
+
+fn warned(progress: &Progress, warning: usize, paper: Paper) -> Vec<String> {
+    let mut lines = progress.warnings.get(warning).map(Warning::lines).unwrap_or_default();
+    if let Some(first) = lines.first_mut() {
+        *first = paper.paint(Style::new().yellow(), first);
+    }
+    lines
 }
 
 fn ready(progress: &Progress, paper: Paper) -> Vec<String> {

@@ -148,11 +148,6 @@ async fn directives_that_are_none() {
         ),
         (
             "-- lockkeeper: batch",
-            "insert into t values (1, 2);",
-            ["V2__a.sql:2:1", "is no batchable statement", "delete the directive"],
-        ),
-        (
-            "-- lockkeeper: batch",
             "create table u (id int);",
             ["V2__a.sql:2:1", "is no batchable statement", "the statement begins with CREATE"],
         ),

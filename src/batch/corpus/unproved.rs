@@ -61,8 +61,13 @@ pub(super) const FACTS: &[Fact] = &[
         read[0].name = t.name.clone();
     }),
     ("doesn't exist", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| read.clear()),
-    ("no primary key", "UPDATE t SET a = 1", |t, _| {
+    ("no primary key", "UPDATE t SET a = 1", |t, _| t.unique.clear()),
+    ("no primary key", "UPDATE t SET slug = 'x', pos = 1", |t, _| {
         t.unique.remove(0);
+    }),
+    ("no primary key", "UPDATE t SET a = 1", |t, _| t.unique = vec![unique(&["a"], false)]),
+    ("texts that differ may be equal", "UPDATE t SET a = 1", |t, _| {
+        t.columns[0].nondeterministic = true;
     }),
     ("may be NULL", "UPDATE t SET a = 1", |t, _| t.columns[0].nullable = true),
     ("double precision", "UPDATE t SET a = 1", |t, _| {

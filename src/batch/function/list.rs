@@ -3,15 +3,28 @@
 
 pub(super) const CLOCK: &str = "
     now current_timestamp current_date current_time localtime localtimestamp
-    transaction_timestamp statement_timestamp clock_timestamp timeofday sysdate curdate
-    curtime utc_date utc_time utc_timestamp current_user session_user system_user user
-    current_role current_catalog current_schema
+    transaction_timestamp statement_timestamp curdate curtime utc_date utc_time utc_timestamp
 ";
 
+pub(super) const ASKER: &str = "
+    current_user session_user system_user user current_role current_catalog current_schema
+";
+
+/// Differ from row to row in the whole statement as well.
+pub(super) const POSTGRES_VARYING: &str = "
+    clock_timestamp gen_random_uuid nextval random random_normal timeofday uuidv4 uuidv7
+";
+
+pub(super) const MYSQL_VARYING: &str = "
+    nextval rand random_bytes sys_guid sysdate uuid uuid_short uuid_v4 uuid_v7
+";
+
+pub(super) const SQLITE_VARYING: &str = "random randomblob";
+
+/// Depend on what the session did before, or are an extension's, and may be the user's own.
 pub(super) const VOLATILE: &str = "
-    random rand random_normal randomblob random_bytes gen_random_bytes gen_random_uuid
-    gen_salt uuid uuid_short uuid_v4 uuid_v7 uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v1mc
-    uuid_generate_v4 sys_guid nextval setval lastval currval last_insert_id last_insert_rowid
+    gen_random_bytes gen_salt uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 setval lastval
+    currval last_insert_id last_insert_rowid
 ";
 
 pub(super) const WINDOW: &str = "

@@ -60,6 +60,8 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        // InnoDB makes an index for each foreign key.
+        unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: match row.text(7)? {
             "NO" => row.optional_text(6)?.map(str::to_owned),
@@ -83,7 +85,7 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
     let found = rows(
         session,
         "select column_name, column_type, is_nullable, coalesce(generation_expression, ''), \
-         extra like '%on update%' from information_schema.columns \
+         extra like '%on update%', collation_name from information_schema.columns \
          where table_schema = ? and table_name = ? order by ordinal_position",
         table.to_vec(),
     )
@@ -95,6 +97,8 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
             type_name: row.text(1)?.to_owned(),
             nullable: row.text(2)? == "YES",
             computed_from: computed_from(&names, row.text(3)?, row.int(4)? != 0),
+            collation: row.optional_text(5)?.map(str::to_owned),
+            nondeterministic: false,
         })
     };
     found.iter().map(column).collect()
@@ -157,6 +161,7 @@ async fn triggers(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Tri
             name: row.text(0)?.to_owned(),
             per_statement: false,
             // MariaDB lists several events of one trigger, from 12 on.
+            on_insert: row.text(1)?.contains("INSERT"),
             on_update: row.text(1)?.contains("UPDATE"),
             on_delete: row.text(1)?.contains("DELETE"),
             deferrable: false,

@@ -23,8 +23,10 @@ const KIN: &str = "
            exists (select 1 from pg_inherits i where i.inhparent = $1::bigint::oid)";
 
 const COLUMNS: &str = "
-    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> ''
-    from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
+    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> '',
+           attcollation::text, coalesce(not c.collisdeterministic, false)
+    from pg_attribute left join pg_collation c on c.oid = attcollation
+    where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
     order by attnum";
 
 // What a generated column depends on stands at the column or at its expression, by the server's
@@ -73,13 +75,15 @@ const PARTLY_UNIQUE: &str = "
               ~ concat(':varattno (0|', a.attnum, ') '))
     order by i.indexrelid, a.attnum";
 
-// Bits of tgtype: 1 row, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
-// is checked at commit acts like a deferred trigger.
+// Bits of tgtype: 1 row, 4 insert, 8 delete, 16 update (src/include/catalog/pg_trigger.h). A foreign key that
+// is checked at commit acts like a deferred trigger, and one for each row that sees the tables of its
+// statement like one for each statement.
 const TRIGGERS: &str = "
-    select tgname::text, tgtype & 1 = 0, tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable
+    select tgname::text, tgtype & 1 = 0 or concat(tgoldtable, tgnewtable) <> '', tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
+           tgtype & 4 <> 0
     from pg_trigger where tgrelid = $1::bigint::oid and not tgisinternal and tgenabled <> 'D'
     union all
-    select conname::text, false, true, true, true
+    select conname::text, false, true, true, true, true
     from pg_constraint
     where contype = 'f' and condeferred and $1::bigint::oid in (conrelid, confrelid)
     order by 1";
@@ -87,6 +91,17 @@ const TRIGGERS: &str = "
 const SELF: &str = "
     select exists (select 1 from pg_constraint f where f.contype = 'f'
                    and f.conrelid = $1::bigint::oid and f.confrelid = $1::bigint::oid)";
+
+const UNINDEXED: &str = "
+    select distinct n.nspname::text, c.relname::text
+    from pg_constraint f join pg_class c on c.oid = f.conrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where f.contype = 'f' and f.confrelid = $1::bigint::oid
+      and not exists (
+          select 1 from pg_index i
+          where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
+            and (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)
+    order by 1, 2";
 
 const CASCADES: &str = "
     with recursive reached(oid) as (
@@ -138,7 +153,7 @@ pub async fn read(
     // Half the time of a start would be questions about tables without any of this, such as ours.
     // Foreign keys act by triggers on both of their tables.
     let (mut has_rules, mut has_children, mut refers_to_itself) = (false, false, false);
-    let (mut triggers, mut cascades) = (Vec::new(), Vec::new());
+    let (mut triggers, mut cascades, mut unindexed) = (Vec::new(), Vec::new(), Vec::new());
     let yes = |row: &Row, at: usize| row.int(at).map(|yes| yes != 0);
     if yes(relation, 5)?
         && let Some(kin) = session.query(&ask(KIN)).await?.first()
@@ -150,6 +165,7 @@ pub async fn read(
         refers_to_itself = rows.first().map_or(Ok(false), |row| yes(row, 0))?;
         triggers = session.query(&ask(TRIGGERS)).await?;
         cascades = session.query(&ask(CASCADES)).await?;
+        unindexed = session.query(&ask(UNINDEXED)).await?;
     }
     Ok(Some(Table {
         name: table_name(relation, 1)?,
@@ -163,6 +179,10 @@ pub async fn read(
         refers_to_itself,
         cascaded_trigger: cascades.iter().find_map(cascaded_trigger).transpose()?,
         cascades_to: cascades.iter().map(|row| table_name(row, 0)).collect::<Result<_, _>>()?,
+        unindexed_children: unindexed
+            .iter()
+            .map(|row| table_name(row, 0))
+            .collect::<Result<_, _>>()?,
         engine_without_transactions: None,
         estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
     }))
@@ -196,6 +216,8 @@ fn column(row: &Row) -> Result<Column, DbError> {
         type_name: row.text(1)?.to_owned(),
         nullable: row.int(2)? != 0,
         computed_from: None,
+        collation: row.optional_text(4)?.map(str::to_owned),
+        nondeterministic: row.int(5)? != 0,
     })
 }
 
@@ -206,6 +228,7 @@ fn trigger(row: &Row) -> Result<Trigger, DbError> {
         on_update: row.int(2)? != 0,
         on_delete: row.int(3)? != 0,
         deferrable: row.int(4)? != 0,
+        on_insert: row.int(5)? != 0,
     })
 }
 

@@ -46,6 +46,7 @@ pub(super) async fn read(
         has_children: false,
         refers_to_itself: false,
         cascades_to: Vec::new(),
+        unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
         estimated_rows: None,
@@ -115,6 +116,8 @@ impl Catalog {
                 type_name: row.text(1)?.to_owned(),
                 nullable: row.int(2)? == 0,
                 computed_from: (row.int(4)? != 0).then(|| all.clone()),
+                collation: None,
+                nondeterministic: false,
             });
         }
         primary.sort();
@@ -227,6 +230,7 @@ impl Catalog {
                 name: row.text(0)?.to_owned(),
                 per_statement: false,
                 // What can't be read may be anything.
+                on_insert: event.is_none_or(|event| event == "INSERT"),
                 on_update: event.is_none_or(|event| event == "UPDATE"),
                 on_delete: event.is_none_or(|event| event == "DELETE"),
                 deferrable: false,
@@ -291,6 +295,25 @@ impl Catalog {
             }
         }
         table.cascades_to = reached.into_iter().map(named).collect();
+        // An index serves that begins with the foreign key's first column.
+        let unindexed = rows(
+            session,
+            format!(
+                "select distinct t.name from {}.sqlite_master t, pragma_foreign_key_list(t.name, ?1) f \
+                 where t.type = 'table' and f.\"table\" = ?2 collate nocase and f.seq = 0 \
+                 and not exists (select 1 from pragma_index_list(t.name, ?1) l, \
+                 pragma_index_info(l.name, ?1) x \
+                 where not l.partial and x.seqno = 0 and x.name = f.\"from\" collate nocase) \
+                 and not exists (select 1 from pragma_table_info(t.name, ?1) p \
+                 where p.pk = 1 and p.name = f.\"from\" collate nocase) order by 1",
+                quote(&self.schema)
+            ),
+            vec![self.schema.as_str().into(), self.name.as_str().into()],
+        )
+        .await?;
+        for row in &unindexed {
+            table.unindexed_children.push(named(row.text(0)?));
+        }
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl<'a> Prefix<'a> {
             // Without the colon, a misspelt one may be any word, and the comment prose, as is
             // `-- lockkeeper batch updates are slow here`.
             "batch" if self.colon || exact => second.is_none_or(|word| {
-                let known = ["off", "trust-triggers"];
+                let known = ["off", "trust-triggers", "trust-per-batch"];
                 word.contains('=') || known.iter().any(|known| known.eq_ignore_ascii_case(word))
             }),
             "batch" => false,

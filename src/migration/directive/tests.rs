@@ -25,13 +25,14 @@ fn directives_are_read() {
     assert_eq!(what("-- lockkeeper: batch off"), Some(What::BatchOff));
     let text = "-- lockkeeper: batch";
     assert_eq!(what(text), batch(BatchDirective::default(), text));
-    let text = "-- lockkeeper: batch workers=4 key=a,b\ttarget=200ms trust-triggers rows=5000 ";
+    let text = "-- lockkeeper: batch workers=4 key=a,b\ttarget=200ms trust-triggers rows=5000 trust-per-batch ";
     let expected = BatchDirective {
         key: Some(vec!["a".to_owned(), "b".to_owned()]),
         rows: Some(5000),
         target: Some(Duration::from_millis(200)),
         workers: Some(4),
         trust_triggers: true,
+        trust_per_batch: true,
         span: 0..0,
     };
     assert_eq!(what(text), batch(expected, text));

@@ -43,7 +43,7 @@ impl<'a> Statement<'a> {
 
     /// Whether `batch` can stand before it.
     pub fn is_batchable(&self) -> bool {
-        self.starts(&["UPDATE", "DELETE"])
+        self.starts(&["UPDATE", "DELETE", "INSERT", "WITH"])
     }
 
     /// Whether `batch off` can stand before it.

@@ -1,6 +1,7 @@
 use super::super::tests::{Run, batches};
 use super::*;
-use crate::progress::Event;
+use crate::place::Explanation;
+use crate::progress::{Event, Warning};
 
 #[test]
 fn what_ended_between_two_looks_is_told_once() {
@@ -106,4 +107,16 @@ fn an_end_within_one_look_has_all_that_led_to_it() {
     let mut nowhere = Progress::default();
     nowhere.apply(Duration::ZERO, failed());
     assert_eq!(journal.look(&nowhere), [Entry::Failed]);
+}
+
+#[test]
+fn a_warning_is_told_once() {
+    let mut run = Run::backfilling();
+    let mut journal = Journal::new(None);
+    journal.look(&run.progress);
+    let warning = Warning::new(42, 1, "take care", &Explanation::default().note("next", "look"));
+    assert_eq!(warning.lines(), ["warning: take care", "  next: look"]);
+    run.apply(Event::Warned(warning));
+    assert_eq!(journal.look(&run.progress), [Entry::Warning { warning: 0 }]);
+    assert_eq!(journal.look(&run.progress), []);
 }

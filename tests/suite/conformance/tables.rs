@@ -60,6 +60,8 @@ pub async fn the_catalog_tells_facts(subject: &Subject) {
     let mut cascades: Vec<_> = parent.cascades_to.iter().map(|table| &table.name).collect();
     cascades.sort();
     assert_eq!(cascades, ["child", "grandchild"]);
+    let unindexed: Vec<_> = parent.unindexed_children.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(unindexed, subject.pick(vec!["child", "loose"], vec![], vec!["child", "loose"]));
     let beyond = parent.cascaded_trigger.map(|(trigger, of)| (trigger, of.name));
     let noted = Some(("noted".to_owned(), "grandchild".to_owned()));
     // MySQL's actions fire no triggers.

@@ -114,6 +114,9 @@ fn get(address: &str, path: &str) -> Value {
 #[tokio::test]
 async fn every_field_is_documented_and_every_documented_field_is_there() {
     let mut held = Held::new().await;
+    // With a warning.
+    let fill = "-- lockkeeper: batch rows=20\nupdate item set n = n + 1 where random() < 2;\n";
+    held.project.file("V2__fill.sql", fill);
     let (folder, url) = (held.project.path().to_owned(), held.database.url.clone());
     let command = |words: &[&str]| Lockkeeper::new(words).folder(&folder).url(&url);
     let plan = answer(&command(&["plan", "--json"]).run().await.expect(0));
@@ -132,6 +135,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     let metrics = metrics(&text(&address, "/metrics"));
     let ready = [get(&address, "/ready"), get(&follower, "/ready")];
     command(&["rate", "1000000"]).run().await.expect(0);
+    let halfway = answer(&command(&["plan", "--json"]).run().await.expect(0));
     let status = answer(&command(&["status", "--json"]).run().await.expect(0));
     up.line_with("\"event\":\"progress\"").await;
     waiter.signal(libc::SIGTERM);
@@ -150,7 +154,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     held.project.file("V4__wrong.sql", "select nothing;\n");
     let failed = held.up().args(log).run().await.expect(1);
 
-    fits("plan", &[plan]);
+    fits("plan", &[plan, halfway]);
     fits("status", &[status]);
     fits("progress", &progress);
     fits("ready", &ready);
