@@ -74,7 +74,7 @@ async fn main() {
                 way.name(),
                 ratios(|run| run.seconds),
                 ratios(|run| run.logged as f64),
-                median(of.iter().map(|run| mib(run.peak)).collect())
+                median(of.iter().map(|run| mib(run.peak)))
             );
         }
     }

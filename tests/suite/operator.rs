@@ -3,11 +3,20 @@
 use std::time::{Duration, Instant};
 
 use crate::support::counters::{self, COUNT};
-use crate::support::{Database, Kind, Lockkeeper, Project, Running, wait_until};
+use crate::support::{self, Database, Kind, Lockkeeper, Project, Running, wait_until};
 
-const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
-const ROWS: u64 = 1_000_000;
+
+/// As many as take so long that there is time to ask for everything.
+fn rows(kind: Kind) -> u64 {
+    if kind == Kind::Sqlite { 4_000_000 } else { 1_000_000 }
+}
+
+/// How soon it has to be, on a machine that has nothing else to do; beside all other tests it may take
+/// longer.
+fn limit() -> Duration {
+    Duration::from_secs(if support::long() { 1 } else { 10 })
+}
 
 /// A backfill of many small batches, at work.
 struct Scene {
@@ -45,12 +54,12 @@ impl Scene {
     }
 }
 
-/// Waits for it, and fails where it takes longer than a second.
+/// Waits for it, and fails where it takes too long.
 async fn soon(what: &str, asked: Instant, condition: impl AsyncFnMut() -> bool) {
     wait_until(what, PATIENCE, condition).await;
     let took = asked.elapsed();
     println!("{what} after {took:?}");
-    assert!(took < SECOND, "{what} took {took:?}");
+    assert!(took < limit(), "{what} took {took:?}");
 }
 
 async fn is_true(database: &Database, sql: &str) -> bool {
@@ -60,7 +69,7 @@ async fn is_true(database: &Database, sql: &str) -> bool {
 const MET: &str = "select count(*) from lockkeeper_request where met_epoch is not null";
 
 async fn requests_take_effect(kind: Kind) {
-    let scene = Scene::of(kind, ROWS).await;
+    let scene = Scene::of(kind, rows(kind)).await;
     let database = &scene.database;
     let running = scene.start().await;
 
@@ -108,7 +117,7 @@ async fn requests_take_effect(kind: Kind) {
     assert!(said.contains(" ends; `lockkeeper up` goes on from there"), "{said}");
     let output = running.wait().await.expect(4);
     println!("aborted after {:?}", asked.elapsed());
-    assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < limit(), "{:?}", asked.elapsed());
     let output = output.expect_text("stopped by an abort that alice on ");
     output.expect_text("run the same command again to go on from there");
 
@@ -118,7 +127,7 @@ async fn requests_take_effect(kind: Kind) {
     scene.ask(&["rate", "off"]).await;
     scene.ask(&["resume"]).await;
     next.wait().await.expect(0);
-    counters::assert_once(database, ROWS).await;
+    counters::assert_once(database, rows(kind)).await;
 }
 
 #[tokio::test]
@@ -176,7 +185,7 @@ async fn an_abort_ends_a_long_statement() {
     scene.database.wait_for(sleeps).await;
     let (_, asked) = scene.ask(&["abort"]).await;
     running.wait().await.expect(4).expect_text("stopped by an abort that alice on ");
-    assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < limit(), "{:?}", asked.elapsed());
     assert_eq!(scene.database.query_i64(sleeps).await, 0);
 }
 
