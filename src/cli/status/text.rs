@@ -1,5 +1,9 @@
 //! The states as a table for people.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
 use super::{Checkpoint, Entry, Report, State};
 use crate::migration::Phase;
 use crate::progress::Holder;
@@ -7,8 +11,8 @@ use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
 
 pub(super) fn as_text(report: &Report) -> String {
-    let titles = ["version", "name", "phase", "state", "when", "took"];
-    let mut table = Table::new(titles).right(5);
+    let titles = ["version", "name", "phase", "state", "when (UTC)", "took"];
+    let mut table = Table::new(titles).right(5).spare(&[2, 5, 4]);
     for entry in &report.migrations {
         let cells = [
             entry.version.to_string(),
@@ -27,7 +31,9 @@ pub(super) fn as_text(report: &Report) -> String {
     if let Some(holder) = &report.lock {
         let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
         let since = minutes(&holder.since);
-        text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
+        text.push_str(&format!(
+            "\nrun {run} on {host} (process {pid}) is at work since {since} UTC\n"
+        ));
     }
     text
 }
@@ -81,10 +87,22 @@ fn when(entry: &Entry, holder: Option<&Holder>) -> String {
     }
 }
 
-/// `2026-11-20 09:14` of an RFC 3339 date, in whose time zone it stands.
+/// `2026-11-20 09:14` of an RFC 3339 date, in UTC: another tool's may be in any time zone.
 fn minutes(date: &str) -> String {
-    match date.get(..16) {
-        Some(start) => start.replace('T', " "),
-        None => date.to_owned(),
+    let time = OffsetDateTime::parse(date, &Rfc3339).ok().map(|time| time.to_utc());
+    let text = time
+        .and_then(|t| t.format(format_description!("[year]-[month]-[day] [hour]:[minute]")).ok());
+    text.unwrap_or_else(|| date.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_utc() {
+        assert_eq!(minutes("2026-11-20T09:14:02.123Z"), "2026-11-20 09:14");
+        assert_eq!(minutes("2026-11-20T00:14:02+01:00"), "2026-11-19 23:14");
+        assert_eq!(minutes("yesterday"), "yesterday");
     }
 }
