@@ -8,6 +8,7 @@ pub mod format;
 mod journal;
 pub mod json;
 mod lines;
+mod moment;
 mod rows;
 pub mod table;
 mod words;

@@ -86,7 +86,6 @@ impl Current {
         took: Duration,
         position: String,
     ) {
-        self.throttle = None;
         self.batch_rows = Some(keys);
         self.batch_seconds = Some(took.as_secs_f64());
         self.position = Some(position);

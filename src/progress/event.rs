@@ -12,7 +12,7 @@ pub enum Event {
         /// Its id.
         run: String,
     },
-    /// The run is served over HTTP.
+    /// The run is served over HTTP, perhaps at one more address.
     Listening {
         /// Where: `127.0.0.1:9002`.
         address: String,
@@ -22,6 +22,8 @@ pub enum Event {
         /// Why, in the server's or the network's words.
         reason: String,
     },
+    /// The database is a file that doesn't exist yet; it will be made.
+    NewFile,
     /// The database answered.
     Connected {
         /// Product, version, database and place.

@@ -15,8 +15,8 @@ const BRIEF: Duration = Duration::from_millis(500);
 pub(super) enum Entry {
     /// Who runs against what.
     Opening,
-    /// Where the run is served over HTTP.
-    Listening,
+    /// Where the run is served over HTTP: the address at this index.
+    Listening { address: usize },
     /// The database doesn't answer.
     Unreachable,
     /// Another run holds the lock.
@@ -51,7 +51,7 @@ pub(super) struct Journal {
     /// How often to tell the position when nothing changes; never on a terminal with bars.
     every: Option<Duration>,
     opened: bool,
-    listening: bool,
+    listening: usize,
     unreachable: bool,
     holder: Option<Option<Holder>>,
     lock_taken: bool,
@@ -76,10 +76,9 @@ impl Journal {
         if self.ended {
             return entries;
         }
-        if progress.listening.is_some() && !self.listening {
-            self.listening = true;
-            entries.push(Entry::Listening);
-        }
+        let served = self.listening..progress.listening.len();
+        entries.extend(served.map(|address| Entry::Listening { address }));
+        self.listening = progress.listening.len();
         self.reach(progress, &mut entries);
         self.lock(progress, &mut entries);
         self.finished(progress, &mut entries);
@@ -200,11 +199,15 @@ impl Journal {
     /// to do has only its end.
     fn open(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let needs = entries.iter().any(|entry| {
-            !matches!(entry, Entry::Ready | Entry::Listening | Entry::Unreachable | Entry::Position)
+            !matches!(
+                entry,
+                Entry::Ready | Entry::Listening { .. } | Entry::Unreachable | Entry::Position
+            )
         });
         if needs && !self.opened && progress.database.is_some() {
             self.opened = true;
-            let at = usize::from(entries.first() == Some(&Entry::Listening));
+            let listening = |entry: &&Entry| matches!(entry, Entry::Listening { .. });
+            let at = entries.iter().take_while(listening).count();
             entries.insert(at, Entry::Opening);
         }
     }

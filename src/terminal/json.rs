@@ -5,10 +5,11 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::journal::Entry;
+use super::moment::Moment;
 use crate::place::Explanation;
 use crate::progress::{Current, Eta, Progress};
 
-/// One entry on one line.
+/// One entry, which is told `now`, on one line.
 pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> String {
     let mut line = Map::new();
     let mut put = |name: &str, value: Value| {
@@ -16,11 +17,12 @@ pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) ->
             line.insert(name.to_owned(), value);
         }
     };
-    put("time", json!(stamp(now)));
+    let moment = Moment::of(progress, entry, now);
+    put("time", json!(stamp(moment.time)));
     put("event", json!(event(entry)));
     put("run", json!(progress.run));
-    put("state", json!(progress.state));
-    put("elapsed_seconds", rounded(progress.elapsed().as_secs_f64()));
+    put("state", json!(moment.state));
+    put("elapsed_seconds", rounded(moment.seconds));
     fields(progress, entry, &mut put);
     Value::Object(line).to_string()
 }
@@ -57,7 +59,7 @@ fn stamp(now: OffsetDateTime) -> String {
 fn event(entry: &Entry) -> &'static str {
     match entry {
         Entry::Opening => "opening",
-        Entry::Listening => "listening",
+        Entry::Listening { .. } => "listening",
         Entry::Unreachable => "unreachable",
         Entry::Waiting => "waiting",
         Entry::LockTaken => "lock_taken",
@@ -80,7 +82,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("lockkeeper", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
         }
-        Entry::Listening => put("address", json!(progress.listening)),
+        Entry::Listening { address } => put("address", json!(progress.listening.get(*address))),
         Entry::LockTaken => {
             put("target", json!(progress.target));
             put("pending", json!(progress.migrations.len()));

@@ -51,7 +51,7 @@ impl Paper {
 pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<String> {
     let lines = match entry {
         Entry::Opening => vec![words::opening(progress)],
-        Entry::Listening => vec![words::listening(progress)],
+        Entry::Listening { address } => vec![words::listening(progress, *address)],
         Entry::LockTaken => vec![words::lock_taken(progress), String::new()],
         Entry::StepDone { migration, finished } => {
             step_done(progress, *migration, *finished, paper).into_iter().collect()

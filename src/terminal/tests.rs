@@ -279,6 +279,47 @@ async fn json_lines_are_objects_with_time_and_event() {
     );
 }
 
+/// A line is written a moment late, and says what was so in time.
+#[tokio::test]
+async fn json_lines_tell_their_own_moment() {
+    let log = told(LogFormat::Json, EVERY, async |reporter| {
+        // All within one look: the face waits for this thread.
+        reporter.emit(Event::Planned { target: Some(43), applied: 41, pending: s1() });
+        std::thread::sleep(Duration::from_millis(20));
+        reporter.emit(Event::LockTaken);
+        reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: None });
+        std::thread::sleep(Duration::from_millis(20));
+        finish(reporter, 42, Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
+        reporter.emit(Event::Failed { error: "no such column: x".into() });
+    })
+    .await;
+    let text = log.text();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["event"].as_str().unwrap(), line["state"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("opening", "connecting"),
+        ("lock_taken", "migrating"),
+        ("step_done", "migrating"),
+        ("migration_done", "migrating"),
+        ("failed", "failed"),
+    ];
+    assert_eq!(told, expected);
+    let elapsed = |at: usize| lines[at]["elapsed_seconds"].as_f64().unwrap();
+    let time = |at: usize| {
+        let stamp = lines[at]["time"].as_str().unwrap();
+        OffsetDateTime::parse(stamp, &time::format_description::well_known::Rfc3339).unwrap()
+    };
+    for (before, after) in [(0, 1), (1, 2), (3, 4)] {
+        assert!(elapsed(after) - elapsed(before) >= 0.019, "{text}");
+        assert!(time(after) - time(before) >= Duration::from_millis(18), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_nobody_reads_holds_up_neither_run_nor_end() {
     struct Stuck;

@@ -80,7 +80,7 @@ fn an_end_within_one_look_has_all_that_led_to_it() {
     run.apply(Event::Listening { address: "127.0.0.1:9002".into() });
     run.start(1, None);
     run.apply(failed());
-    let told = [Entry::Listening, Entry::Opening, Entry::LockTaken, Entry::Failed];
+    let told = [Entry::Listening { address: 0 }, Entry::Opening, Entry::LockTaken, Entry::Failed];
     assert_eq!(Journal::new(None).look(&run.progress), told);
 
     let mut run = Run::pending(2);
