@@ -42,7 +42,10 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
             current.map(|current| format!("{} goes on", head(current))).into_iter().collect()
         }
         Entry::Position => position(progress).into_iter().collect(),
-        Entry::Stopping => vec![words::stopping(progress)],
+        Entry::Stopping => {
+            let parts = [Some(words::stopping(progress)), words::impatience(progress)];
+            vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
+        }
         Entry::Ready => vec![words::ready(progress)],
         Entry::Interrupted => vec![words::interrupted(progress), words::GO_ON.to_owned()],
         // Of what failed outside of a step, the error itself says all there is to say.

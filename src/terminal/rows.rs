@@ -169,6 +169,7 @@ fn migrating(progress: &Progress, spinner: char, paper: Paper, rows: &mut Vec<Ro
     }
     if progress.state == State::Stopping {
         rows.push(aside(&words::stopping(progress)));
+        rows.extend(words::impatience(progress).map(|text| aside(&text)));
     } else if progress.reason.is_some() {
         rows.push(aside(&words::unreachable(progress)));
     }

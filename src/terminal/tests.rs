@@ -237,7 +237,10 @@ async fn an_interruption_says_what_is_kept_and_how_to_go_on() {
     .await;
     let lines = log.lines();
     let n = lines.len();
-    assert_eq!(lines[n - 3], "stopping (SIGTERM): what is open is finished or rolled back");
+    assert_eq!(
+        lines[n - 3],
+        "stopping (SIGTERM): what is open is finished or rolled back; a second signal ends it at once"
+    );
     assert!(lines[n - 2].starts_with("stopped by SIGTERM, 1"), "{lines:?}");
     let kept = " ms after it: migration 42 is at 1.6 %; all up to id 6812000 is committed";
     assert!(lines[n - 2].ends_with(kept), "{lines:?}");

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::format;
-use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress};
+use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress, State};
 
 /// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`; of a file that is made,
 /// that it is.
@@ -220,6 +220,14 @@ pub(super) fn throttled(reason: &str) -> String {
 pub(super) fn stopping(progress: &Progress) -> String {
     let reason = format::one_line(progress.reason.as_deref().unwrap_or_default());
     format!("stopping ({reason}): what is open is finished or rolled back")
+}
+
+/// What one may do about it, of a signal that the run obeys: `a second signal ends it at once`.
+pub(super) fn impatience(progress: &Progress) -> Option<String> {
+    // What is no signal, as the end of the stop timeout, is the end already, and so is a second one.
+    let asked = progress.reason.as_ref().is_some_and(|reason| reason.starts_with("SIG"));
+    (asked && progress.state == State::Stopping)
+        .then(|| "a second signal ends it at once".to_owned())
 }
 
 /// How long the current step has been at it.
