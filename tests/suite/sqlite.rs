@@ -29,7 +29,7 @@ async fn only_work_makes_the_file() {
     let path = folder.path().join("new.db");
     let database = open(&format!("sqlite://{}", path.display())).await.unwrap();
     assert!(database.description().starts_with("SQLite 3."));
-    assert!(database.description().ends_with(&format!(" · {}, a new file", path.display())));
+    assert!(database.description().ends_with(&format!(" · {}", path.display())));
     let mut watch = database.session(Purpose::Watch).await.unwrap();
     let tables = Statement::new("select count(*) from sqlite_master", vec![]);
     assert_eq!(watch.query(&tables).await.unwrap()[0].int(0).unwrap(), 0);
@@ -55,9 +55,41 @@ async fn a_new_file_is_called_one() {
     for command in ["plan", "status"] {
         lockkeeper(command).run().await.expect(0).expect_text(said);
     }
-    lockkeeper("up").run().await.expect(0).expect_text(" · typo.db, a new file · run ");
+    let resolve = lockkeeper("resolve").args(["1", "--retry"]);
+    resolve.run().await.expect(2).expect_text(said).expect_text("outcome is unknown");
+    assert_eq!(entries(project.path()), ["migrations"]);
+    lockkeeper("up").run().await.expect(0).expect_text(" · the file is new\n");
     let output = lockkeeper("plan").run().await.expect(0);
     assert_eq!(output.stderr, "");
+}
+
+/// What no run would make, no command promises: a file in a folder that isn't there, or one that has
+/// to be there already.
+#[tokio::test]
+async fn what_is_not_made_is_an_error_to_every_command() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    for (url, text) in [
+        ("sqlite:no/such.db", "there is no folder no for the database no/such.db"),
+        ("sqlite:missing.db?mode=rw", "missing.db: No such file"),
+        ("sqlite:missing.db?mode=ro", "missing.db: No such file"),
+    ] {
+        for words in [&["plan"][..], &["status"], &["up"], &["resolve", "1", "--retry"]] {
+            let output = Lockkeeper::new(words).project(&project).url(url).run().await;
+            let stderr = output.expect(2).expect_text(text).stderr;
+            assert!(!stderr.contains("would make"), "{words:?} {url}: {stderr}");
+        }
+    }
+    assert_eq!(entries(project.path()), ["migrations"]);
+}
+
+/// The name of the database is that of its file, also in the run that makes it.
+#[tokio::test]
+async fn a_new_file_has_no_other_name() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    let up = Lockkeeper::new(["up", "--log-format", "json"]).project(&project).url("sqlite:a.db");
+    let stderr = up.run().await.expect(0).stderr;
+    let opening: serde_json::Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
+    assert!(opening["database"].as_str().unwrap().ends_with(" · a.db"), "{opening}");
 }
 
 #[tokio::test]
@@ -89,9 +121,8 @@ async fn the_mode_in_the_url_is_honoured() {
 
     let folder = tempfile::tempdir().unwrap();
     let missing = format!("sqlite://{}/x.db?mode=rw", folder.path().display());
-    let database = open(&missing).await.unwrap();
-    let work = database.session(Purpose::Work { run: "r".to_owned() }).await.map(drop);
-    assert_eq!(work.unwrap_err().kind, ErrorKind::NoDatabase);
+    let Err(error) = open(&missing).await else { panic!("it opens") };
+    assert_eq!(error.kind, ErrorKind::NoDatabase);
 }
 
 /// Another process holds the lock, by another path to the same file, and is killed.
