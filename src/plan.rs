@@ -228,7 +228,9 @@ impl<'a> Pending<'a> {
             if record.done {
                 if !fits {
                     let explanation = explanation();
-                    return Err(PlanError::StepChanged { version, step: number, explanation });
+                    let checksum = step.map(|step| step.checksum.clone());
+                    let step = number;
+                    return Err(PlanError::StepChanged { version, step, checksum, explanation });
                 }
                 done = index + 1;
             } else if step.is_some_and(|step| fits && step.repeat != Repeat::AskHuman) {

@@ -128,3 +128,50 @@ async fn an_edited_step_of_an_unfinished_migration() {
     project.file("V1__t.sql", text(create, "insert into t values (1);"));
     up.run().await.expect(0);
 }
+
+/// The statement that the error has for a way out, run as it is printed.
+async fn obey(database: &Database, stderr: &str, way: &str) {
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let from = said.find(way).unwrap_or_else(|| panic!("no {way} in {said}"));
+    let sql = said[from..].split('`').next().unwrap();
+    database.execute(sql).await;
+}
+
+/// Where the done step itself was the mistake, nobody has to bring it back: it is accepted as it is
+/// now, or done again.
+#[tokio::test]
+async fn a_done_step_that_was_wrong() {
+    let text = |column: &str| {
+        format!(
+            "create table t (id integer primary key not null, {column} int);\npragma user_version = 7;\n\
+             insert into t (id, name) values (1, 1);\n"
+        )
+    };
+    for accept in [true, false] {
+        let database = Database::sqlite();
+        let project = Project::with([("V1__t.sql", text("nmae"))]);
+        let up = Lockkeeper::up(&project, &database);
+        up.run().await.expect(1).expect_text("no column named name");
+        project.file("V1__t.sql", text("name"));
+        let refusal = up.run().await.expect(5).stderr;
+        if accept {
+            database.execute("alter table t rename column nmae to name").await;
+            obey(&database, &refusal, "UPDATE lockkeeper_step").await;
+        } else {
+            database.execute("drop table t").await;
+            obey(&database, &refusal, "DELETE FROM lockkeeper_range").await;
+        }
+        up.run().await.expect(0);
+        assert_eq!(database.query_i64("select name from t").await, 1);
+        up.run().await.expect(0).expect_text("nothing pending");
+    }
+    // A file that has become shorter leaves nothing to accept.
+    let database = Database::sqlite();
+    let project = Project::with([("V1__t.sql", text("nmae"))]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(1);
+    project.file("V1__t.sql", "create table t (id integer primary key not null, nmae int);\n");
+    let refusal = up.run().await.expect(5).stderr;
+    assert!(refusal.contains("step 2 of migration 1 is done already"), "{refusal}");
+    assert!(!refusal.contains("UPDATE") && refusal.contains("step >= 2"), "{refusal}");
+}
