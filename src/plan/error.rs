@@ -95,7 +95,7 @@ pub enum PlanError {
         version: i64,
         /// The step, from 1.
         step: u32,
-        /// What its checksum would be now, where the file still has so many steps.
+        /// What its checksum would be now, where it still is the file's step of that number.
         checksum: Option<String>,
         /// The step's place in its file.
         explanation: Explanation,

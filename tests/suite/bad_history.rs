@@ -165,7 +165,8 @@ async fn a_done_step_that_was_wrong() {
         assert_eq!(database.query_i64("select name from t").await, 1);
         up.run().await.expect(0).expect_text("nothing pending");
     }
-    // A file that has become shorter leaves nothing to accept.
+    // A file that has become shorter leaves nothing to accept, and neither does one in which the steps
+    // have other numbers: the step that is accepted in another's place would leave that to be done twice.
     let database = Database::sqlite();
     let project = Project::with([("V1__t.sql", text("nmae"))]);
     let up = Lockkeeper::up(&project, &database);
@@ -174,4 +175,27 @@ async fn a_done_step_that_was_wrong() {
     let refusal = up.run().await.expect(5).stderr;
     assert!(refusal.contains("step 2 of migration 1 is done already"), "{refusal}");
     assert!(!refusal.contains("UPDATE") && refusal.contains("step >= 2"), "{refusal}");
+    let steps: Vec<_> = text("nmae").split_inclusive(";\n").map(str::to_owned).collect();
+    let [make, mark, enter] = [&steps[0], &steps[1], &steps[2]];
+    let other = "create table u (id integer primary key not null);\n";
+    for (file, step) in [
+        // One is new before all, and between the two.
+        (format!("{other}pragma user_version = 6;\n{make}{mark}{enter}"), 1),
+        (format!("{make}pragma user_version = 6;\n{other}{mark}{enter}"), 2),
+        // The first is gone, and the two have changed places.
+        (format!("{mark}{enter}"), 1),
+        (format!("{mark}{make}{enter}"), 1),
+        // New and edited at once: the second, which is elsewhere now, tells.
+        (format!("{other}pragma user_version = 6;\n{}", text("name")), 1),
+        // Two have become one, and steps of other kinds.
+        (format!("{make}{other}{enter}"), 1),
+        (format!("pragma user_version = 6;\n{other}{enter}"), 1),
+    ] {
+        project.file("V1__t.sql", file.clone());
+        let refusal = up.run().await.expect(5).stderr;
+        assert!(refusal.contains(&format!("step {step} of migration 1")), "{file}: {refusal}");
+        let delete = format!("step >= {step}");
+        assert!(!refusal.contains("UPDATE") && refusal.contains(&delete), "{file}: {refusal}");
+    }
+    assert_eq!(database.query_i64("select count(*) from lockkeeper_step").await, 2);
 }
