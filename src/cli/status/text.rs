@@ -30,10 +30,11 @@ pub(super) fn as_text(report: &Report) -> String {
     }
     if let Some(holder) = &report.lock {
         let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
-        let since = minutes(&holder.since);
-        text.push_str(&format!(
-            "\nrun {run} on {host} (process {pid}) is at work since {since} UTC\n"
-        ));
+        let since = match in_utc(&holder.since) {
+            Some(since) => format!("{since} UTC"),
+            None => one_line(&holder.since).into_owned(),
+        };
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
     text
 }
@@ -87,12 +88,15 @@ fn when(entry: &Entry, holder: Option<&Holder>) -> String {
     }
 }
 
-/// `2026-11-20 09:14` of an RFC 3339 date, in UTC: another tool's may be in any time zone.
+/// A date for a cell of the table: in UTC where it is one, and else as it stands.
 fn minutes(date: &str) -> String {
-    let time = OffsetDateTime::parse(date, &Rfc3339).ok().map(|time| time.to_utc());
-    let text = time
-        .and_then(|t| t.format(format_description!("[year]-[month]-[day] [hour]:[minute]")).ok());
-    text.unwrap_or_else(|| date.to_owned())
+    in_utc(date).unwrap_or_else(|| date.to_owned())
+}
+
+/// `2026-11-20 09:14` of an RFC 3339 date, in UTC: another tool's may be in any time zone.
+fn in_utc(date: &str) -> Option<String> {
+    let time = OffsetDateTime::parse(date, &Rfc3339).ok()?.to_utc();
+    time.format(format_description!("[year]-[month]-[day] [hour]:[minute]")).ok()
 }
 
 #[cfg(test)]
@@ -104,5 +108,43 @@ mod tests {
         assert_eq!(minutes("2026-11-20T09:14:02.123Z"), "2026-11-20 09:14");
         assert_eq!(minutes("2026-11-20T00:14:02+01:00"), "2026-11-19 23:14");
         assert_eq!(minutes("yesterday"), "yesterday");
+    }
+
+    /// What stands in the tables may be anybody's.
+    #[test]
+    fn what_is_no_time_is_not_called_one_and_steers_no_terminal() {
+        let told = |since: &str| {
+            let holder = Holder {
+                run: "9f3c".to_owned(),
+                host: "web".to_owned(),
+                pid: 17,
+                since: since.to_owned(),
+            };
+            let entry = Entry {
+                version: 1,
+                name: Some("make".to_owned()),
+                phase: None,
+                state: State::Applied,
+                steps: None,
+                steps_done: None,
+                applied_on: Some(since.to_owned()),
+                took_seconds: None,
+                checkpoint: None,
+            };
+            as_text(&Report {
+                database: String::new(),
+                ready: true,
+                refusal: None,
+                target: None,
+                lock: Some(holder),
+                migrations: vec![entry],
+            })
+        };
+        let text = told("2026-11-20T09:14:02.123Z");
+        assert!(text.ends_with(" is at work since 2026-11-20 09:14 UTC\n"), "{text}");
+        let text = told("soon\x1b[2J\nerror: none");
+        assert!(!text.contains('\x1b') && !text.contains("UTC\n"), "{text:?}");
+        assert_eq!(text.lines().count(), 4, "{text:?}");
+        assert!(text.lines().all(|line| !line.starts_with("error")), "{text:?}");
     }
 }
