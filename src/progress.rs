@@ -63,6 +63,9 @@ pub struct Progress {
     pub elapsed_seconds: f64,
     /// Seconds since the run's start at which it was asked to stop.
     pub stopping_seconds: Option<f64>,
+    /// Whether it was given up then, as it stood.
+    #[serde(skip)]
+    pub ends_now: bool,
     /// How often a batch or a step was tried again.
     pub retries: u64,
     /// Batches committed by this run.
@@ -100,6 +103,7 @@ impl Default for Progress {
             reason: None,
             elapsed_seconds: 0.0,
             stopping_seconds: None,
+            ends_now: false,
             retries: 0,
             batches: 0,
             batches_seconds: 0.0,
@@ -200,7 +204,8 @@ impl Progress {
             }
             // An end that nobody wanted stays what it is, however long it is shown.
             Event::Stopping { .. } if matches!(self.state, State::Failed | State::Interrupted) => {}
-            Event::Stopping { reason } => {
+            Event::Stopping { reason, ends_now } => {
+                self.ends_now = ends_now;
                 self.state = State::Stopping;
                 self.ready = false;
                 self.reason = Some(reason);

@@ -148,7 +148,7 @@ async fn alive_and_ready_differ_while_migrating() {
     assert_eq!((ready.status(), ready.header("retry-after")), (200, None));
     assert_eq!(ready.json()["ready"], true);
 
-    served.reporter.emit(Event::Stopping { reason: "SIGTERM".into() });
+    served.reporter.emit(Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     assert_eq!(served.get("/ready").await.status(), 503);
     assert_eq!(served.get("/alive").await.status(), 200);
 }

@@ -105,10 +105,12 @@ pub enum Event {
         /// How long its steps took, in this run.
         took: Duration,
     },
-    /// A signal or a lost lock asks the run to stop.
+    /// A signal asks the run to stop, or ends it.
     Stopping {
-        /// By what, as it reads after "stopped by": `SIGTERM`, `the loss of the lock`.
+        /// By what, as it reads after "stopped by": `SIGTERM`, `the end of the stop timeout`.
         reason: String,
+        /// Whether it ends now, as it stands: there was a signal before, or the time is over.
+        ends_now: bool,
     },
     /// Everything up to the target is applied.
     Finished,

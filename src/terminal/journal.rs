@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::moment;
 use crate::progress::{Current, Holder, LockState, MigrationState, Progress, State};
 
 /// A step that began is worth a line of its own only when it takes longer than this.
@@ -88,6 +89,10 @@ impl Journal {
         self.end(progress, &mut entries);
         self.position(progress, &mut entries);
         self.open(progress, &mut entries);
+        // Of one look, the times of lines don't go back; what has the same, keeps this order.
+        entries.sort_by(|one, other| {
+            moment::seconds(progress, one).total_cmp(&moment::seconds(progress, other))
+        });
         entries
     }
 
@@ -141,7 +146,12 @@ impl Journal {
         let step = (current.version, current.step);
         let age = progress.elapsed().as_secs_f64() - current.began_seconds;
         let working = progress.state == State::Migrating && current.fraction != Some(1.0);
-        if working && self.began != Some(step) && age >= BRIEF.as_secs_f64() {
+        // Its begin comes before any other line about it, and so before its position, too.
+        let due = self.every.is_some() && progress.elapsed() >= self.position_due;
+        let is_told =
+            current.throttle.is_some() || progress.reason.is_some() || due && entries.is_empty();
+        let is_long = age >= BRIEF.as_secs_f64();
+        if working && self.began != Some(step) && (is_told || is_long) {
             self.began = Some(step);
             entries.push(Entry::StepBegan);
         }

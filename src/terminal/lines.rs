@@ -8,9 +8,9 @@ use super::moment::Moment;
 use super::{format, words};
 use crate::progress::{Current, Progress, State};
 
-/// The lines of one entry, which is told `now`; often one, sometimes none.
-pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> Vec<String> {
-    let time = Moment::of(progress, entry, now).time.to_utc();
+/// The lines of one entry of a run that `began` then; often one, sometimes none.
+pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) -> Vec<String> {
+    let time = Moment::of(progress, entry, began).time.to_utc();
     let stamp = time.format(format_description!("[hour]:[minute]:[second]"));
     let stamp = stamp.unwrap_or_default();
     texts(progress, entry).into_iter().map(|text| format!("{stamp} {text}")).collect()

@@ -18,9 +18,9 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// The entry's, which is told `now`.
-    pub(super) fn of(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> Self {
-        let seconds = seconds(progress, entry).unwrap_or(progress.elapsed_seconds);
+    /// The entry's, of a run that began then by the clock.
+    pub(super) fn of(progress: &Progress, entry: &Entry, began: OffsetDateTime) -> Self {
+        let seconds = seconds(progress, entry);
         let state = match entry {
             // These have it in their names.
             Entry::Ready => State::Ready,
@@ -30,12 +30,23 @@ impl Moment {
             Entry::Position => progress.state,
             _ => progress.moments.state_at(seconds),
         };
-        let ago = (progress.clock().as_secs_f64() - seconds).max(0.0);
-        Moment { time: now - Duration::try_from_secs_f64(ago).unwrap_or_default(), seconds, state }
+        let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Moment { time: began + since, seconds, state }
     }
 }
 
-fn seconds(progress: &Progress, entry: &Entry) -> Option<f64> {
+/// When the run began by the clock as it goes now; a clock may be set while a run is at it. Once for
+/// all entries of a look: between two such questions the clocks go on, and times would go back.
+pub(super) fn began(progress: &Progress) -> OffsetDateTime {
+    OffsetDateTime::now_utc() - progress.clock()
+}
+
+/// When the entry happened, in seconds since the run began.
+pub(super) fn seconds(progress: &Progress, entry: &Entry) -> f64 {
+    known(progress, entry).unwrap_or(progress.elapsed_seconds)
+}
+
+fn known(progress: &Progress, entry: &Entry) -> Option<f64> {
     let moments = &progress.moments;
     let migration = |at: &usize| progress.migrations.get(*at);
     match entry {

@@ -224,9 +224,7 @@ pub(super) fn stopping(progress: &Progress) -> String {
 
 /// What one may do about it, of a signal that the run obeys: `a second signal ends it at once`.
 pub(super) fn impatience(progress: &Progress) -> Option<String> {
-    // What is no signal, as the end of the stop timeout, is the end already, and so is a second one.
-    let asked = progress.reason.as_ref().is_some_and(|reason| reason.starts_with("SIG"));
-    (asked && progress.state == State::Stopping)
+    (progress.state == State::Stopping && !progress.ends_now)
         .then(|| "a second signal ends it at once".to_owned())
 }
 

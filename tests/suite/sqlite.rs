@@ -124,6 +124,11 @@ async fn the_mode_in_the_url_is_honoured() {
     let Err(error) = open(&missing).await else { panic!("it opens") };
     assert_eq!(error.kind, ErrorKind::NoDatabase);
 }
+    assert_eq!(opening["new_file"], true);
+    project.file("V2__u.sql", "create table u (id integer primary key);\n");
+    let stderr = up.run().await.expect(0).stderr;
+    let opening: serde_json::Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
+    assert_eq!((&opening["event"], opening.get("new_file")), (&"opening".into(), None));
 
 /// Another process holds the lock, by another path to the same file, and is killed.
 #[tokio::test]
