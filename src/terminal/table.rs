@@ -129,9 +129,8 @@ impl Table {
                 at.set_cell_alignment(CellAlignment::Right);
             }
             if fits {
-                // A word of more columns than a terminal has doesn't fit one.
-                let least = self.least(*column) + gap;
-                let least = u16::try_from(least).unwrap_or(u16::MAX);
+                // All columns together are within the width, which is a `u16`.
+                let least = (self.least(*column) + gap) as u16;
                 at.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
             }
         }
