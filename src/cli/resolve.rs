@@ -48,9 +48,9 @@ impl Resolve {
         };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
-        let is_new = options.makes_a_file();
+        let is_missing = options.is_missing_file();
         let database = self.connection.reach(false).await?;
-        if is_new {
+        if is_missing {
             // Nothing was begun there, and the lock and the look would make it.
             return Err(ResolveError::Nothing { version: self.version }.into());
         }

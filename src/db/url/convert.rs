@@ -112,7 +112,14 @@ impl ConnectOptions {
         let Some(path) = self.path.as_ref().filter(|_| self.engine == Engine::Sqlite) else {
             return false;
         };
-        self.file_mode == FileMode::Create && !path.exists() && folder(path).is_dir()
+        // A link to nowhere may lead to a folder that isn't there either.
+        let is_free = path.symlink_metadata().is_err();
+        self.file_mode == FileMode::Create && is_free && folder(path).is_dir()
+    }
+
+    /// Whether it is an SQLite file that doesn't exist, whoever may make it.
+    pub fn is_missing_file(&self) -> bool {
+        self.engine == Engine::Sqlite && self.path.as_ref().is_some_and(|path| !path.exists())
     }
 
     /// Where it is, for people: `shop at db:5432`, `demo.db`.
