@@ -30,7 +30,8 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_LOCK_WAIT", value_name = "TIME", default_value = "10m",
           value_parser = super::duration)]
     lock_wait: Duration,
-    /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
+    /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002; of a
+    /// name, at each of its addresses
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = listen::address)]
     listen: Option<Address>,
     /// How long to go on answering there after the end, for others that wait for it; SIGTERM ends it
@@ -64,7 +65,7 @@ impl Up {
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
         let server = match &self.listen {
-            Some(address) => Some(Server::start(address, &reporter, &progress, &stop).await?),
+            Some(address) => Server::start(address, &reporter, &progress, &stop).await?,
             None => None,
         };
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));

@@ -21,7 +21,8 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, progress, shutdown.clone()));
+        let server =
+            tokio::spawn(serve(listener, router(progress, shutdown.clone()), shutdown.clone()));
         Served { at, reporter, shutdown, server }
     }
 
