@@ -3,6 +3,7 @@
 mod arguments;
 mod completions;
 mod connection;
+mod listen;
 mod new;
 mod operator;
 mod plan;

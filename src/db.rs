@@ -10,6 +10,7 @@ mod error;
 mod mysql;
 mod postgres;
 mod sqlite;
+mod stopwatch;
 mod table;
 mod url;
 
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 
 pub use dialect::{Dialect, Engine};
 pub use error::{DbError, ErrorKind};
+pub use stopwatch::Stopwatch;
 pub use table::{Column, Table, TableKind, TableName, Trigger, UniqueKey};
 pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError, may_hold_password};
 
@@ -131,8 +133,8 @@ pub struct Statement {
     /// The number of rows that it must affect; any other number rolls the whole list back as
     /// [`ErrorKind::Fenced`].
     pub must_affect: Option<u64>,
-    /// Whether a last parameter follows when its turn comes: see [`Statement::timed`].
-    pub timed: bool,
+    /// Where a last parameter follows when its turn comes: see [`Statement::timed`].
+    pub timed: Option<Stopwatch>,
 }
 
 impl Statement {
@@ -143,7 +145,7 @@ impl Statement {
             params,
             shape: Shape::Prepared,
             must_affect: None,
-            timed: false,
+            timed: None,
         }
     }
 
@@ -161,21 +163,19 @@ impl Statement {
 
     /// The same statement with one more parameter, its last: the milliseconds from the begin of its
     /// list until its turn. So what a list enters of itself can say how long it took, in the same
-    /// transaction.
+    /// transaction; the stopwatch then shows what was entered.
     #[must_use]
-    pub fn timed(mut self) -> Self {
-        self.timed = true;
+    pub fn timed(mut self, stopwatch: &Stopwatch) -> Self {
+        self.timed = Some(stopwatch.clone());
         self
     }
 
     /// As it is sent in a list that began then.
     fn in_list(&self, began: Instant) -> Cow<'_, Statement> {
-        if !self.timed {
-            return Cow::Borrowed(self);
-        }
+        let Some(stopwatch) = &self.timed else { return Cow::Borrowed(self) };
         let mut statement = self.clone();
-        statement.params.push(millis(began.elapsed()).into());
-        statement.timed = false;
+        statement.params.push(stopwatch.stop(began).into());
+        statement.timed = None;
         Cow::Owned(statement)
     }
 }
@@ -183,6 +183,11 @@ impl Statement {
 /// Whole milliseconds, rounded up: 0 is what took no time, or a time that nobody knows.
 pub fn millis(took: Duration) -> i64 {
     i64::try_from(took.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
+}
+
+/// The same time as [`millis`] has of it: what is told of a step is what is entered of it.
+pub fn whole_millis(took: Duration) -> Duration {
+    Duration::from_millis(millis(took).unsigned_abs())
 }
 
 /// What a session is for; a database that shows its sessions shows this too.

@@ -39,12 +39,10 @@ struct Faces {
 
 /// The routes: `/alive`, `/ready`, `/progress`, `/events`, `/metrics` and the page at `/`.
 ///
-/// Event streams end when the reporter is dropped; to end them earlier, use [`serve`].
-pub fn router(progress: watch::Receiver<Progress>) -> Router {
-    routes(progress, None, CancellationToken::new())
-}
-
-fn routes(
+/// Event streams end when `closing` is cancelled, or the reporter is dropped. To an `operator` it also
+/// serves what may be asked of the run. Clones answer as one: a state is made into JSON once for all of
+/// them, and they share the number of streams.
+pub fn router(
     progress: watch::Receiver<Progress>,
     operator: Option<Operator>,
     closing: CancellationToken,
@@ -67,20 +65,19 @@ fn routes(
         .layer(middleware::map_response(never_stored))
 }
 
-/// Serves [`router`] on `listener`, and to an `operator` what may be asked of the run, until `shutdown` is cancelled. Event streams then send their
-/// last state and end; what is still open two seconds later is cut off.
+/// Serves a [`router`] on `listener` until `shutdown` is cancelled, with which its streams are to
+/// close: they then send their last state and end. What is still open two seconds later is cut off.
 ///
 /// # Errors
 ///
 /// Those of the listener.
 pub async fn serve(
     listener: TcpListener,
-    progress: watch::Receiver<Progress>,
-    operator: Option<Operator>,
+    router: Router,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let server = axum::serve(listener, routes(progress, operator, shutdown.clone()))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;

@@ -204,6 +204,20 @@ pub fn without_file<'a>(
     })
 }
 
+/// Whether a step that was begun stands at another number in the file now, or the file has none of its
+/// number any more. Records go by numbers: whoever accepted one for the step that has come into its
+/// place would have another step done twice, or left out.
+fn has_moved<'a>(migration: &Migration, steps: impl Iterator<Item = &'a StepRecord>) -> bool {
+    let has = |record: &StepRecord, step: &Step| step.checksum == record.checksum;
+    let mut elsewhere = steps.filter(|record| {
+        let own = migration.steps.get(record.step as usize - 1);
+        own.is_none_or(|own| {
+            !has(record, own) && migration.steps.iter().any(|step| has(record, step))
+        })
+    });
+    elsewhere.next().is_some()
+}
+
 fn missing(catalog: &Catalog, applied: &Applied) -> PlanError {
     PlanError::Missing {
         version: applied.version,
@@ -228,7 +242,13 @@ impl<'a> Pending<'a> {
             if record.done {
                 if !fits {
                     let explanation = explanation();
-                    return Err(PlanError::StepChanged { version, step: number, explanation });
+                    let steps = steps.iter().filter(|one| one.version == version);
+                    let accept = step.filter(|step| {
+                        step.kind.as_str() == record.kind && !has_moved(migration, steps)
+                    });
+                    let checksum = accept.map(|step| step.checksum.clone());
+                    let step = number;
+                    return Err(PlanError::StepChanged { version, step, checksum, explanation });
                 }
                 done = index + 1;
             } else if step.is_some_and(|step| fits && step.repeat != Repeat::AskHuman) {

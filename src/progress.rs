@@ -8,6 +8,7 @@ mod eta;
 mod event;
 mod lock;
 mod migration;
+mod moments;
 mod pace;
 mod reporter;
 mod state;
@@ -22,6 +23,7 @@ pub use eta::{Eta, Rate};
 pub use event::{BackfillStart, Event, Holder, LeaderStep, PendingMigration};
 pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
+pub use moments::Moments;
 pub use pace::Pace;
 pub use reporter::Reporter;
 pub use state::State;
@@ -40,9 +42,13 @@ pub struct Progress {
     pub run: String,
     /// Where the run is served over HTTP, if anywhere; who reads it there knows.
     #[serde(skip)]
-    pub listening: Option<String>,
+    pub listening: Vec<String>,
     /// Product, version, database and place.
     pub database: Option<String>,
+    /// Whether the database is a file that this run makes. Whoever has mistyped its name wants to
+    /// know; it is no part of the name.
+    #[serde(skip)]
+    pub new_file: bool,
     /// Migrations in the history, those of this run included.
     pub applied: u64,
     /// What this run found pending, with what became of it.
@@ -59,6 +65,9 @@ pub struct Progress {
     pub elapsed_seconds: f64,
     /// Seconds since the run's start at which it was asked to stop.
     pub stopping_seconds: Option<f64>,
+    /// Whether it was given up then, as it stood.
+    #[serde(skip)]
+    pub ends_now: bool,
     /// How often a batch or a step was tried again.
     pub retries: u64,
     /// Batches committed by this run.
@@ -73,6 +82,9 @@ pub struct Progress {
     pub pace: Pace,
     /// What there is to know of steps that were taken all the same.
     pub warnings: Vec<Warning>,
+    /// When things happened.
+    #[serde(skip)]
+    pub moments: Moments,
     #[serde(skip)]
     began: Option<Instant>,
 }
@@ -84,8 +96,9 @@ impl Default for Progress {
             ready: false,
             target: None,
             run: String::new(),
-            listening: None,
+            listening: Vec::new(),
             database: None,
+            new_file: false,
             applied: 0,
             migrations: Vec::new(),
             current: None,
@@ -94,6 +107,7 @@ impl Default for Progress {
             reason: None,
             elapsed_seconds: 0.0,
             stopping_seconds: None,
+            ends_now: false,
             retries: 0,
             batches: 0,
             batches_seconds: 0.0,
@@ -101,6 +115,7 @@ impl Default for Progress {
             rows_changed: 0,
             pace: Pace::default(),
             warnings: Vec::new(),
+            moments: Moments::default(),
             began: None,
         }
     }
@@ -116,23 +131,44 @@ impl Progress {
         }
     }
 
+    /// Time since the run began, by the same clock; goes on after the end, too.
+    pub fn clock(&self) -> Duration {
+        self.began.map_or(Duration::from_secs_f64(self.elapsed_seconds), |began| began.elapsed())
+    }
+
     /// Folds one event in. `at` is the time since the run began, by a monotonic clock.
     pub fn apply(&mut self, at: Duration, event: Event) {
-        self.elapsed_seconds = at.as_secs_f64();
+        let seconds = at.as_secs_f64();
+        self.elapsed_seconds = seconds;
+        self.fold(at, event);
+        self.moments.enter(seconds, self.state);
+    }
+
+    fn fold(&mut self, at: Duration, event: Event) {
         match event {
             Event::Started { run } => {
                 self.run = run;
                 self.go_on_to(State::Connecting);
             }
-            Event::Listening { address } => self.listening = Some(address),
-            Event::Unreachable { reason } => self.reason = Some(reason),
+            Event::Listening { address } => {
+                self.listening.push(address);
+                self.moments.listening.push(at.as_secs_f64());
+            }
+            Event::Unreachable { reason } => {
+                if self.reason.replace(reason).is_none() {
+                    self.moments.unreachable = at.as_secs_f64();
+                }
+            }
+            Event::NewFile => self.new_file = true,
             Event::Connected { database } => {
+                self.moments.connected = at.as_secs_f64();
                 self.database = Some(database);
                 self.reason = None;
             }
             Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
             Event::LockWaiting { holder, leader } => self.wait(holder, leader),
             Event::LockTaken => {
+                self.moments.lock_taken = at.as_secs_f64();
                 self.lock = Lock { state: LockState::Held, holder: None };
                 self.current = None;
                 self.go_on_to(State::Migrating);
@@ -146,6 +182,9 @@ impl Progress {
                 self.rows_passed += keys;
                 self.rows_changed += changed;
                 self.pace.add((at.saturating_sub(took)).as_secs_f64(), at.as_secs_f64(), keys);
+                // What it was tried again for is over; what holds it back is not.
+                let held = self.current.as_ref().and_then(|current| current.held.clone());
+                self.set_throttle(at, held);
                 if let Some(current) = &mut self.current {
                     current.batch(at, keys, changed, took, position);
                 }
@@ -163,24 +202,27 @@ impl Progress {
             }
             Event::Retrying { reason, .. } => {
                 self.retries += 1;
-                if let Some(current) = &mut self.current {
-                    current.retry(reason);
-                }
+                self.set_throttle(at, Some(reason));
             }
-            Event::Warned(warning) => self.warnings.push(warning),
-            Event::Throttled { reason } => self.hold(Some(reason)),
-            Event::Unthrottled => self.hold(None),
-            Event::StepDone { version, step, took } => self.finish_step(version, step, took),
+            Event::Warned(warning) => {
+                self.moments.warned.push(at.as_secs_f64());
+                self.warnings.push(warning);
+            }
+            Event::Throttled { reason } => self.hold(at, Some(reason)),
+            Event::Unthrottled => self.hold(at, None),
+            Event::StepDone { version, step, took } => self.finish_step(at, version, step, took),
             Event::MigrationDone { version, took } => {
                 if let Some(migration) = self.migration(version) {
                     migration.state = MigrationState::Applied;
                     migration.took_seconds = Some(took.as_secs_f64());
+                    migration.applied_seconds = Some(at.as_secs_f64());
                     self.applied += 1;
                 }
             }
             // An end that nobody wanted stays what it is, however long it is shown.
             Event::Stopping { .. } if matches!(self.state, State::Failed | State::Interrupted) => {}
-            Event::Stopping { reason } => {
+            Event::Stopping { reason, ends_now } => {
+                self.ends_now = ends_now;
                 self.state = State::Stopping;
                 self.ready = false;
                 self.reason = Some(reason);
@@ -240,6 +282,7 @@ impl Progress {
                 steps_done: migration.steps_done,
                 state: MigrationState::Pending,
                 took_seconds: None,
+                applied_seconds: None,
                 finished: Vec::new(),
             })
             .collect();
@@ -247,7 +290,11 @@ impl Progress {
 
     fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>) {
         self.go_on_to(State::Waiting);
-        self.lock = Lock { state: LockState::Waiting, holder };
+        let lock = Lock { state: LockState::Waiting, holder };
+        if self.lock != lock {
+            self.moments.waiting = self.elapsed_seconds;
+        }
+        self.lock = lock;
         let at = Duration::from_secs_f64(self.elapsed_seconds);
         let before = self.current.take();
         self.current = leader.map(|leader| {
@@ -285,7 +332,7 @@ impl Progress {
         self.current = Some(current);
     }
 
-    fn finish_step(&mut self, version: i64, step: u32, took: Duration) {
+    fn finish_step(&mut self, at: Duration, version: i64, step: u32, took: Duration) {
         let current = self
             .current
             .as_mut()
@@ -293,6 +340,7 @@ impl Progress {
         let mut finished = FinishedStep {
             step,
             took_seconds: took.as_secs_f64(),
+            at_seconds: at.as_secs_f64(),
             table: None,
             key: Vec::new(),
             rows_changed: None,
@@ -309,9 +357,18 @@ impl Progress {
         }
     }
 
-    fn hold(&mut self, reason: Option<String>) {
+    /// It is held back or slowed down, or no longer.
+    fn hold(&mut self, at: Duration, reason: Option<String>) {
         if let Some(current) = &mut self.current {
-            current.hold(reason);
+            current.held.clone_from(&reason);
+        }
+        self.set_throttle(at, reason);
+    }
+
+    fn set_throttle(&mut self, at: Duration, reason: Option<String>) {
+        if let Some(current) = self.current.as_mut().filter(|now| now.throttle != reason) {
+            current.throttle = reason;
+            self.moments.throttle = at.as_secs_f64();
         }
     }
 

@@ -8,6 +8,7 @@ pub mod format;
 mod journal;
 pub mod json;
 mod lines;
+mod moment;
 mod rows;
 pub mod table;
 mod words;
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressDrawTarget, TermLike};
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -190,15 +190,15 @@ impl Painter {
 /// are written: the engine waits for it.
 fn written(progress: &watch::Receiver<Progress>, journal: &mut Journal, json: bool) -> String {
     let progress = progress.borrow();
-    let now = OffsetDateTime::now_utc();
+    let began = moment::began(&progress);
     let mut text = String::new();
     for entry in journal.look(&progress) {
         if json {
-            text.push_str(&json::render(&progress, &entry, now));
+            text.push_str(&json::render(&progress, &entry, began));
             text.push('\n');
             continue;
         }
-        for line in lines::render(&progress, &entry, now) {
+        for line in lines::render(&progress, &entry, began) {
             text.push_str(&line);
             text.push('\n');
         }

@@ -183,7 +183,7 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
         };
     }
     let titles = ["version", "name", "phase", "step", "kind", "table", "rows", "key", "batch"];
-    let mut table = Table::new(titles).right(6);
+    let mut table = Table::new(titles).right(6).spare(&[8, 2, 7, 6, 5]);
     for row in rows {
         let migration = row.migration();
         let prepared = row.prepared.as_ref();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::error::{Error, Exit};
 use crate::migration::Catalog;
-use crate::runner::{Settings, Verdict, resolve};
+use crate::runner::{ResolveError, Settings, Verdict, resolve};
 use crate::throttle::Limits;
 
 use super::connection::Connection;
@@ -49,7 +49,12 @@ impl Resolve {
         };
         let options = self.connection.options()?;
         let catalog = Catalog::read(&self.files.dir, options.engine.dialect())?;
+        let is_missing = options.is_missing_file();
         let database = self.connection.reach(false).await?;
+        if is_missing {
+            // Nothing was begun there, and the lock and the look would make it.
+            return Err(ResolveError::Nothing { version: self.version }.into());
+        }
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,

@@ -82,7 +82,7 @@ pub fn watch(
     tokio::spawn(async move {
         let name = signals.next().await;
         stop.request(name);
-        reporter.emit(Event::Stopping { reason: name.to_owned() });
+        reporter.emit(Event::Stopping { reason: name.to_owned(), ends_now: false });
         let force = async {
             tokio::time::sleep(stop_timeout.mul_f64(PATIENT_PART)).await;
             stop.force();
@@ -92,7 +92,7 @@ pub fn watch(
             () = force => "the end of the stop timeout".to_owned(),
             name = signals.next_beside(name) => format!("a second signal ({name})"),
         };
-        reporter.emit(Event::Stopping { reason: reason.clone() });
+        reporter.emit(Event::Stopping { reason: reason.clone(), ends_now: true });
         // Nobody listens when the run is at its end already.
         let _ = give_up.send(reason);
         tokio::time::sleep(LAST_WORDS).await;

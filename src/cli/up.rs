@@ -1,26 +1,22 @@
 //! `up`: apply what is pending.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::sync::watch::Receiver;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::db::{Database, DbError, Engine};
+use crate::db::{ConnectOptions, Database, DbError, Engine};
 use crate::error::{Error, Exit};
-use crate::http::{self, Operator};
+use crate::http::Operator;
 use crate::migration::Catalog;
-use crate::progress::{Event, Progress, Reporter};
+use crate::progress::{Event, Reporter};
 use crate::runner::{Ahead, Run, RunError, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::connection::{Connection, named_variable};
+use super::listen::{self, Address, Server};
 use super::throttles::Throttles;
 use super::{Files, PhaseChoice, identity, signals};
 
@@ -43,9 +39,10 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_RECONNECT_TIMEOUT", value_name = "TIME", default_value = "2m",
           value_parser = super::duration)]
     reconnect_timeout: Duration,
-    /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002
-    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = address)]
-    listen: Option<SocketAddr>,
+    /// Serve /alive, /ready, /progress, /events, /metrics and a page here, such as 0.0.0.0:9002; of a
+    /// name, at each of its addresses
+    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", value_parser = listen::address)]
+    listen: Option<Address>,
     /// The environment variable that holds a token, with which pausing and the like can be asked for
     /// there
     #[arg(long, env = "LOCKKEEPER_HTTP_TOKEN_ENV", value_name = "NAME", requires = "listen")]
@@ -83,7 +80,12 @@ impl Up {
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
         let operator = self.operator()?;
-        let server = self.listen(&reporter, progress.clone(), operator.clone()).await?;
+        let server = match &self.listen {
+            Some(address) => {
+                Server::start(address, &reporter, &progress, operator.clone(), &stop).await?
+            }
+            None => None,
+        };
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         let settings = Settings {
             selection: self.files.selection(self.phase),
@@ -95,7 +97,7 @@ impl Up {
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let result = tokio::select! {
             biased;
-            result = self.migrate(options.engine, &settings, &reporter, &stop, operator) => result,
+            result = self.migrate(&options, &settings, &reporter, &stop, operator) => result,
             // Its connections close with it, and the servers roll back what is open.
             reason = given_up => Err(RunError::Stopped { reason }.into()),
         };
@@ -125,14 +127,14 @@ impl Up {
 
     async fn migrate(
         &self,
-        engine: Engine,
+        options: &ConnectOptions,
         settings: &Settings,
         reporter: &Reporter,
         stop: &Stop,
         operator: Option<Operator>,
     ) -> Result<u64, Error> {
         let (catalog, (database, ahead)) = tokio::select! {
-            both = self.read_and_connect(engine, reporter) => both?,
+            both = self.read_and_connect(options, reporter) => both?,
             () = stop.requested() => {
                 let reason = stop.reason().to_owned();
                 return Err(RunError::Stopped { reason }.into());
@@ -150,10 +152,10 @@ impl Up {
     /// so that no database is made for files that can't be used.
     async fn read_and_connect(
         &self,
-        engine: Engine,
+        options: &ConnectOptions,
         reporter: &Reporter,
     ) -> Result<(Catalog, (Arc<dyn Database>, Ahead)), Error> {
-        let (dir, dialect) = (self.files.dir.clone(), engine.dialect());
+        let (dir, dialect) = (self.files.dir.clone(), options.engine.dialect());
         let reading = tokio::task::spawn_blocking(move || Catalog::read(&dir, dialect));
         let catalog = async {
             match reading.await {
@@ -163,9 +165,14 @@ impl Up {
             }
         };
         let (reached, database) = oneshot::channel();
+        // Before anything can have made it.
+        let is_new = options.makes_a_file();
         let told = async {
             // Of a connection that failed nothing comes, and its own error is told.
             if let Ok(database) = database.await {
+                if is_new {
+                    reporter.emit(Event::NewFile);
+                }
                 reporter.emit(Event::Connected { database });
             }
         };
@@ -179,7 +186,7 @@ impl Up {
             let ahead = Ahead::read(database.as_ref()).await?;
             Ok::<_, Error>((database, ahead))
         };
-        if engine == Engine::Sqlite {
+        if options.engine == Engine::Sqlite {
             let catalog = catalog.await?;
             let (connected, ()) = tokio::join!(connected, told);
             return Ok((catalog, connected?));
@@ -204,48 +211,5 @@ impl Up {
             });
         }
         Ok(Some(Operator::with(&token)))
-    }
-
-    async fn listen(
-        &self,
-        reporter: &Reporter,
-        progress: Receiver<Progress>,
-        operator: Option<Operator>,
-    ) -> Result<Option<Server>, Error> {
-        let Some(address) = self.listen else { return Ok(None) };
-        let failed = |source| Error::Listen { address: address.to_string(), source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        // Of port 0 the system makes one that is free, and nobody else could know which.
-        let address = listener.local_addr().map_err(failed)?.to_string();
-        reporter.emit(Event::Listening { address });
-        let shutdown = CancellationToken::new();
-        let task = tokio::spawn(http::serve(listener, progress, operator, shutdown.clone()));
-        Ok(Some(Server { shutdown, task }))
-    }
-}
-
-/// Where to listen. A port alone isn't guessed at: this machine alone and everybody are too far
-/// apart, and a health check from outside sees the difference only in production.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
-        Ok(port) => format!(
-            "say for whom: 127.0.0.1:{port} for this machine or container alone, 0.0.0.0:{port} for \
-             whoever reaches it"
-        ),
-        Err(_) => "an IP address and a port, such as 0.0.0.0:9002".to_owned(),
-    })
-}
-
-struct Server {
-    shutdown: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    /// Lets the open answers end, the event streams with the last state among them.
-    async fn stop(self) {
-        self.shutdown.cancel();
-        // An answer that a client doesn't fetch mustn't hold up the exit.
-        tokio::time::timeout(Duration::from_secs(1), self.task).await.ok();
     }
 }

@@ -101,10 +101,13 @@ impl Wait {
 
     async fn ask_database(&self, started: Instant) -> Result<(), Error> {
         let wanted = self.wanted()?;
+        let options = self.connection.options()?;
         let mut open = None;
         let mut told = Told::default();
         loop {
             let time = self.patience(started).min(self.connection.one_attempt().max(LOOK));
+            // Before the look, which tells a file that isn't there from one that is no database.
+            let is_missing = options.is_missing_file();
             let look = async {
                 let open = match &mut open {
                     Some(open) => open,
@@ -119,7 +122,12 @@ impl Wait {
             let reason = match tokio::time::timeout(time, look).await {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(reason))) => reason,
-                Ok(Err(Error::Connect { source, .. })) if source.is_unreachable() => {
+                // A file may still be made by another, or its folder mounted, as a server may still
+                // come.
+                Ok(Err(Error::Connect { source, .. }))
+                    if source.is_unreachable()
+                        || is_missing && source.kind == ErrorKind::NoDatabase =>
+                {
                     let when = if told.has_answer() { "any more" } else { "yet" };
                     Reason::silence(format!("the database is not reachable {when}: {source}"))
                 }

@@ -15,6 +15,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use self::locker::FileLocker;
 use self::session::SqliteSession;
+use super::url::{FileMode, folder};
 use super::{
     ConnectOptions, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Session, Statement,
 };
@@ -27,6 +28,8 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// A database in an SQLite file.
 pub(super) struct Sqlite {
     options: SqliteConnectOptions,
+    /// Whether a file that isn't there is made; else it is an error to everybody.
+    may_be_made: bool,
     /// How long one who only reads waits: a long script keeps readers out, too.
     patience: Duration,
     path: PathBuf,
@@ -45,9 +48,9 @@ impl Sqlite {
         // `ConnectOptions` refuses an SQLite database without a path.
         let path = options.path.clone().unwrap_or_default();
         let lock_file = lock_file(&path)?;
-        let new = options.makes_a_file();
         let mut database = Sqlite {
             options: options.to_sqlite(),
+            may_be_made: options.file_mode == FileMode::Create,
             patience: patience.max(BUSY),
             lock_file,
             description: String::new(),
@@ -66,12 +69,7 @@ impl Sqlite {
         }
         let rows = session.query(&Statement::new("select sqlite_version()", vec![])).await?;
         let version = rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
-        database.description = format!(
-            "SQLite {version} · {}{}",
-            options.place(),
-            // Whoever has mistyped the name wants to know.
-            if new { ", a new file" } else { "" }
-        );
+        database.description = format!("SQLite {version} · {}", options.place());
         Ok(database)
     }
 
@@ -79,7 +77,9 @@ impl Sqlite {
         let options = match purpose {
             Purpose::Work { .. } => self.options.clone().busy_timeout(BUSY),
             // A file that isn't there yet is an empty database to one who only reads.
-            _ if !self.path.exists() => SqliteConnectOptions::new().in_memory(true),
+            _ if self.may_be_made && !self.path.exists() => {
+                SqliteConnectOptions::new().in_memory(true)
+            }
             Purpose::Watch => self.reading(self.patience),
             Purpose::Wait => self.reading(GLANCE),
         };
@@ -125,10 +125,7 @@ fn lock_file(path: &Path) -> Result<PathBuf, DbError> {
     let real = if path.exists() {
         path.canonicalize()
     } else {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder(path);
         if !folder.is_dir() {
             let shown = folder.display();
             return Err(refuse(

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(super) use self::convert::folder;
 pub use self::error::UrlError;
 pub use self::suspect::may_hold_password;
 use super::{DbError, Engine, ErrorKind};

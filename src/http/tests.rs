@@ -21,7 +21,8 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, progress, None, shutdown.clone()));
+        let router = router(progress, None, shutdown.clone());
+        let server = tokio::spawn(serve(listener, router, shutdown.clone()));
         Served { at, reporter, shutdown, server }
     }
 
@@ -148,7 +149,7 @@ async fn alive_and_ready_differ_while_migrating() {
     assert_eq!((ready.status(), ready.header("retry-after")), (200, None));
     assert_eq!(ready.json()["ready"], true);
 
-    served.reporter.emit(Event::Stopping { reason: "SIGTERM".into() });
+    served.reporter.emit(Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     assert_eq!(served.get("/ready").await.status(), 503);
     assert_eq!(served.get("/alive").await.status(), 200);
 }

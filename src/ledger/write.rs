@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::db::{Session, Statement, Value, millis};
+use crate::db::{Session, Statement, Stopwatch, Value, millis};
 use crate::history::now;
 
 use super::{Cursor, Identity, Ledger, LedgerError, Pen, RangeRecord};
@@ -78,7 +78,7 @@ impl Pen {
 
     /// Claims a step: committed before work whose outcome might stay unknown.
     pub fn claim(&self, version: i64, step: u32, kind: &str, checksum: &str) -> Vec<Statement> {
-        self.enter(version, step, kind, checksum, ("running", Some(0)))
+        self.enter(version, step, kind, checksum, ("running", None))
     }
 
     /// Gives a claim back: the work is known not to have happened.
@@ -87,9 +87,16 @@ impl Pen {
     }
 
     /// Enters a step as done that was not claimed: it commits in the same transaction as its work,
-    /// which has taken as long as the list until here.
-    pub fn done(&self, version: i64, step: u32, kind: &str, checksum: &str) -> Vec<Statement> {
-        self.enter(version, step, kind, checksum, ("done", None))
+    /// which has taken as long as the list until here. The stopwatch shows how long that was.
+    pub fn done(
+        &self,
+        version: i64,
+        step: u32,
+        kind: &str,
+        checksum: &str,
+        stopwatch: &Stopwatch,
+    ) -> Vec<Statement> {
+        self.enter(version, step, kind, checksum, ("done", Some(stopwatch)))
     }
 
     /// Completes a claimed step, and forgets its ranges. While one of them isn't done, it is fenced.
@@ -243,7 +250,7 @@ impl Pen {
         step: u32,
         kind: &str,
         checksum: &str,
-        (state, took_ms): (&str, Option<i64>),
+        (state, stopwatch): (&str, Option<&Stopwatch>),
     ) -> Vec<Statement> {
         let sql = self.ledger.sql(
             "insert into [step] (version, step, kind, checksum, state, run, began_at, took_ms) \
@@ -258,12 +265,12 @@ impl Pen {
             self.run.as_str().into(),
             now().into(),
         ];
-        let enter = match took_ms {
-            Some(took_ms) => {
-                params.push(took_ms.into());
+        let enter = match stopwatch {
+            Some(stopwatch) => Statement::new(sql, params).timed(stopwatch),
+            None => {
+                params.push(0.into());
                 Statement::new(sql, params)
             }
-            None => Statement::new(sql, params).timed(),
         };
         vec![self.fence(), self.forget("step", version, step), enter]
     }

@@ -95,6 +95,8 @@ pub enum PlanError {
         version: i64,
         /// The step, from 1.
         step: u32,
+        /// What its checksum would be now, where it still is the file's step of that number.
+        checksum: Option<String>,
         /// The step's place in its file.
         explanation: Explanation,
     },
@@ -152,9 +154,9 @@ impl PlanError {
                 .note("next", "look whether its change is in the database, then say so:")
                 .note("either", format!("`lockkeeper resolve {version} --applied`: it is there"))
                 .note("or", format!("`lockkeeper resolve {version} --retry`: it is not")),
-            PlanError::StepChanged { explanation, .. } => explanation
-                .clone()
-                .note("next", "restore the step as it was run; steps after it may still be edited"),
+            PlanError::StepChanged { version, step, checksum, explanation } => {
+                step_changed(*version, *step, checksum.as_deref(), explanation.clone())
+            }
             PlanError::BackfillChanged { explanation, version, .. } => explanation
                 .clone()
                 .note("either", "restore the statement; the backfill then goes on where it was")
@@ -167,6 +169,36 @@ impl PlanError {
                 ),
         }
     }
+}
+
+/// The ledger is ours, but the human alone knows which of the two the database is to be like.
+fn step_changed(
+    version: i64,
+    step: u32,
+    checksum: Option<&str>,
+    explanation: Explanation,
+) -> Explanation {
+    let restore = "restore the step as it was run; steps after it may still be edited";
+    let explanation = explanation.note("either", restore);
+    let explanation = match checksum {
+        Some(checksum) => explanation.note(
+            "or",
+            format!(
+                "make the database by hand as the step says now, and while no run is at work accept \
+                 the step: `UPDATE lockkeeper_step SET checksum = '{checksum}' \
+                 WHERE version = {version} AND step = {step};`"
+            ),
+        ),
+        None => explanation,
+    };
+    explanation.note(
+        "or",
+        format!(
+            "undo by hand what it and the steps after it did, and while no run is at work let them \
+             run again: `DELETE FROM lockkeeper_range WHERE version = {version} AND step >= {step}; \
+             DELETE FROM lockkeeper_step WHERE version = {version} AND step >= {step};`"
+        ),
+    )
 }
 
 fn steps_done(done: usize) -> String {

@@ -51,7 +51,7 @@ pub struct Current {
     pub began_seconds: f64,
     /// Of that, what stays when a batch commits: a reason to try a batch again doesn't.
     #[serde(skip)]
-    held: Option<String>,
+    pub(super) held: Option<String>,
     #[serde(skip)]
     rater: Rate,
 }
@@ -96,7 +96,6 @@ impl Current {
         took: Duration,
         position: String,
     ) {
-        self.throttle.clone_from(&self.held);
         self.batch_rows = Some(keys);
         self.batch_seconds = Some(took.as_secs_f64());
         self.position = Some(position);
@@ -105,17 +104,6 @@ impl Current {
         // So many such batches are under way at once.
         self.rater.worked(at, keys, took / self.workers.unwrap_or(1).max(1));
         self.advance();
-    }
-
-    /// A batch or the step is tried again.
-    pub(super) fn retry(&mut self, reason: String) {
-        self.throttle = Some(reason);
-    }
-
-    /// It is held back or slowed down, or no longer.
-    pub(super) fn hold(&mut self, reason: Option<String>) {
-        self.throttle.clone_from(&reason);
-        self.held = reason;
     }
 
     /// What the ledger says of this run's backfill.

@@ -14,7 +14,7 @@ pub enum Event {
         /// Its id.
         run: String,
     },
-    /// The run is served over HTTP.
+    /// The run is served over HTTP, perhaps at one more address.
     Listening {
         /// Where: `127.0.0.1:9002`.
         address: String,
@@ -24,6 +24,8 @@ pub enum Event {
         /// Why, in the server's or the network's words.
         reason: String,
     },
+    /// The database is a file that doesn't exist yet; it will be made.
+    NewFile,
     /// The database answered.
     Connected {
         /// Product, version, database and place.
@@ -114,10 +116,12 @@ pub enum Event {
         /// How long its steps took, in this run.
         took: Duration,
     },
-    /// A signal or a lost lock asks the run to stop.
+    /// A signal asks the run to stop, or ends it.
     Stopping {
-        /// By what, as it reads after "stopped by": `SIGTERM`, `the loss of the lock`.
+        /// By what, as it reads after "stopped by": `SIGTERM`, `the end of the stop timeout`.
         reason: String,
+        /// Whether it ends now, as it stands: there was a signal before, or the time is over.
+        ends_now: bool,
     },
     /// Everything up to the target is applied.
     Finished,

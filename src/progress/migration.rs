@@ -17,8 +17,11 @@ pub struct MigrationProgress {
     pub steps_done: u32,
     /// What became of it.
     pub state: MigrationState,
-    /// How long it took in this run, once applied.
+    /// How long its steps took in this run, once applied.
     pub took_seconds: Option<f64>,
+    /// Seconds since the run's start at which it was applied.
+    #[serde(skip)]
+    pub applied_seconds: Option<f64>,
     /// The steps that this run completed, in order.
     pub finished: Vec<FinishedStep>,
 }
@@ -30,6 +33,9 @@ pub struct FinishedStep {
     pub step: u32,
     /// How long it took in this run.
     pub took_seconds: f64,
+    /// Seconds since the run's start at which it was done.
+    #[serde(skip)]
+    pub at_seconds: f64,
     /// For a backfill: the table.
     pub table: Option<String>,
     /// For a backfill: the key's columns.

@@ -151,7 +151,7 @@ fn an_ended_run_is_not_ready_promises_nothing_and_its_clock_stands() {
     for n in 1..=5 {
         batch(&mut progress, f64::from(n), 1_000, 1.0);
     }
-    progress.apply(seconds(6.0), Event::Stopping { reason: "SIGTERM".into() });
+    progress.apply(seconds(6.0), Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     assert!(!progress.ready && progress.stopping_seconds == Some(6.0));
     progress.apply(seconds(6.5), Event::Interrupted { reason: "SIGTERM".into() });
     let current = progress.current.as_ref().unwrap();
@@ -184,7 +184,7 @@ fn a_migration_shares_the_end_of_its_run() {
 #[test]
 fn a_stop_is_not_taken_back() {
     let mut progress = Progress::default();
-    progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into() });
+    progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     progress.apply(seconds(0.1), Event::Started { run: "7f3c".into() });
     progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None });
     let one = vec![pending(1, vec!["script"])];

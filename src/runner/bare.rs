@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::db::{DbError, Dialect, Engine, ErrorKind, Session, Statement};
+use crate::db::{DbError, Dialect, Engine, ErrorKind, Session, Statement, whole_millis};
 use crate::migration::{ConcurrentIndex, Repeat};
 use crate::worker::Worker;
 
@@ -17,13 +17,14 @@ const SYNTAX: &str = "1064";
 impl Steps<'_> {
     /// Claims, runs, completes: three commits, since the statement makes its own. A process that
     /// dies between them leaves the claim. `resumed` says that one is there: the plan lets it pass
-    /// only where the statement may be repeated, or the catalog knows.
+    /// only where the statement may be repeated, or the catalog knows. Returns the time that the
+    /// record has of it.
     pub(super) async fn bare(
         &mut self,
         worker: &mut Worker,
         at: At<'_>,
         resumed: bool,
-    ) -> Result<(), RunError> {
+    ) -> Result<Duration, RunError> {
         let _turn = self.begin(at).await?;
         let started = Instant::now();
         // What is under way outside a transaction, the fence can't hold back.
@@ -36,7 +37,9 @@ impl Steps<'_> {
             self.claim(worker, at).await?;
             self.run_bare(worker, at).await?;
         }
-        self.complete(worker, at, started.elapsed()).await
+        let took = whole_millis(started.elapsed());
+        self.complete(worker, at, took).await?;
+        Ok(took)
     }
 
     /// Whether an earlier run's statement happened, of which it had no reply. What its death left

@@ -1,12 +1,12 @@
 //! A backfill as a step: proved, claimed, worked off, completed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backfill::{
     Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
 };
 use crate::batch::Pin;
-use crate::db::{DbError, Statement};
+use crate::db::{DbError, Statement, whole_millis};
 use crate::ledger::{LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::progress::{BackfillStart, Event, Warning};
@@ -18,13 +18,14 @@ use super::failure::{kept, key_changed, no_table, unprepared};
 use super::steps::{At, Steps};
 
 impl Steps<'_> {
+    /// Returns the time that the record has of it, but for earlier runs' part.
     pub(super) async fn backfill(
         &mut self,
         worker: &mut Worker,
         at: At<'_>,
         directive: &BatchDirective,
         resumed: bool,
-    ) -> Result<(), RunError> {
+    ) -> Result<Duration, RunError> {
         let started = Instant::now();
         // Counting the keys of a large table takes its time, and this is what it is spent on.
         let version = at.migration.version;
@@ -38,10 +39,11 @@ impl Steps<'_> {
         match self.fill(worker, at, &prepared, resumed, turn).await {
             Ok(()) => {
                 prepared.unsettle(worker).await?;
-                let mut list = self.pen.complete(version, at.number, started.elapsed());
+                let took = whole_millis(started.elapsed());
+                let mut list = self.pen.complete(version, at.number, took);
                 self.enter_history(&mut list, at);
                 worker.transact(&list).await?;
-                Ok(())
+                Ok(took)
             }
             Err(error) => {
                 // What is said of the end has to outlast a crash of the server, and so have the

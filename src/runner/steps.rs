@@ -1,8 +1,8 @@
 //! Steps, one after the other: what each kind commits, and in which lists.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::db::{DbError, ErrorKind, Statement};
+use crate::db::{DbError, ErrorKind, Statement, Stopwatch};
 use crate::history::History;
 use crate::ledger::Pen;
 use crate::migration::{Migration, Step, StepKind};
@@ -53,7 +53,7 @@ impl Steps<'_> {
         pending: &Pending<'_>,
     ) -> Result<(), RunError> {
         let migration = pending.migration;
-        let started = Instant::now();
+        let mut all = Duration::ZERO;
         let done = &migration.steps[..pending.done];
         if done.iter().any(|step| !step.settings.is_empty()) {
             worker.remember(done.iter().flat_map(|step| settings(migration, step)));
@@ -69,29 +69,29 @@ impl Steps<'_> {
                 return Err(self.stopped());
             }
             let at = At { migration, step, number: index as u32 + 1 };
-            let began = Instant::now();
             self.settle(worker, step).await?;
             let resumed = index == pending.done && pending.claim.is_some();
-            match &step.kind {
+            let took = match &step.kind {
                 StepKind::Script => self.script(worker, at).await?,
                 StepKind::Bare => self.bare(worker, at, resumed).await?,
                 StepKind::Backfill(directive) => {
-                    self.backfill(worker, at, directive, resumed).await?;
+                    self.backfill(worker, at, directive, resumed).await?
                 }
-            }
+            };
+            all += took;
             worker.remember(settings(migration, step));
             self.unsettle(worker, step).await?;
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
-                took: began.elapsed(),
+                took,
             });
         }
         if migration.steps.iter().any(|step| step.taints_session) {
             // The file's steps share what it has set; the next file's don't.
             worker.start_afresh().await?;
         }
-        let (version, took) = (migration.version, started.elapsed());
+        let (version, took) = (migration.version, all);
         self.reporter.emit(Event::MigrationDone { version, took });
         Ok(())
     }
@@ -139,7 +139,8 @@ impl Steps<'_> {
     }
 
     /// The statements, the record of the step, and for the last step the history: one transaction.
-    async fn script(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+    /// Returns the time that the record has of it.
+    async fn script(&self, worker: &mut Worker, at: At<'_>) -> Result<Duration, RunError> {
         let version = at.migration.version;
         let _turn = self.begin(at).await?;
         let mut list = vec![self.pen.fence()];
@@ -147,11 +148,12 @@ impl Steps<'_> {
         list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));
         list.extend(reset_role(worker, at.step));
         let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
-        list.extend(self.pen.done(version, at.number, kind, checksum));
+        let stopwatch = Stopwatch::default();
+        list.extend(self.pen.done(version, at.number, kind, checksum, &stopwatch));
         self.enter_history(&mut list, at);
         let mut attempts = 0;
         loop {
-            let Err(error) = worker.transact(&list).await else { return Ok(()) };
+            let Err(error) = worker.transact(&list).await else { return Ok(stopwatch.took()) };
             attempts += 1;
             if !error.is_transient() || !self.may_retry(attempts) {
                 return Err(self.ended(at, error, Some(1)));

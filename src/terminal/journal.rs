@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::moment;
 use crate::progress::{Current, Holder, LockState, MigrationState, Progress, State};
 
 /// A step that began is worth a line of its own only when it takes longer than this.
@@ -15,8 +16,8 @@ const BRIEF: Duration = Duration::from_millis(500);
 pub(super) enum Entry {
     /// Who runs against what.
     Opening,
-    /// Where the run is served over HTTP.
-    Listening,
+    /// Where the run is served over HTTP: the address at this index.
+    Listening { address: usize },
     /// The database doesn't answer.
     Unreachable,
     /// Another run holds the lock.
@@ -53,7 +54,7 @@ pub(super) struct Journal {
     /// How often to tell the position when nothing changes; never on a terminal with bars.
     every: Option<Duration>,
     opened: bool,
-    listening: bool,
+    listening: usize,
     unreachable: bool,
     holder: Option<Option<Holder>>,
     lock_taken: bool,
@@ -80,10 +81,9 @@ impl Journal {
         if self.ended {
             return entries;
         }
-        if progress.listening.is_some() && !self.listening {
-            self.listening = true;
-            entries.push(Entry::Listening);
-        }
+        let served = self.listening..progress.listening.len();
+        entries.extend(served.map(|address| Entry::Listening { address }));
+        self.listening = progress.listening.len();
         self.reach(progress, &mut entries);
         self.lock(progress, &mut entries);
         self.warnings(progress, &mut entries);
@@ -94,6 +94,10 @@ impl Journal {
         self.end(progress, &mut entries);
         self.position(progress, &mut entries);
         self.open(progress, &mut entries);
+        // Of one look, the times of lines don't go back; what has the same, keeps this order.
+        entries.sort_by(|one, other| {
+            moment::seconds(progress, one).total_cmp(&moment::seconds(progress, other))
+        });
         entries
     }
 
@@ -153,7 +157,12 @@ impl Journal {
         let step = (current.version, current.step);
         let age = progress.elapsed().as_secs_f64() - current.began_seconds;
         let working = progress.state == State::Migrating && current.fraction != Some(1.0);
-        if working && self.began != Some(step) && age >= BRIEF.as_secs_f64() {
+        // Its begin comes before any other line about it, and so before its position, too.
+        let due = self.every.is_some() && progress.elapsed() >= self.position_due;
+        let is_told =
+            current.throttle.is_some() || progress.reason.is_some() || due && entries.is_empty();
+        let is_long = age >= BRIEF.as_secs_f64();
+        if working && self.began != Some(step) && (is_told || is_long) {
             self.began = Some(step);
             entries.push(Entry::StepBegan);
         }
@@ -211,11 +220,15 @@ impl Journal {
     /// to do has only its end.
     fn open(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let needs = entries.iter().any(|entry| {
-            !matches!(entry, Entry::Ready | Entry::Listening | Entry::Unreachable | Entry::Position)
+            !matches!(
+                entry,
+                Entry::Ready | Entry::Listening { .. } | Entry::Unreachable | Entry::Position
+            )
         });
         if needs && !self.opened && progress.database.is_some() {
             self.opened = true;
-            let at = usize::from(entries.first() == Some(&Entry::Listening));
+            let listening = |entry: &&Entry| matches!(entry, Entry::Listening { .. });
+            let at = entries.iter().take_while(listening).count();
             entries.insert(at, Entry::Opening);
         }
     }

@@ -5,22 +5,24 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::journal::Entry;
+use super::moment::Moment;
 use crate::place::Explanation;
 use crate::progress::{Current, Eta, Progress};
 
-/// One entry on one line.
-pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> String {
+/// One entry of a run that `began` then, on one line.
+pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) -> String {
     let mut line = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {
             line.insert(name.to_owned(), value);
         }
     };
-    put("time", json!(stamp(now)));
+    let moment = Moment::of(progress, entry, began);
+    put("time", json!(stamp(moment.time)));
     put("event", json!(event(entry)));
     put("run", json!(progress.run));
-    put("state", json!(progress.state));
-    put("elapsed_seconds", rounded(progress.elapsed().as_secs_f64()));
+    put("state", json!(moment.state));
+    put("elapsed_seconds", rounded(moment.seconds));
     fields(progress, entry, &mut put);
     Value::Object(line).to_string()
 }
@@ -57,7 +59,7 @@ fn stamp(now: OffsetDateTime) -> String {
 fn event(entry: &Entry) -> &'static str {
     match entry {
         Entry::Opening => "opening",
-        Entry::Listening => "listening",
+        Entry::Listening { .. } => "listening",
         Entry::Unreachable => "unreachable",
         Entry::Waiting => "waiting",
         Entry::LockTaken => "lock_taken",
@@ -80,11 +82,19 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         Entry::Opening => {
             put("lockkeeper", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
+            put("new_file", json!(progress.new_file.then_some(true)));
         }
-        Entry::Listening => put("address", json!(progress.listening)),
+        Entry::Listening { address } => put("address", json!(progress.listening.get(*address))),
         Entry::LockTaken => {
             put("target", json!(progress.target));
             put("pending", json!(progress.migrations.len()));
+        }
+        // It is told a while later, and what has come of the step since belongs to later lines.
+        Entry::StepBegan => {
+            if let Some(current) = &progress.current {
+                which(current, put);
+                put("rows_total", json!(current.rows_total));
+            }
         }
         Entry::StepDone { migration, finished } => {
             let Some(migration) = progress.migrations.get(*migration) else { return };
@@ -121,7 +131,6 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         }
         Entry::Unreachable
         | Entry::Waiting
-        | Entry::StepBegan
         | Entry::Throttled
         | Entry::Unthrottled
         | Entry::Position
@@ -137,13 +146,17 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
     }
 }
 
-fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
+fn which(current: &Current, put: &mut impl FnMut(&str, Value)) {
     put("version", json!(current.version));
     put("name", json!(current.name));
     put("step", json!(current.step));
     put("steps", json!(current.steps));
     put("kind", json!(current.kind));
     put("table", json!(current.table));
+}
+
+fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
+    which(current, put);
     put("rows_done", json!(current.rows_done));
     put("rows_total", json!(current.rows_total));
     put("fraction", json!(current.fraction.map(rounded)));

@@ -4,12 +4,14 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::journal::Entry;
+use super::moment::Moment;
 use super::{format, words};
 use crate::progress::{Current, Progress, State, Warning};
 
-/// The lines of one entry; often one, sometimes none.
-pub(super) fn render(progress: &Progress, entry: &Entry, now: OffsetDateTime) -> Vec<String> {
-    let stamp = now.to_utc().format(format_description!("[hour]:[minute]:[second]"));
+/// The lines of one entry of a run that `began` then; often one, sometimes none.
+pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) -> Vec<String> {
+    let time = Moment::of(progress, entry, began).time.to_utc();
+    let stamp = time.format(format_description!("[hour]:[minute]:[second]"));
     let stamp = stamp.unwrap_or_default();
     texts(progress, entry).into_iter().map(|text| format!("{stamp} {text}")).collect()
 }
@@ -19,7 +21,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
     let throttle = current.and_then(|current| current.throttle.as_deref());
     match entry {
         Entry::Opening => vec![words::opening(progress)],
-        Entry::Listening => vec![words::listening(progress)],
+        Entry::Listening { address } => vec![words::listening(progress, *address)],
         Entry::Unreachable => vec![words::unreachable(progress)],
         Entry::Waiting => vec![words::waiting(progress.lock.holder.as_ref())],
         Entry::LockTaken => vec![words::lock_taken(progress)],
@@ -43,7 +45,10 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
             current.map(|current| format!("{} goes on", head(current))).into_iter().collect()
         }
         Entry::Position => position(progress).into_iter().collect(),
-        Entry::Stopping => vec![words::stopping(progress)],
+        Entry::Stopping => {
+            let parts = [Some(words::stopping(progress)), words::impatience(progress)];
+            vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
+        }
         Entry::Ready => vec![words::ready(progress)],
         Entry::Interrupted => vec![words::interrupted(progress), words::GO_ON.to_owned()],
         // Of what failed outside of a step, the error itself says all there is to say.

@@ -51,7 +51,7 @@ impl Paper {
 pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<String> {
     let lines = match entry {
         Entry::Opening => vec![words::opening(progress)],
-        Entry::Listening => vec![words::listening(progress)],
+        Entry::Listening { address } => vec![words::listening(progress, *address)],
         Entry::LockTaken => vec![words::lock_taken(progress), String::new()],
         Entry::StepDone { migration, finished } => {
             step_done(progress, *migration, *finished, paper).into_iter().collect()
@@ -178,6 +178,7 @@ fn migrating(progress: &Progress, spinner: char, paper: Paper, rows: &mut Vec<Ro
     }
     if progress.state == State::Stopping {
         rows.push(aside(&words::stopping(progress)));
+        rows.extend(words::impatience(progress).map(|text| aside(&text)));
     } else if progress.reason.is_some() {
         rows.push(aside(&words::unreachable(progress)));
     }

@@ -1,5 +1,7 @@
 use std::sync::{Arc, Mutex};
 
+use time::OffsetDateTime;
+
 use super::*;
 use crate::progress::{
     BackfillStart, Event, Holder, LeaderStep, PendingMigration, Progress, Reporter,
@@ -81,6 +83,14 @@ impl Run {
 
     pub(super) fn throttle(&mut self, reason: &str) {
         self.apply(Event::Throttled { reason: reason.into() });
+    }
+
+    pub(super) fn pass(&mut self, seconds: f64) {
+        self.now += seconds;
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.apply(Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     }
 
     pub(super) fn take_lock(&mut self) {
@@ -230,14 +240,17 @@ async fn an_interruption_says_what_is_kept_and_how_to_go_on() {
         reporter.emit(Event::LockTaken);
         reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: Some(some_table()) });
         reporter.emit(batch());
-        reporter.emit(Event::Stopping { reason: "SIGTERM".into() });
+        reporter.emit(Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
         tokio::time::sleep(Duration::from_millis(150)).await;
         reporter.emit(Event::Interrupted { reason: "SIGTERM".into() });
     })
     .await;
     let lines = log.lines();
     let n = lines.len();
-    assert_eq!(lines[n - 3], "stopping (SIGTERM): what is open is finished or rolled back");
+    assert_eq!(
+        lines[n - 3],
+        "stopping (SIGTERM): what is open is finished or rolled back; a second signal ends it at once"
+    );
     assert!(lines[n - 2].starts_with("stopped by SIGTERM, 1"), "{lines:?}");
     let kept = " ms after it: migration 42 is at 1.6 %; all up to id 6812000 is committed";
     assert!(lines[n - 2].ends_with(kept), "{lines:?}");
@@ -277,6 +290,74 @@ async fn json_lines_are_objects_with_time_and_event() {
         OffsetDateTime::parse(stamp, &time::format_description::well_known::Rfc3339).is_ok(),
         "{stamp}"
     );
+}
+
+/// A line is written a moment late, and says what was so in time.
+#[tokio::test]
+async fn json_lines_tell_their_own_moment() {
+    let log = told(LogFormat::Json, EVERY, async |reporter| {
+        // All within one look: the face waits for this thread.
+        reporter.emit(Event::Planned { target: Some(43), applied: 41, pending: s1() });
+        std::thread::sleep(Duration::from_millis(20));
+        reporter.emit(Event::LockTaken);
+        reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: None });
+        std::thread::sleep(Duration::from_millis(20));
+        finish(reporter, 42, Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
+        reporter.emit(Event::Failed { error: "no such column: x".into() });
+    })
+    .await;
+    let text = log.text();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["event"].as_str().unwrap(), line["state"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("opening", "connecting"),
+        ("lock_taken", "migrating"),
+        ("step_done", "migrating"),
+        ("migration_done", "migrating"),
+        ("failed", "failed"),
+    ];
+    assert_eq!(told, expected);
+    let elapsed = |at: usize| lines[at]["elapsed_seconds"].as_f64().unwrap();
+    let time = |at: usize| {
+        let stamp = lines[at]["time"].as_str().unwrap();
+        let time = OffsetDateTime::parse(stamp, &time::format_description::well_known::Rfc3339);
+        time.unwrap().unix_timestamp_nanos() as f64 / 1e9
+    };
+    for (before, after) in [(0, 1), (1, 2), (3, 4)] {
+        let passed = elapsed(after) - elapsed(before);
+        assert!(passed >= 0.0199, "{text}");
+        // The one is cut to a millisecond, the other rounded to a tenth of it.
+        assert!((time(after) - time(before) - passed).abs() < 0.0012, "{text}");
+    }
+}
+
+/// That a step began is told a while later, as it was: what is known of it by then comes later.
+#[tokio::test]
+async fn the_begin_of_a_step_has_nothing_of_what_came_then() {
+    let log = told(LogFormat::Json, EVERY, async |reporter| {
+        reporter.emit(Event::Planned { target: Some(43), applied: 41, pending: s1() });
+        reporter.emit(Event::LockTaken);
+        reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: Some(some_table()) });
+        reporter.emit(batch());
+        reporter.emit(Event::Throttled { reason: "load 3.0 ≥ 2.0".into() });
+    })
+    .await;
+    let text = log.text();
+    let lines: Vec<serde_json::Map<_, _>> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["opening", "lock_taken", "step_began", "throttled"]);
+    let every = ["time", "event", "run", "state", "elapsed_seconds"];
+    let own = lines[2].keys().filter(|name| !every.contains(&name.as_str()));
+    let known = ["kind", "name", "rows_total", "step", "steps", "table", "version"];
+    assert_eq!(own.collect::<Vec<_>>(), known);
+    assert!(lines.is_sorted_by_key(|line| line["time"].as_str().unwrap()), "{text}");
+    assert!(lines[3].contains_key("throttle") && lines[3].contains_key("fraction"), "{text}");
 }
 
 #[tokio::test]

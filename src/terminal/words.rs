@@ -7,17 +7,20 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::format;
-use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress};
+use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress, State};
 
-/// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`.
+/// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`; of a file that is made,
+/// that it is.
 pub(super) fn opening(progress: &Progress) -> String {
     let database = progress.database.as_deref().map(format::one_line).unwrap_or_default();
-    format!("lockkeeper {} · {database} · run {}", env!("CARGO_PKG_VERSION"), progress.run)
+    let new = if progress.new_file { " · the file is new" } else { "" };
+    format!("lockkeeper {} · {database} · run {}{new}", env!("CARGO_PKG_VERSION"), progress.run)
 }
 
 /// `listening on http://127.0.0.1:9002`.
-pub(super) fn listening(progress: &Progress) -> String {
-    format!("listening on http://{}", progress.listening.as_deref().unwrap_or_default())
+pub(super) fn listening(progress: &Progress, address: usize) -> String {
+    let address = progress.listening.get(address).map(String::as_str);
+    format!("listening on http://{}", address.unwrap_or_default())
 }
 
 /// `lock taken · 3 of 43 migrations pending`.
@@ -219,6 +222,12 @@ pub(super) fn throttled(reason: &str) -> String {
 pub(super) fn stopping(progress: &Progress) -> String {
     let reason = format::one_line(progress.reason.as_deref().unwrap_or_default());
     format!("stopping ({reason}): what is open is finished or rolled back")
+}
+
+/// What one may do about it, of a signal that the run obeys: `a second signal ends it at once`.
+pub(super) fn impatience(progress: &Progress) -> Option<String> {
+    (progress.state == State::Stopping && !progress.ends_now)
+        .then(|| "a second signal ends it at once".to_owned())
 }
 
 /// How long the current step has been at it.

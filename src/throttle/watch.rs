@@ -145,7 +145,8 @@ impl Control {
         }
         let reason = format!("an abort that {} asked for", abort.asked_by);
         self.stop.request(reason.clone());
-        self.shared.reporter.emit(Event::Stopping { reason });
+        // It ends as soon without anybody's help.
+        self.shared.reporter.emit(Event::Stopping { reason, ends_now: true });
         let stop = self.stop.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ABORT).await;

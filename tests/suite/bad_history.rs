@@ -128,3 +128,74 @@ async fn an_edited_step_of_an_unfinished_migration() {
     project.file("V1__t.sql", text(create, "insert into t values (1);"));
     up.run().await.expect(0);
 }
+
+/// The statement that the error has for a way out, run as it is printed.
+async fn obey(database: &Database, stderr: &str, way: &str) {
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let from = said.find(way).unwrap_or_else(|| panic!("no {way} in {said}"));
+    let sql = said[from..].split('`').next().unwrap();
+    database.execute(sql).await;
+}
+
+/// Where the done step itself was the mistake, nobody has to bring it back: it is accepted as it is
+/// now, or done again.
+#[tokio::test]
+async fn a_done_step_that_was_wrong() {
+    let text = |column: &str| {
+        format!(
+            "create table t (id integer primary key not null, {column} int);\npragma user_version = 7;\n\
+             insert into t (id, name) values (1, 1);\n"
+        )
+    };
+    for accept in [true, false] {
+        let database = Database::sqlite();
+        let project = Project::with([("V1__t.sql", text("nmae"))]);
+        let up = Lockkeeper::up(&project, &database);
+        up.run().await.expect(1).expect_text("no column named name");
+        project.file("V1__t.sql", text("name"));
+        let refusal = up.run().await.expect(5).stderr;
+        if accept {
+            database.execute("alter table t rename column nmae to name").await;
+            obey(&database, &refusal, "UPDATE lockkeeper_step").await;
+        } else {
+            database.execute("drop table t").await;
+            obey(&database, &refusal, "DELETE FROM lockkeeper_range").await;
+        }
+        up.run().await.expect(0);
+        assert_eq!(database.query_i64("select name from t").await, 1);
+        up.run().await.expect(0).expect_text("nothing pending");
+    }
+    // A file that has become shorter leaves nothing to accept, and neither does one in which the steps
+    // have other numbers: the step that is accepted in another's place would leave that to be done twice.
+    let database = Database::sqlite();
+    let project = Project::with([("V1__t.sql", text("nmae"))]);
+    let up = Lockkeeper::up(&project, &database);
+    up.run().await.expect(1);
+    project.file("V1__t.sql", "create table t (id integer primary key not null, nmae int);\n");
+    let refusal = up.run().await.expect(5).stderr;
+    assert!(refusal.contains("step 2 of migration 1 is done already"), "{refusal}");
+    assert!(!refusal.contains("UPDATE") && refusal.contains("step >= 2"), "{refusal}");
+    let steps: Vec<_> = text("nmae").split_inclusive(";\n").map(str::to_owned).collect();
+    let [make, mark, enter] = [&steps[0], &steps[1], &steps[2]];
+    let other = "create table u (id integer primary key not null);\n";
+    for (file, step) in [
+        // One is new before all, and between the two.
+        (format!("{other}pragma user_version = 6;\n{make}{mark}{enter}"), 1),
+        (format!("{make}pragma user_version = 6;\n{other}{mark}{enter}"), 2),
+        // The first is gone, and the two have changed places.
+        (format!("{mark}{enter}"), 1),
+        (format!("{mark}{make}{enter}"), 1),
+        // New and edited at once: the second, which is elsewhere now, tells.
+        (format!("{other}pragma user_version = 6;\n{}", text("name")), 1),
+        // Two have become one, and steps of other kinds.
+        (format!("{make}{other}{enter}"), 1),
+        (format!("pragma user_version = 6;\n{other}{enter}"), 1),
+    ] {
+        project.file("V1__t.sql", file.clone());
+        let refusal = up.run().await.expect(5).stderr;
+        assert!(refusal.contains(&format!("step {step} of migration 1")), "{file}: {refusal}");
+        let delete = format!("step >= {step}");
+        assert!(!refusal.contains("UPDATE") && refusal.contains(&delete), "{file}: {refusal}");
+    }
+    assert_eq!(database.query_i64("select count(*) from lockkeeper_step").await, 2);
+}

@@ -234,7 +234,7 @@ async fn what_can_not_be_meant_names_an_example() {
         (&["--lok-wait", "1s"], ["unexpected argument '--lok-wait'", "'--lock-wait'"]),
         (&["--listen", "9002"], ["'--listen <ADDR>'", "127.0.0.1:9002 for this machine or"]),
         (&["--listen", ":9002"], ["'--listen <ADDR>'", "0.0.0.0:9002 for whoever reaches it"]),
-        (&["--listen", "here:9002"], ["'--listen <ADDR>'", "an IP address and a port"]),
+        (&["--listen", "here/9002"], ["'--listen <ADDR>'", "an IP address or a name, and a port"]),
     ] {
         fails(&up.clone().args(words), 2, &texts).await;
     }

@@ -328,7 +328,11 @@ async fn a_port_that_is_in_use() {
     let project = Project::with([ONE]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (address, words) in [(address.as_str(), "in use"), ("203.0.113.1:9002", "Cannot assign")] {
+    for (address, words) in [
+        (address.as_str(), "in use"),
+        ("203.0.113.1:9002", "Cannot assign"),
+        ("no.such.invalid:9002", "failed to lookup address"),
+    ] {
         let up = command(&["up", "--listen", address], &project, &database);
         let message = format!("can't listen on {address}: ");
         changes_nothing(&database, &up, 2, &[&message, words, "another address or port"]).await;

@@ -29,7 +29,7 @@ async fn only_work_makes_the_file() {
     let path = folder.path().join("new.db");
     let database = open(&format!("sqlite://{}", path.display())).await.unwrap();
     assert!(database.description().starts_with("SQLite 3."));
-    assert!(database.description().ends_with(&format!(" · {}, a new file", path.display())));
+    assert!(database.description().ends_with(&format!(" · {}", path.display())));
     let mut watch = database.session(Purpose::Watch).await.unwrap();
     let tables = Statement::new("select count(*) from sqlite_master", vec![]);
     assert_eq!(watch.query(&tables).await.unwrap()[0].int(0).unwrap(), 0);
@@ -55,9 +55,80 @@ async fn a_new_file_is_called_one() {
     for command in ["plan", "status"] {
         lockkeeper(command).run().await.expect(0).expect_text(said);
     }
-    lockkeeper("up").run().await.expect(0).expect_text(" · typo.db, a new file · run ");
+    let resolve = lockkeeper("resolve").args(["1", "--retry"]);
+    resolve.run().await.expect(2).expect_text(said).expect_text("outcome is unknown");
+    assert_eq!(entries(project.path()), ["migrations"]);
+    lockkeeper("up").run().await.expect(0).expect_text(" · the file is new\n");
     let output = lockkeeper("plan").run().await.expect(0);
     assert_eq!(output.stderr, "");
+}
+
+/// What no run would make, no command promises: a file in a folder that isn't there, or one that has
+/// to be there already.
+#[tokio::test]
+async fn what_is_not_made_is_an_error_to_every_command() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    for (url, text) in [
+        ("sqlite:no/such.db", "there is no folder no for the database no/such.db"),
+        ("sqlite:missing.db?mode=rw", "missing.db: No such file"),
+        ("sqlite:missing.db?mode=ro", "missing.db: No such file"),
+    ] {
+        for words in [&["plan"][..], &["status"], &["up"], &["resolve", "1", "--retry"]] {
+            let output = Lockkeeper::new(words).project(&project).url(url).run().await;
+            let stderr = output.expect(2).expect_text(text).stderr;
+            assert!(!stderr.contains("would make"), "{words:?} {url}: {stderr}");
+        }
+    }
+    assert_eq!(entries(project.path()), ["migrations"]);
+}
+
+/// `wait` waits for a file as for a server, also where it may not make one itself; not for what is
+/// something else.
+#[tokio::test]
+async fn a_file_that_is_not_there_yet_is_waited_for() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    let wait = |url: &str| Lockkeeper::new(["wait"]).project(&project).url(url);
+    for mode in ["ro", "rw"] {
+        let missing = wait(&format!("sqlite:no.db?mode={mode}")).args(["--timeout", "100ms"]);
+        let output = missing.run().await.expect(1);
+        output.expect_text(
+            "not ready after 100ms: the database is not reachable yet: no.db: No such",
+        );
+    }
+    let waiting = wait("sqlite:yet.db?mode=ro").start();
+    waiting.line_with("waiting: the database is not reachable yet: yet.db: No such file").await;
+    Lockkeeper::new(["up"]).project(&project).url("sqlite:yet.db").run().await.expect(0);
+    waiting.wait().await.expect(0);
+    let text = "this is no database, and it is longer than the head of one\n".repeat(9);
+    std::fs::write(project.path().join("text.db"), text).unwrap();
+    wait("sqlite:text.db?mode=ro").run().await.expect(2).expect_text("not a database");
+}
+
+/// A link to nowhere isn't promised to become a file: where it leads, there may be no folder either.
+#[tokio::test]
+async fn a_link_to_nowhere_is_no_new_file() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    std::os::unix::fs::symlink("no/such.db", project.path().join("link.db")).unwrap();
+    for words in [&["plan"][..], &["status"], &["resolve", "1", "--retry"]] {
+        let output = Lockkeeper::new(words).project(&project).url("sqlite:link.db").run().await;
+        assert!(!output.stderr.contains("would make"), "{words:?}: {}", output.stderr);
+    }
+    assert_eq!(entries(project.path()), ["link.db", "migrations"]);
+}
+
+/// The name of the database is that of its file, also in the run that makes it.
+#[tokio::test]
+async fn a_new_file_has_no_other_name() {
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    let up = Lockkeeper::new(["up", "--log-format", "json"]).project(&project).url("sqlite:a.db");
+    let stderr = up.run().await.expect(0).stderr;
+    let opening: serde_json::Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
+    assert!(opening["database"].as_str().unwrap().ends_with(" · a.db"), "{opening}");
+    assert_eq!(opening["new_file"], true);
+    project.file("V2__u.sql", "create table u (id integer primary key);\n");
+    let stderr = up.run().await.expect(0).stderr;
+    let opening: serde_json::Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
+    assert_eq!((&opening["event"], opening.get("new_file")), (&"opening".into(), None));
 }
 
 #[tokio::test]
@@ -89,9 +160,8 @@ async fn the_mode_in_the_url_is_honoured() {
 
     let folder = tempfile::tempdir().unwrap();
     let missing = format!("sqlite://{}/x.db?mode=rw", folder.path().display());
-    let database = open(&missing).await.unwrap();
-    let work = database.session(Purpose::Work { run: "r".to_owned() }).await.map(drop);
-    assert_eq!(work.unwrap_err().kind, ErrorKind::NoDatabase);
+    let Err(error) = open(&missing).await else { panic!("it opens") };
+    assert_eq!(error.kind, ErrorKind::NoDatabase);
 }
 
 /// Another process holds the lock, by another path to the same file, and is killed.

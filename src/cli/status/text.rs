@@ -1,5 +1,9 @@
 //! The states as a table for people.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
 use super::{Checkpoint, Entry, Report, State};
 use crate::migration::Phase;
 use crate::progress::Holder;
@@ -7,8 +11,8 @@ use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
 
 pub(super) fn as_text(report: &Report) -> String {
-    let titles = ["version", "name", "phase", "state", "when", "took"];
-    let mut table = Table::new(titles).right(5);
+    let titles = ["version", "name", "phase", "state", "when (UTC)", "took"];
+    let mut table = Table::new(titles).right(5).spare(&[2, 5, 4]);
     for entry in &report.migrations {
         let cells = [
             entry.version.to_string(),
@@ -26,7 +30,10 @@ pub(super) fn as_text(report: &Report) -> String {
     }
     if let Some(holder) = &report.lock {
         let (run, host, pid) = (one_line(&holder.run), one_line(&holder.host), holder.pid);
-        let since = minutes(&holder.since);
+        let since = match in_utc(&holder.since) {
+            Some(since) => format!("{since} UTC"),
+            None => one_line(&holder.since).into_owned(),
+        };
         text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
     for asked in &report.requests {
@@ -93,10 +100,64 @@ fn when(entry: &Entry, holder: Option<&Holder>) -> String {
     }
 }
 
-/// `2026-11-20 09:14` of an RFC 3339 date, in whose time zone it stands.
+/// A date for a cell of the table: in UTC where it is one, and else as it stands.
 fn minutes(date: &str) -> String {
-    match date.get(..16) {
-        Some(start) => start.replace('T', " "),
-        None => date.to_owned(),
+    in_utc(date).unwrap_or_else(|| date.to_owned())
+}
+
+/// `2026-11-20 09:14` of an RFC 3339 date, in UTC: another tool's may be in any time zone.
+fn in_utc(date: &str) -> Option<String> {
+    let time = OffsetDateTime::parse(date, &Rfc3339).ok()?.to_utc();
+    time.format(format_description!("[year]-[month]-[day] [hour]:[minute]")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_utc() {
+        assert_eq!(minutes("2026-11-20T09:14:02.123Z"), "2026-11-20 09:14");
+        assert_eq!(minutes("2026-11-20T00:14:02+01:00"), "2026-11-19 23:14");
+        assert_eq!(minutes("yesterday"), "yesterday");
+    }
+
+    /// What stands in the tables may be anybody's.
+    #[test]
+    fn what_is_no_time_is_not_called_one_and_steers_no_terminal() {
+        let told = |since: &str| {
+            let holder = Holder {
+                run: "9f3c".to_owned(),
+                host: "web".to_owned(),
+                pid: 17,
+                since: since.to_owned(),
+            };
+            let entry = Entry {
+                version: 1,
+                name: Some("make".to_owned()),
+                phase: None,
+                state: State::Applied,
+                steps: None,
+                steps_done: None,
+                applied_on: Some(since.to_owned()),
+                took_seconds: None,
+                checkpoint: None,
+            };
+            as_text(&Report {
+                database: String::new(),
+                ready: true,
+                refusal: None,
+                target: None,
+                lock: Some(holder),
+                requests: Vec::new(),
+                migrations: vec![entry],
+            })
+        };
+        let text = told("2026-11-20T09:14:02.123Z");
+        assert!(text.ends_with(" is at work since 2026-11-20 09:14 UTC\n"), "{text}");
+        let text = told("soon\x1b[2J\nerror: none");
+        assert!(!text.contains('\x1b') && !text.contains("UTC\n"), "{text:?}");
+        assert_eq!(text.lines().count(), 4, "{text:?}");
+        assert!(text.lines().all(|line| !line.starts_with("error")), "{text:?}");
     }
 }

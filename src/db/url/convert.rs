@@ -1,5 +1,7 @@
 //! From our options to sqlx's. Those print passwords in Debug: never print them.
 
+use std::path::Path;
+
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -99,15 +101,25 @@ impl ConnectOptions {
     /// For SQLite. Foreign keys are on, as sqlx has them; the journal mode stays the file's own.
     pub fn to_sqlite(&self) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
-            .filename(self.path.as_deref().unwrap_or_else(|| std::path::Path::new("")))
+            .filename(self.path.as_deref().unwrap_or_else(|| Path::new("")))
             .create_if_missing(self.file_mode == FileMode::Create)
             .read_only(self.file_mode == FileMode::Read)
     }
 
-    /// Whether it is an SQLite file that doesn't exist, and that a run would make.
+    /// Whether it is an SQLite file that doesn't exist, and that a run would make: in a folder that
+    /// does exist, for none makes that.
     pub fn makes_a_file(&self) -> bool {
-        let is_missing = self.path.as_ref().is_some_and(|path| !path.exists());
-        self.engine == Engine::Sqlite && self.file_mode == FileMode::Create && is_missing
+        let Some(path) = self.path.as_ref().filter(|_| self.engine == Engine::Sqlite) else {
+            return false;
+        };
+        // A link to nowhere may lead to a folder that isn't there either.
+        let is_free = path.symlink_metadata().is_err();
+        self.file_mode == FileMode::Create && is_free && folder(path).is_dir()
+    }
+
+    /// Whether it is an SQLite file that doesn't exist, whoever may make it.
+    pub fn is_missing_file(&self) -> bool {
+        self.engine == Engine::Sqlite && self.path.as_ref().is_some_and(|path| !path.exists())
     }
 
     /// Where it is, for people: `shop at db:5432`, `demo.db`.
@@ -137,5 +149,13 @@ impl ConnectOptions {
             None if host.contains(':') => format!("{database} at [{host}]:{port}"),
             None => format!("{database} at {host}:{port}"),
         }
+    }
+}
+
+/// The folder that a file is in.
+pub(in crate::db) fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }

@@ -218,6 +218,7 @@ fn what_is_missing_is_named() {
 fn sqlite_files() {
     for (text, path) in [
         ("sqlite:demo.db", "demo.db"),
+        ("sqlite3:demo.db", "demo.db"),
         ("sqlite://demo.db", "demo.db"),
         ("sqlite://data/demo.db", "data/demo.db"),
         ("sqlite:///var/demo.db?mode=rwc", "/var/demo.db"),

@@ -75,6 +75,58 @@ fn a_plan_that_shrank_under_the_lock_is_told_as_it_is() {
     assert_eq!(journal.look(&run.progress), [Entry::Ready]);
 }
 
+/// Whatever is told of a step, that it began is told first.
+#[test]
+fn a_step_begins_before_all_else_that_is_told_of_it() {
+    let mut run = Run::backfilling();
+    run.throttle("replica-lag 1.8 s ≥ 1.0 s");
+    let told = [Entry::Opening, Entry::LockTaken, Entry::StepBegan, Entry::Throttled];
+    assert_eq!(Journal::new(None).look(&run.progress), told);
+
+    let mut run = Run::backfilling();
+    let mut journal = Journal::new(None);
+    journal.look(&run.progress);
+    run.pass(0.1);
+    run.apply(Event::Unreachable { reason: "refused".into() });
+    assert_eq!(journal.look(&run.progress), [Entry::StepBegan, Entry::Unreachable]);
+
+    // A position that is due in a step's first moments.
+    let mut run = Run::pending(2);
+    let mut journal = Journal::new(Some(Duration::from_secs(5)));
+    run.start(1, None);
+    journal.look(&run.progress);
+    run.finish(1);
+    journal.look(&run.progress);
+    run.pass(5.0);
+    run.start(2, None);
+    assert_eq!(journal.look(&run.progress), [Entry::StepBegan]);
+    run.pass(5.0);
+    run.take_lock();
+    run.start(2, None);
+    assert_eq!(journal.look(&run.progress), [Entry::Position]);
+}
+
+/// What a look finds is told as it happened, whatever it asks first.
+#[test]
+fn a_look_tells_in_the_order_of_time() {
+    let mut run = Run::pending(2);
+    run.start(1, None);
+    run.pass(1.0);
+    run.apply(Event::Unreachable { reason: "refused".into() });
+    let mut journal = Journal::new(None);
+    journal.look(&run.progress);
+    run.pass(1.0);
+    run.stop();
+    run.pass(1.0);
+    run.finish(1);
+    run.apply(Event::Interrupted { reason: "SIGTERM".into() });
+    let entries = journal.look(&run.progress);
+    let done =
+        [Entry::StepDone { migration: 0, finished: 0 }, Entry::MigrationDone { migration: 0 }];
+    let told = [Entry::Stopping].into_iter().chain(done).chain([Entry::Interrupted]);
+    assert_eq!(entries, told.collect::<Vec<_>>());
+}
+
 /// However soon it ends: who runs against what, and what there was to do, come before it.
 #[test]
 fn an_end_within_one_look_has_all_that_led_to_it() {
@@ -83,12 +135,12 @@ fn an_end_within_one_look_has_all_that_led_to_it() {
     run.apply(Event::Listening { address: "127.0.0.1:9002".into() });
     run.start(1, None);
     run.apply(failed());
-    let told = [Entry::Listening, Entry::Opening, Entry::LockTaken, Entry::Failed];
+    let told = [Entry::Listening { address: 0 }, Entry::Opening, Entry::LockTaken, Entry::Failed];
     assert_eq!(Journal::new(None).look(&run.progress), told);
 
     let mut run = Run::pending(2);
     run.start(1, None);
-    run.apply(Event::Stopping { reason: "SIGTERM".into() });
+    run.stop();
     run.apply(Event::Interrupted { reason: "SIGTERM".into() });
     let told = [Entry::Opening, Entry::LockTaken, Entry::Stopping, Entry::Interrupted];
     assert_eq!(Journal::new(None).look(&run.progress), told);
@@ -98,7 +150,7 @@ fn an_end_within_one_look_has_all_that_led_to_it() {
     run.apply(failed());
     assert_eq!(Journal::new(None).look(&run.progress), [Entry::Opening, Entry::Failed]);
     let mut run = Run::waiting();
-    run.apply(Event::Stopping { reason: "SIGTERM".into() });
+    run.stop();
     run.apply(Event::Interrupted { reason: "SIGTERM".into() });
     assert_eq!(Journal::new(None).look(&run.progress), [Entry::Opening, Entry::Interrupted]);
 

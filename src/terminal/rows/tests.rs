@@ -1,5 +1,6 @@
 use super::super::tests::{Run, batches};
 use super::*;
+use crate::progress::Event;
 
 fn paper(width: usize) -> Paper {
     Paper { width, color: false }
@@ -50,6 +51,18 @@ fn what_holds_it_back_stands_below_and_time_becomes_work() {
     let rows = texts(&run.progress, 160);
     assert!(rows[0].contains("5.2 s of work left"), "{}", rows[0]);
     assert_eq!(rows[1], "    waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1");
+}
+
+#[test]
+fn whoever_stops_it_learns_how_to_end_it_at_once() {
+    let mut run = Run::backfilling();
+    run.apply(Event::Stopping { reason: "SIGINT".into(), ends_now: false });
+    let rows = texts(&run.progress, 80);
+    assert_eq!(rows[1].trim(), "stopping (SIGINT): what is open is finished or rolled back");
+    assert_eq!(rows[2].trim(), "a second signal ends it at once");
+    run.apply(Event::Stopping { reason: "a second signal (SIGINT)".into(), ends_now: true });
+    let rows = texts(&run.progress, 80);
+    assert!(!rows.iter().any(|row| row.contains("at once")), "{rows:?}");
 }
 
 #[test]

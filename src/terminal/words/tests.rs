@@ -4,7 +4,7 @@ use crate::progress::{Event, PendingMigration};
 
 /// What is said of a run that is stopped then.
 fn stopped(mut run: Run) -> String {
-    run.apply(Event::Stopping { reason: "SIGTERM".into() });
+    run.stop();
     run.apply(Event::Interrupted { reason: "SIGTERM".into() });
     interrupted(&run.progress)
 }

@@ -92,6 +92,8 @@ async fn silence_and_absence_are_failures() {
         Lockkeeper::new(["probe", &silent]).env("LOCKKEEPER_PROBE_TIMEOUT", "300ms");
     assert!(by_environment.run().await.expect(1).took < Duration::from_secs(5));
 
-    Lockkeeper::new(["probe", "not a url"]).run().await.expect(1);
+    for none in ["not a url", ""] {
+        Lockkeeper::new(["probe", none]).run().await.expect(1);
+    }
     Lockkeeper::new(["probe"]).run().await.expect(2);
 }

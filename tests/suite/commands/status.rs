@@ -36,6 +36,33 @@ async fn it_tells_what_is_applied_and_writes_nothing() {
     }
 }
 
+/// What `up` says that a step took is what `status` says of it; and its clock is named.
+#[tokio::test]
+async fn it_tells_the_times_that_up_told() {
+    let project = project();
+    for database in every().await {
+        let up = Lockkeeper::up(&project, &database).args(["--log-format", "json"]).run().await;
+        let stderr = up.expect(0).stderr;
+        let lines = stderr.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        let report = json(&command(&["status", "--json"], &project, &database).run().await);
+        for migration in report["migrations"].as_array().unwrap() {
+            let told = |event: &str| {
+                let its = |line: &&serde_json::Value| {
+                    line["event"] == event && line["version"] == migration["version"]
+                };
+                let took = lines.iter().filter(its).map(|line| line["took_seconds"].as_f64());
+                (took.sum::<Option<f64>>().unwrap() * 1e3).round()
+            };
+            let took = (migration["took_seconds"].as_f64().unwrap() * 1e3).round();
+            let expected = (took, took);
+            assert_eq!((told("step_done"), told("migration_done")), expected, "{stderr}");
+        }
+        let text = command(&["status"], &project, &database).run().await.expect(0).stdout;
+        assert!(text.lines().next().unwrap().contains("when (UTC)"), "{text}");
+    }
+}
+
 /// While a run is at it, and after it was interrupted: how far.
 #[tokio::test]
 async fn it_tells_what_is_running_and_how_far_it_got() {

@@ -47,6 +47,22 @@ async fn it_lingers_after_the_error() {
     }
 }
 
+/// A name is served at each of its addresses, and each is said.
+#[tokio::test]
+async fn it_listens_where_a_name_leads() {
+    let (project, database) = (project(), Database::sqlite());
+    let up = Lockkeeper::up(&project, &database);
+    let running = up.args(["--listen", "localhost:0", "--linger", "1h"]).start();
+    running.line_with("ready: the schema is at version 3").await;
+    running.signal(libc::SIGTERM);
+    let stderr = running.wait().await.expect(0).stderr;
+    let said: Vec<_> = stderr.lines().filter_map(|line| line.split_once("listening on ")).collect();
+    assert!(!said.is_empty(), "{stderr}");
+    for (_, url) in said {
+        assert!(url.starts_with("http://127.0.0.1:") || url.starts_with("http://[::1]:"), "{url}");
+    }
+}
+
 /// Expand comes before the rollout, contract after it; a later expand migration may come first.
 #[tokio::test]
 async fn phases_come_one_after_the_other() {

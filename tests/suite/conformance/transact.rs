@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockkeeper::db::{ErrorKind, Purpose, Row, Statement, Value};
+use lockkeeper::db::{ErrorKind, Purpose, Row, Statement, Stopwatch, Value};
 
 use super::Subject;
 use crate::support::{Kind, Moment, Proxy};
@@ -63,10 +63,11 @@ pub async fn a_list_knows_how_long_it_took(subject: &Subject) {
          select i, 0 from s",
     );
     let enter = "insert into t values ({1}, {2})";
+    let (first, last) = (Stopwatch::default(), Stopwatch::default());
     let list = [
-        subject.statement(enter, vec![1.into()]).timed(),
+        subject.statement(enter, vec![1.into()]).timed(&first),
         Statement::script(slow),
-        subject.statement(enter, vec![2.into()]).timed(),
+        subject.statement(enter, vec![2.into()]).timed(&last),
     ];
     let started = Instant::now();
     session.transact(&list).await.unwrap();
@@ -78,6 +79,8 @@ pub async fn a_list_knows_how_long_it_took(subject: &Subject) {
         before > 0 && before + slow <= after + 1 && after <= whole,
         "{before}, {after}, {whole}"
     );
+    let shown = [first, last].map(|stopwatch| stopwatch.took().as_millis() as i64);
+    assert_eq!(shown, [before, after]);
 }
 
 pub async fn the_fence_refuses(subject: &Subject) {

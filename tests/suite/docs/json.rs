@@ -149,6 +149,10 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     held.open().await;
     let up = up.wait().await.expect(0);
 
+    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    let new = Lockkeeper::new(["up"]).args(log).project(&project).url("sqlite:new.db");
+    let new = new.run().await.expect(0);
+
     let refused = command(&["up"]).args(log).url("postgres://x@127.0.0.1:1/x");
     let refused = refused.args(["--connect-timeout", "1s"]).run().await.expect(1);
     held.project.file("V4__wrong.sql", "select nothing;\n");
@@ -159,7 +163,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     fits("progress", &progress);
     fits("ready", &ready);
     assert_eq!(metrics, documented_metrics());
-    let lines: Vec<_> = [up, waiter, refused, failed].iter().flat_map(lines).collect();
+    let lines: Vec<_> = [up, waiter, new, refused, failed].iter().flat_map(lines).collect();
     let events = lines.iter().filter_map(|line| line["event"].as_str().map(str::to_owned));
     same("event", &events.collect());
     let (errors, lines): (Vec<_>, Vec<_>) =
