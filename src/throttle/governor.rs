@@ -27,6 +27,8 @@ pub struct Governor {
     met: f64,
     /// How far the load may be raised is not known: it hasn't been met yet.
     seeking: bool,
+    /// How fast it seeks.
+    seek: f64,
     /// For how many seconds there was nearly no load.
     idle: f64,
 }
@@ -39,7 +41,9 @@ impl Governor {
     /// It then grows by so much a second, in its logarithm, until there is something to see: about
     /// thrice as fast each second, as what is made in the second until it is seen has to be borne.
     const SEEK: f64 = 1.0;
-    /// How far it goes back from where it met something.
+    /// Once it has met something, it knows about where that is.
+    const SEEK_AGAIN: f64 = 0.4;
+    /// How many seconds of seeking it goes back from where it met something.
     const BACK: f64 = 1.0;
     /// What there is to see, however high the limit; a fifth of that is nothing.
     const MET: f64 = 0.25;
@@ -71,6 +75,7 @@ impl Governor {
             careful,
             met: 0.2,
             seeking: careful,
+            seek: Self::SEEK,
             idle: 0.0,
         }
     }
@@ -84,9 +89,12 @@ impl Governor {
         // After a long silence it doesn't make up for what it hasn't seen.
         let passed = passed.as_secs_f64().min(1.0);
         if reading.is_critical() {
-            let back = if self.seeking { Self::BACK } else { passed };
-            self.seeking = false;
-            self.settled = (self.settled - back).max(Self::LEAST.ln());
+            if self.seeking {
+                self.meet();
+            } else {
+                self.settled -= passed;
+            }
+            self.settled = self.settled.max(Self::LEAST.ln());
             self.pace = 0.0;
             return;
         }
@@ -95,20 +103,25 @@ impl Governor {
             self.seeking = true;
         }
         if self.seeking && ratio < self.met {
-            self.settled = (self.settled + Self::SEEK * passed).min(most);
+            self.settled = (self.settled + self.seek * passed).min(most);
             self.pace = self.settled.exp();
             return;
         }
         if self.seeking {
-            // It has gone on for as long as a reading is behind.
-            self.settled -= Self::BACK;
-            self.seeking = false;
+            self.meet();
         }
         let deviation = (self.aim - ratio).clamp(-1.0, 1.0);
         self.settled =
             (self.settled + self.integral * deviation * passed).clamp(Self::LEAST.ln(), most);
         let wanted = self.settled + self.proportion * deviation;
         self.pace = wanted.clamp(Self::LEAST.ln(), 0.0).exp();
+    }
+
+    /// It has met something, and gone on for as long as a reading is behind.
+    fn meet(&mut self) {
+        self.settled -= self.seek * Self::BACK;
+        self.seek = Self::SEEK_AGAIN;
+        self.seeking = false;
     }
 
     /// The pace after the last reading.
