@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use crate::batch::Servo;
 use crate::db::{DbError, ErrorKind};
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
-use crate::progress::{Event, Reporter};
+use crate::place::Explanation;
+use crate::progress::{Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::{Origin, Worker};
@@ -30,6 +31,9 @@ use ranges::Ranges;
 /// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
 /// pause: about a minute and a half in all.
 const ATTEMPTS: u32 = 24;
+
+/// What to do where a worker gets no session.
+const FEWER: &str = "nothing: the others do its part; or let the server have more connections";
 
 /// Why a backfill ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,7 @@ impl Backfill<'_> {
         let ranges = Ranges::new(ranges, self.stop.clone());
         let fellows = (1..self.prepared.workers).map(|_| self.fellow(worker.origin(), &ranges));
         let fellows: Vec<_> = fellows.collect();
+        self.reporter.emit(Event::Workers { count: ranges.workers() });
         let (first, others) =
             tokio::join!(self.own(worker, &ranges), futures_util::future::join_all(fellows));
         let errors = std::iter::once(first).chain(others).filter_map(Result::err);
@@ -118,14 +123,19 @@ impl Backfill<'_> {
         let Some(range) = ranges.take().await else { return Ok(()) };
         match self.open(origin).await {
             Ok(mut worker) => {
-                self.reporter.emit(Event::Workers { count: ranges.joined(), missing: None });
+                self.reporter.emit(Event::Workers { count: ranges.joined() });
                 let worked = self.work_off(&mut worker, ranges, Some(range)).await;
                 worked.inspect_err(|_| ranges.close())
             }
             Err(error) => {
+                if ranges.is_first_without() {
+                    let message =
+                        format!("fewer workers, as no session for one more can be opened: {error}");
+                    let explanation = Explanation::default().note("next", FEWER.to_owned());
+                    let warning = Warning::new(range.version, range.step, &message, &explanation);
+                    self.reporter.emit(Event::Warned(warning));
+                }
                 ranges.give_back(range);
-                let missing = Some(error.to_string());
-                self.reporter.emit(Event::Workers { count: ranges.workers(), missing });
                 Ok(())
             }
         }

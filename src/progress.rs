@@ -194,10 +194,9 @@ impl Progress {
                     current.recount(keys_done, position);
                 }
             }
-            Event::Workers { count, missing } => {
+            Event::Workers { count } => {
                 if let Some(current) = &mut self.current {
                     current.workers = Some(count);
-                    current.workers_missing = missing;
                 }
             }
             Event::Retrying { reason, .. } => {

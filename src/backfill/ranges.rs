@@ -1,6 +1,6 @@
 //! The ranges of one backfill, as its workers share them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -18,6 +18,8 @@ pub(super) struct Ranges {
     changed: Notify,
     next_number: AtomicU32,
     workers: AtomicU32,
+    /// A worker got no session.
+    without: AtomicBool,
     /// A worker has failed: the others are to end.
     closed: CancellationToken,
     stop: Stop,
@@ -52,6 +54,7 @@ impl Ranges {
             changed: Notify::new(),
             next_number: AtomicU32::new(highest + 1),
             workers: AtomicU32::new(1),
+            without: AtomicBool::new(false),
             closed: CancellationToken::new(),
             stop,
         }
@@ -99,6 +102,11 @@ impl Ranges {
     /// How many workers there are.
     pub fn workers(&self) -> u32 {
         self.workers.load(Ordering::Relaxed)
+    }
+
+    /// Whether no worker has gone without a session before this one.
+    pub fn is_first_without(&self) -> bool {
+        !self.without.swap(true, Ordering::Relaxed)
     }
 
     /// One more, and how many that makes.

@@ -39,8 +39,6 @@ pub struct Current {
     pub throttle: Option<String>,
     /// For a backfill: sessions at work on it; unknown for another run's.
     pub workers: Option<u32>,
-    /// Why there aren't as many as were asked for.
-    pub workers_missing: Option<String>,
     /// Keys in the last batch.
     pub batch_rows: Option<u64>,
     /// How long the last batch took, in seconds.
@@ -75,7 +73,6 @@ impl Current {
             eta: Eta::Measuring,
             throttle: None,
             workers: None,
-            workers_missing: None,
             held: None,
             batch_rows: None,
             batch_seconds: None,

@@ -83,8 +83,6 @@ pub enum Event {
     Workers {
         /// How many.
         count: u32,
-        /// Why there aren't more, where more were asked for.
-        missing: Option<String>,
     },
     /// A batch or step failed for a passing reason and is tried again.
     Retrying {

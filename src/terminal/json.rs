@@ -167,7 +167,6 @@ fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
     }
     put("throttle", json!(current.throttle));
     put("workers", json!(current.workers));
-    put("workers_missing", json!(current.workers_missing));
     put("batch_rows", json!(current.batch_rows));
     put("batch_seconds", json!(current.batch_seconds.map(rounded)));
     put("position", json!(current.position));

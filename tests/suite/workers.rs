@@ -44,13 +44,30 @@ async fn who_has_nothing_to_do_gets_a_part() {
     let database = Database::of(Kind::Postgres18).await;
     counters::fill(&database, ROWS).await;
     let project = Project::with([("V1__begin.sql", "select 1;\n")]);
-    let up = Lockkeeper::up(&project, &database).args(["--log-format", "json"]);
+    let up = Lockkeeper::up(&project, &database);
     up.run().await.expect(0);
     database.execute(LOG).await;
     project.file("V2__count.sql", count(3));
-    let output = up.run().await.expect(0);
-    assert!(output.text().contains("\"workers\":3"), "{}", output.text());
+    up.run().await.expect(0);
     let splits = database.query_i64("select count(*) from splits").await;
     assert!((3..60).contains(&splits), "{splits} ranges");
+    counters::assert_once(&database, ROWS).await;
+}
+
+/// The server has no session for one of them.
+#[tokio::test]
+async fn who_gets_no_session_is_done_without() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, ROWS).await;
+    // The lock, what watches the load, and some that work.
+    let limit = "alter database \"NAME\" connection limit 5";
+    let user = database.owner("secret").await;
+    database.execute(&limit.replace("NAME", database.name())).await;
+    let project = Project::with([("V1__count.sql", count(8))]);
+    database.execute(&format!("alter table t owner to {user}")).await;
+    let url = database.url_as(&user, "secret");
+    let output = Lockkeeper::new(["up"]).project(&project).url(&url).run().await.expect(0);
+    let output = output.expect_text("no session for one more can be opened");
+    assert_eq!(output.text().matches("fewer workers").count(), 1, "{}", output.text());
     counters::assert_once(&database, ROWS).await;
 }
