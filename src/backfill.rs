@@ -121,6 +121,13 @@ impl Backfill<'_> {
     /// where it can't, the others do without it.
     async fn fellow(&self, origin: Origin, ranges: &Ranges) -> Result<(), BackfillError> {
         let Some(range) = ranges.take().await else { return Ok(()) };
+        let lane = self.throttle.lane();
+        tokio::select! {
+            () = self.throttle.watched() => {}
+            () = ranges.closed() => {}
+            () = self.stop.requested() => {}
+        }
+        drop(lane);
         match self.open(origin).await {
             Ok(mut worker) => {
                 self.reporter.emit(Event::Workers { count: ranges.joined() });

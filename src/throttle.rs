@@ -54,6 +54,8 @@ struct Shared {
     changes: channel::Sender<u64>,
     /// Backfills that ask the board. Without one, no load is measured.
     lanes: channel::Sender<usize>,
+    /// Sessions of a watch that haven't looked yet.
+    blind: channel::Sender<usize>,
     /// Steps and batches that are under way.
     at_work: AtomicUsize,
     /// The last of them has come to its end.
@@ -71,6 +73,7 @@ impl Throttle {
                 board: Mutex::new(Board::new(requests)),
                 changes: channel::Sender::new(0),
                 lanes: channel::Sender::new(0),
+                blind: channel::Sender::new(0),
                 at_work: AtomicUsize::new(0),
                 rested: Notify::new(),
                 reporter: reporter.clone(),
@@ -79,13 +82,34 @@ impl Throttle {
         }
     }
 
+    /// Waits until the watch has looked once in each of its sessions, which it does while there is a
+    /// lane. Who opens sessions that can be done without lets the watch have its own first: where the
+    /// server has no more of them, a watch that sees nothing would hold the work that took them.
+    pub async fn watched(&self) {
+        // Its sender lives as long as this.
+        let _ = self.shared.blind.subscribe().wait_for(|blind| *blind == 0).await;
+    }
+
     /// A worker's way through the throttle.
     pub fn lane(&self) -> Lane {
         Lane::new(self.shared.clone())
     }
 }
 
+/// A session's first look is still to come, as long as this is there.
+struct FirstLook(Arc<Shared>);
+
+impl Drop for FirstLook {
+    fn drop(&mut self) {
+        self.0.blind.send_modify(|blind| *blind = blind.saturating_sub(1));
+    }
+}
+
 impl Shared {
+    fn first_look(self: &Arc<Self>) -> Option<FirstLook> {
+        Some(FirstLook(self.clone()))
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         locked(&self.board)
     }

@@ -45,8 +45,10 @@ impl Watch {
             epoch,
             stop: stop.clone(),
         };
+        let groups = limits.signals(database.dialect());
+        throttle.shared.blind.send_replace(1 + groups.len());
         let mut tasks = vec![tokio::spawn(control.run()).abort_handle()];
-        for signals in limits.signals(database.dialect()) {
+        for signals in groups {
             let loads = Loads::new(database, throttle, signals);
             tasks.push(tokio::spawn(loads.run()).abort_handle());
         }
@@ -102,6 +104,7 @@ struct Control {
 
 impl Control {
     async fn run(mut self) {
+        let mut first = self.shared.first_look();
         loop {
             // At first, too: what was asked before the run began is known.
             tokio::select! {
@@ -113,6 +116,7 @@ impl Control {
                 self.shared.board().fail_control(error.to_string());
                 self.line.hang_up();
             }
+            first.take();
         }
     }
 
@@ -187,6 +191,7 @@ impl Loads {
 
     async fn run(mut self) {
         let mut lanes = self.shared.lanes.subscribe();
+        let mut first = self.shared.first_look();
         loop {
             if *lanes.borrow() == 0 {
                 // Its sender lives as long as this.
@@ -203,6 +208,7 @@ impl Loads {
                 self.line.hang_up();
                 tokio::time::sleep(RETRY).await;
             }
+            first.take();
         }
     }
 
