@@ -27,6 +27,8 @@ pub struct Governor {
     met: f64,
     /// How far the load may be raised is not known: it hasn't been met yet.
     seeking: bool,
+    /// Whether the last reading was something to see.
+    seen: bool,
     /// How fast it seeks.
     seek: f64,
     /// For how many seconds there was nearly no load.
@@ -47,6 +49,8 @@ impl Governor {
     const BACK: f64 = 1.0;
     /// What there is to see, however high the limit; a fifth of that is nothing.
     const MET: f64 = 0.25;
+    /// The share of the proportion where a backlog is below the aim.
+    const PATIENCE: f64 = 0.25;
     /// After so many seconds at nearly no load it seeks again.
     const IDLE: f64 = 1.5;
 
@@ -56,7 +60,7 @@ impl Governor {
         let proportion = 1.5 * limit.as_secs_f64().clamp(0.05, 1.0);
         let integral = proportion * proportion / (4.0 * limit.as_secs_f64().clamp(1.0, 10.0));
         let met = (Self::MET / limit.as_secs_f64().max(0.001)).min(0.2);
-        Governor { met, ..Governor::new(0.4, proportion, integral, true) }
+        Governor { met, ..Governor::new(0.3, proportion, integral, true) }
     }
 
     /// For what is there only while it is caused.
@@ -75,6 +79,7 @@ impl Governor {
             careful,
             met: 0.2,
             seeking: careful,
+            seen: false,
             seek: Self::SEEK,
             idle: 0.0,
         }
@@ -102,7 +107,10 @@ impl Governor {
         if self.idle > Self::IDLE {
             self.seeking = true;
         }
-        if self.seeking && ratio < self.met {
+        // One reading may be an accident of the network's or the disk's.
+        let is_met = ratio >= self.met && self.seen;
+        self.seen = ratio >= self.met;
+        if self.seeking && !is_met {
             self.settled = (self.settled + self.seek * passed).min(most);
             self.pace = self.settled.exp();
             return;
@@ -113,7 +121,9 @@ impl Governor {
         let deviation = (self.aim - ratio).clamp(-1.0, 1.0);
         self.settled =
             (self.settled + self.integral * deviation * passed).clamp(Self::LEAST.ln(), most);
-        let wanted = self.settled + self.proportion * deviation;
+        // Below the aim there is time; what is made too much takes its time to go away.
+        let share = if self.careful && deviation > 0.0 { Self::PATIENCE } else { 1.0 };
+        let wanted = self.settled + self.proportion * deviation * share;
         self.pace = wanted.clamp(Self::LEAST.ln(), 0.0).exp();
     }
 

@@ -24,8 +24,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// A replica that was there and isn't any more may still be asked by readers: for so long it counts
 /// as one that stands still.
 const GONE: Duration = Duration::from_secs(60);
-/// Less than this is no write of anybody's, but the server's own.
-const QUIET: i64 = 8192;
+/// How long the answer to a knock takes on the way.
+const WAY: Duration = Duration::from_millis(20);
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
@@ -35,12 +35,13 @@ const REPLICAS: &str = "select r.pid::text, \
     case when r.application_name in ('', 'walreceiver') then coalesce(host(r.client_addr), 'a replica') \
          else r.application_name end, \
     r.state, pg_wal_lsn_diff(r.replay_lsn, '0/0')::bigint, \
-    (extract(epoch from r.replay_lag) * 1000)::bigint \
+    (extract(epoch from r.replay_lag) * 1000)::bigint, pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint \
     from pg_stat_replication r where r.state is distinct from 'backup' and not exists \
     (select 1 from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')";
 const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
-/// A standby reports what it has replayed when it gets something, and else only every ten seconds
-/// (`wal_receiver_status_interval`). So while nobody else writes, this is written, to be answered.
+/// A standby reports what it has replayed when it has flushed what it got, and else only every ten
+/// seconds (`wal_receiver_status_interval`): without this, written to be answered, a reading would
+/// tell of the moment before the last write.
 const KNOCK: &str = "begin; set local synchronous_commit = local; \
                      select pg_logical_emit_message(true, 'lockkeeper', ''); commit";
 
@@ -85,6 +86,10 @@ impl ReplicaLag {
         &mut self,
         session: &mut dyn Session,
     ) -> Result<Option<Reading>, SignalError> {
+        if !self.replicas.is_empty() {
+            session.bare(KNOCK).await?;
+            tokio::time::sleep(WAY).await;
+        }
         let rows = session.query(&Statement::new(REPLICAS, Vec::new())).await?;
         if self.asked_for && rows.iter().any(|row| row.optional_text(2).is_ok_and(|s| s.is_none()))
         {
@@ -99,7 +104,6 @@ impl ReplicaLag {
         let row = session.query(&Statement::new(POSITION, Vec::new())).await?;
         let position = row.first().map_or(Ok(0), |row| row.int(0))?;
         let now = Instant::now();
-        let before = self.timeline.last();
         self.timeline.push(now, position);
         for row in &rows {
             // One that only receives has replayed nothing, ever.
@@ -111,7 +115,7 @@ impl ReplicaLag {
                 .replicas
                 .entry(format!("{} {name}", row.text(0)?))
                 .or_insert_with(|| Replica::new(name, told));
-            replica.seen(now, replayed, before, &self.timeline);
+            replica.seen(now, replayed, row.optional_int(5)?.unwrap_or(replayed));
         }
         self.replicas.retain(|_, replica| replica.absence(now) < GONE);
         let present: Vec<_> = self
@@ -124,10 +128,6 @@ impl ReplicaLag {
         self.replicas.retain(|_, replica| {
             replica.absence(now).is_zero() || !present.iter().any(|name| name == replica.name())
         });
-        let is_behind = self.replicas.values().any(|replica| replica.is_behind(position));
-        if is_behind && before.is_some_and(|(_, before)| position - before < QUIET) {
-            session.bare(KNOCK).await?;
-        }
         let timeline = &self.timeline;
         let lags = self
             .replicas

@@ -11,6 +11,9 @@ use super::{Shared, Throttle, Verdict};
 
 /// How long one waits without looking at the board again: what is on it gets old by itself.
 const LOOK: Duration = Duration::from_millis(100);
+/// A batch that takes no longer than this isn't made any shorter, since that would be mostly overhead,
+/// and who sizes batches would learn nothing from them.
+const SHORT: f64 = 0.01;
 /// No pause between two batches is longer, however slow the pace.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -20,6 +23,8 @@ pub struct Lane {
     shared: Arc<Shared>,
     round: Option<Round>,
     verdict: Option<Verdict>,
+    /// Rows per second of the last round, while it worked.
+    speed: f64,
 }
 
 /// The round that is under way.
@@ -79,7 +84,7 @@ impl Throttle {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         shared.lanes.send_modify(|lanes| *lanes += 1);
-        Lane { shared, round: None, verdict: None }
+        Lane { shared, round: None, verdict: None, speed: 0.0 }
     }
 
     /// Ends a round, if there was one, and waits until the next may begin, or a stop is asked for.
@@ -113,7 +118,7 @@ impl Lane {
         // In few sizes, since each is a statement of its own, which the server would prepare again.
         let step = 1.25_f64;
         let pace = step.powf((verdict.pace.max(0.001).ln() / step.ln()).round()).min(1.0);
-        ((rows as f64 * pace) as u64).max(1)
+        ((rows as f64 * pace).max(self.speed * SHORT) as u64).clamp(1, rows)
     }
 
     /// How long the last round took. What it has done is known from now on.
@@ -121,7 +126,11 @@ impl Lane {
         let Some(round) = self.round.take() else { return Duration::ZERO };
         let keys = keys_done.saturating_sub(round.keys_done).max(0).unsigned_abs();
         self.shared.board().worked(now, keys);
-        now.saturating_duration_since(round.began)
+        let took = now.saturating_duration_since(round.began);
+        if keys > 0 {
+            self.speed = keys as f64 / took.as_secs_f64().max(1e-6);
+        }
+        took
     }
 
     /// How long it is until the next round, after one that took `worked` and ended `since`.

@@ -49,7 +49,7 @@ fn a_lag_settles_below_the_limit_at_nearly_full_use() {
             let tail = &lags[400..];
             let busy = tail.iter().filter(|lag| **lag > 0.0).count();
             let context = format!("limit {limit}, capacity {capacity}: {over} over, worst {worst}");
-            assert!(over * 100 <= lags.len() && worst < 1.5 * limit, "{context}");
+            assert!(over * 100 <= lags.len() && worst < 1.8 * limit, "{context}");
             // Near full pace it waits a while with nothing to see, at hardly less than that pace.
             let least = if capacity > 0.5 { 25 } else { 95 };
             assert!(busy * 100 >= tail.len() * least, "{context}, busy {busy}");

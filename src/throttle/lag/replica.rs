@@ -13,12 +13,19 @@ pub struct Replica {
     name: String,
     /// What the server said of it when it was first seen: of before that, nothing else is known.
     told: Duration,
-    /// When it was seen last, and what it had replayed.
-    last: Option<(Instant, i64)>,
+    last: Option<Seen>,
     /// Bytes per second, where it had something to replay all the time.
     speed: Option<f64>,
     /// How long what is written now takes to be seen there.
     drain: Duration,
+}
+
+/// How far it was at a reading.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Instant,
+    replayed: i64,
+    received: i64,
 }
 
 impl Replica {
@@ -32,21 +39,15 @@ impl Replica {
         &self.name
     }
 
-    /// It has replayed up to here. `before` is where the primary was at the reading before.
-    pub fn seen(
-        &mut self,
-        now: Instant,
-        replayed: i64,
-        before: Option<(Instant, i64)>,
-        timeline: &Timeline,
-    ) {
-        let position = timeline.last().map_or(replayed, |(_, position)| position);
-        let backlog = (position - replayed).max(0) as f64;
-        // There was more to replay than it has replayed since.
-        let busy = before.is_some_and(|(_, before)| before > replayed);
-        if let Some((at, from)) = self.last {
-            let seconds = now.saturating_duration_since(at).as_secs_f64().max(0.001);
-            let speed = (replayed - from).max(0) as f64 / seconds;
+    /// It has received so much, and replayed up to here. Only what it has received is its own to
+    /// replay: what is on its way, or not flushed yet, would be late at any speed.
+    pub fn seen(&mut self, now: Instant, replayed: i64, received: i64) {
+        let backlog = (received - replayed).max(0) as f64;
+        // There was more to replay, all the time, than it has replayed since.
+        let busy = self.last.is_some_and(|last| last.received > replayed);
+        if let Some(last) = self.last {
+            let seconds = now.saturating_duration_since(last.at).as_secs_f64().max(0.001);
+            let speed = (replayed - last.replayed).max(0) as f64 / seconds;
             self.speed = Some(match self.speed {
                 Some(known) if busy => {
                     let weight = 1.0 - (-seconds / MEMORY).exp();
@@ -61,25 +62,20 @@ impl Replica {
             Some(speed) if busy => Duration::from_secs_f64((backlog / speed.max(1.0)).min(1e6)),
             _ => Duration::ZERO,
         };
-        if !busy {
+        if !busy && self.last.is_some() {
             self.told = Duration::ZERO;
         }
-        self.last = Some((now, replayed));
+        self.last = Some(Seen { at: now, replayed, received });
     }
 
     /// For how long it hasn't been seen.
     pub fn absence(&self, now: Instant) -> Duration {
-        self.last.map_or(Duration::MAX, |(at, _)| now.saturating_duration_since(at))
-    }
-
-    /// Whether the primary is ahead of it.
-    pub fn is_behind(&self, position: i64) -> bool {
-        self.last.is_some_and(|(_, replayed)| replayed < position)
+        self.last.map_or(Duration::MAX, |last| now.saturating_duration_since(last.at))
     }
 
     /// How long what is written now takes to be seen there, or has taken already.
     pub fn lag(&self, now: Instant, timeline: &Timeline) -> Duration {
-        let replayed = self.last.map_or(0, |(_, replayed)| replayed);
+        let replayed = self.last.map_or(0, |last| last.replayed);
         timeline.age(now, replayed).max(self.drain).max(self.told)
     }
 }
@@ -96,9 +92,8 @@ mod tests {
         let mut now = start;
         for (tick, replayed) in (1..).zip(replayed) {
             now = start + Duration::from_millis(100 * tick);
-            let before = timeline.last();
             timeline.push(now, 1000 * tick as i64);
-            replica.seen(now, *replayed, before, &timeline);
+            replica.seen(now, *replayed, 1000 * tick as i64);
         }
         replica.lag(now, &timeline).as_secs_f64()
     }

@@ -21,11 +21,6 @@ impl Timeline {
         self.marks.push_back((at, position));
     }
 
-    /// The last mark.
-    pub fn last(&self) -> Option<(Instant, i64)> {
-        self.marks.back().copied()
-    }
-
     /// For how long at least the log has been past a position. Between two marks nobody knows: what was
     /// written there may be from their very end.
     pub fn age(&self, now: Instant, position: i64) -> Duration {
