@@ -2,8 +2,8 @@
 FROM rust:1-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies in a layer of their own, which only Cargo.toml and Cargo.lock can change.
-COPY Cargo.toml Cargo.lock ./
+# The dependencies in a layer of their own, which only Cargo.toml, Cargo.lock and build.rs can change.
+COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src \
  && touch src/lib.rs \
  && echo 'fn main() {}' >src/main.rs \
