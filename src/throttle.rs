@@ -1,7 +1,7 @@
 //! What holds a run back, or slows it down: its operator, and the load that it makes.
 //!
 //! A [`Watch`] reads the operator's requests and the [`Signal`]s beside the work, in a session of its
-//! own, and puts them on a [board](board). Workers ask the board between two batches. Load is answered in
+//! own, and puts them on a [`Board`]. Workers ask the board between two batches. Load is answered in
 //! proportion: batches get smaller, and pauses between them longer. Only beyond a critical limit, or
 //! as the operator asks, the work stands still. What can't be read holds it, too: a throttle that
 //! can't see must not say "go on".
