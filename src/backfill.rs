@@ -353,7 +353,11 @@ impl Backfill<'_> {
         }
         // What the ledger says decides: after a lost reply the batch may have been committed.
         let ledger = self.pen.ledger();
-        let found = ledger.ranges(worker.session(), range.version, range.step).await?;
+        let found = ledger.ranges(worker.session(), range.version, range.step).await;
+        let found = found.map_err(|error| match error {
+            LedgerError::Db(error) => BackfillError::Db(error),
+            damaged => BackfillError::Ledger(damaged),
+        })?;
         if !found.iter().all(|found| self.pen.owns(found)) {
             return Err(BackfillError::Fenced);
         }

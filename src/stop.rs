@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Asks a run to stop. Cheap to clone.
@@ -13,6 +14,7 @@ pub struct Stop {
     requested: CancellationToken,
     forced: CancellationToken,
     reason: Arc<OnceLock<String>>,
+    cuts: watch::Sender<u64>,
 }
 
 impl Stop {
@@ -26,6 +28,20 @@ impl Stop {
     /// Cancels what still runs.
     pub fn force(&self) {
         self.forced.cancel();
+    }
+
+    /// Tells that a connection of the run was cut, and made anew: others may be as dead, though
+    /// nobody has told them.
+    pub fn report_cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Ends at the next cut from now on.
+    pub async fn cut(&self) {
+        let mut cuts = self.cuts.subscribe();
+        cuts.mark_unchanged();
+        // The sender is `self`.
+        let _ = cuts.changed().await;
     }
 
     /// Whether a stop was asked for.

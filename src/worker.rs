@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement, Table, TableName};
+use crate::db::{
+    Database, DbError, Engine, ErrorKind, Purpose, Row, Session, Statement, Table, TableName,
+};
 use crate::stop::Stop;
 
 /// A session that writes for a run.
@@ -83,7 +85,8 @@ impl Worker {
     /// As there.
     pub async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         let canceller = self.session.canceller();
-        guarded(&self.stop, canceller, self.session.transact(statements)).await
+        let lost = ErrorKind::CommitUnknown;
+        guarded(&self.stop, canceller, lost, self.session.transact(statements)).await
     }
 
     /// [`Session::bare`], cancelled in the server when the stop is forced.
@@ -92,7 +95,8 @@ impl Worker {
     /// As there.
     pub async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
         let canceller = self.session.canceller();
-        guarded(&self.stop, canceller, self.session.bare(sql)).await
+        let lost = ErrorKind::Connection;
+        guarded(&self.stop, canceller, lost, self.session.bare(sql)).await
     }
 
     /// [`Session::query`], cancelled in the server when the stop is forced.
@@ -101,7 +105,8 @@ impl Worker {
     /// As there.
     pub async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let canceller = self.session.canceller();
-        guarded(&self.stop, canceller, self.session.query(statement)).await
+        let lost = ErrorKind::Connection;
+        guarded(&self.stop, canceller, lost, self.session.query(statement)).await
     }
 
     /// [`Session::table`].
@@ -185,19 +190,30 @@ impl Worker {
     }
 }
 
+/// How long an answer may still take that was open when another connection was cut. A failover may
+/// swallow the packets of one that still looks open, and nobody would ever answer.
+const ANSWER: Duration = Duration::from_secs(30);
+
 async fn guarded<T>(
     stop: &Stop,
     canceller: Arc<dyn crate::db::Canceller>,
+    lost: ErrorKind,
     work: impl Future<Output = Result<T, DbError>>,
 ) -> Result<T, DbError> {
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => return done,
         () = stop.forced() => {}
+        () = silence(stop) => return Err(DbError::new(lost, "no answer since a connection was cut")),
     }
     // When the cancel can't be delivered, the process ends at the stop timeout, and the server
     // rolls back as it notices.
     let cancel = canceller.cancel();
     let (_, done) = tokio::join!(cancel, work);
     done
+}
+
+async fn silence(stop: &Stop) {
+    stop.cut().await;
+    tokio::time::sleep(ANSWER).await;
 }

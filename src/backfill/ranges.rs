@@ -179,12 +179,13 @@ impl Ranges {
     /// Enters what the ledger has: a range that isn't known here was split off by a commit whose reply
     /// got lost.
     pub fn reconcile(&self, found: Vec<RangeRecord>) {
-        for range in found {
-            let is_known = find(&mut self.lock(), range.number).is_some();
-            if !is_known {
-                self.add(range);
+        for range in &found {
+            if let Some(entry) = find(&mut self.lock(), range.number) {
+                entry.range.through.clone_from(&range.through);
+                entry.range.keys_total = range.keys_total;
             }
         }
+        found.into_iter().for_each(|range| self.add(range));
     }
 
     /// A number that no range has, and that nobody else gets.
@@ -205,8 +206,12 @@ impl Ranges {
         self.changed.notify_waiters();
     }
 
+    /// Once: what was split off may be found in the ledger before its owner has the reply.
     fn add(&self, range: RangeRecord) {
         let mut entries = self.lock();
+        if find(&mut entries, range.number).is_some() {
+            return;
+        }
         let before = entries.iter().position(|entry| entry.range.through == range.start);
         let at = before.map_or(entries.len(), |before| before + 1);
         entries.insert(at, Entry { range, stage: Stage::Free });
@@ -308,5 +313,20 @@ mod tests {
         // It stands where its keys are, not at the end.
         ranges.moved(&RangeRecord { cursor: at(20), ..range(2, 10, 20) });
         assert_eq!(ranges.done_through(), at(5));
+    }
+
+    #[test]
+    fn a_range_that_another_worker_has_found_is_not_added_again() {
+        let ranges = Ranges::new(vec![range(1, 0, 10)], Stop::default());
+        assert_eq!(look(&ranges), Some(1));
+        let kept = RangeRecord { through: at(5), ..range(1, 0, 10) };
+        let rest = range(2, 5, 10);
+        ranges.reconcile(vec![kept.clone(), rest.clone()]);
+        assert_eq!(look(&ranges), Some(2));
+        ranges.was_split(&kept, rest);
+        assert_eq!(look(&ranges), None);
+        ranges.moved(&RangeRecord { cursor: at(5), ..kept });
+        ranges.moved(&RangeRecord { cursor: at(10), ..range(2, 5, 10) });
+        assert!(ranges.is_done());
     }
 }

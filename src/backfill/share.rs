@@ -51,6 +51,7 @@ impl Backfill<'_> {
         rows: u64,
     ) -> Result<Option<(Vec<String>, u64)>, BackfillError> {
         if let Some(left) = left.filter(|left| *left > 2 * REACH)
+            && self.prepared.batch.has_integer_key()
             && let Some(middle) = between(&range.cursor, &range.through)
         {
             return Ok(Some((vec![middle.to_string()], left / 2)));

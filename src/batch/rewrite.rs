@@ -268,6 +268,17 @@ impl Batch {
             && matches!(key.type_name.as_str(), "bigint" | "integer" | "smallint")
     }
 
+    /// Whether the key is one integer, so that what lies between two keys can be computed. Texts of
+    /// digits are in another order.
+    pub fn has_integer_key(&self) -> bool {
+        let [key] = self.key.as_slice() else { return false };
+        let word = key.type_name.split(['(', ' ']).next().unwrap_or_default();
+        matches!(
+            word.to_ascii_lowercase().as_str(),
+            "bigint" | "integer" | "int" | "mediumint" | "smallint" | "tinyint"
+        )
+    }
+
     fn select(&self) -> String {
         format!("SELECT {} FROM {}", self.out.join(", "), self.from())
     }

@@ -182,7 +182,8 @@ impl Pen {
             from.through.encode().into(),
             self.epoch.into(),
         ];
-        vec![Statement::new(shorten, params).must_affect(1), self.open_range(rest)]
+        // With the fence: a successor that adopts the ranges might not see the new one yet.
+        vec![self.fence(), Statement::new(shorten, params).must_affect(1), self.open_range(rest)]
     }
 
     fn open_range(&self, range: &RangeRecord) -> Statement {

@@ -145,6 +145,7 @@ impl Keeper {
                 self.stop.force();
                 return;
             }
+            self.stop.report_cut();
             state.send_modify(|state| state.is_held = true);
         }
     }
