@@ -8,32 +8,26 @@
 //! With several workers, each has ranges of its own, and splits what it is at when another one has
 //! nothing to do.
 
+mod crew;
 mod cut;
 mod prepare;
 mod ranges;
+mod recovery;
 mod share;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::batch::Servo;
-use crate::db::{DbError, ErrorKind};
+use crate::db::DbError;
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
-use crate::place::Explanation;
-use crate::progress::{Event, Reporter, Warning};
+use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
-use crate::worker::{Origin, Worker};
+use crate::worker::Worker;
 
 use cut::{Batch, Cut};
 pub use prepare::{PrepareError, Prepared, Warned, lock_timeout, prepare, read, settle};
 use ranges::Ranges;
-
-/// How often in a row a batch may fail for a passing reason, each time smaller and after a longer
-/// pause: about a minute and a half in all.
-const ATTEMPTS: u32 = 24;
-
-/// What to do where a worker gets no session.
-const FEWER: &str = "nothing: the others do its part; or let the server have more connections";
 
 /// Why a backfill ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +57,19 @@ pub enum BackfillError {
     /// The database's error, elsewhere.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The ledger's error.
+    /// What is wrong with the ledger.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for BackfillError {
+    /// What fails in the database may pass, whichever table was asked for.
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Db(error) => BackfillError::Db(error),
+            damaged => BackfillError::Ledger(damaged),
+        }
+    }
 }
 
 /// One backfill step at work.
@@ -83,98 +87,6 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works the ranges off, which are in the order of their keys.
-    ///
-    /// # Errors
-    /// See [`BackfillError`]; all up to each range's cursor is committed in any case.
-    pub async fn run(
-        &self,
-        worker: &mut Worker,
-        ranges: Vec<RangeRecord>,
-    ) -> Result<(), BackfillError> {
-        let ranges = Ranges::new(ranges, self.stop.clone());
-        let fellows = (1..self.prepared.workers).map(|_| self.fellow(worker.origin(), &ranges));
-        let fellows: Vec<_> = fellows.collect();
-        self.reporter.emit(Event::Workers { count: ranges.workers() });
-        let (first, others) =
-            tokio::join!(self.own(worker, &ranges), futures_util::future::join_all(fellows));
-        let errors = std::iter::once(first).chain(others).filter_map(Result::err);
-        // Those that only ended because one failed say nothing of it.
-        match errors.min_by_key(|error| matches!(error, BackfillError::Stopped)) {
-            Some(error) => Err(error),
-            None if ranges.is_done() => Ok(()),
-            None => Err(BackfillError::Stopped),
-        }
-    }
-
-    /// The part of the worker that was there before.
-    async fn own(&self, worker: &mut Worker, ranges: &Ranges) -> Result<(), BackfillError> {
-        let hurried = self.prepared.hurry(worker).await.map_err(BackfillError::from);
-        let worked = match hurried {
-            Ok(()) => self.work_off(worker, ranges, None).await,
-            Err(error) => Err(error),
-        };
-        worked.inspect_err(|_| ranges.close())
-    }
-
-    /// The part of one more worker. It opens a session only when there is something to do for it, and
-    /// where it can't, the others do without it.
-    async fn fellow(&self, origin: Origin, ranges: &Ranges) -> Result<(), BackfillError> {
-        let Some(range) = ranges.take().await else { return Ok(()) };
-        let lane = self.throttle.lane();
-        tokio::select! {
-            () = self.throttle.watched() => {}
-            () = ranges.closed() => {}
-            () = self.stop.requested() => {}
-        }
-        drop(lane);
-        match self.open(origin).await {
-            Ok(mut worker) => {
-                self.reporter.emit(Event::Workers { count: ranges.joined() });
-                let worked = self.work_off(&mut worker, ranges, Some(range)).await;
-                worked.inspect_err(|_| ranges.close())
-            }
-            Err(error) => {
-                if ranges.is_first_without() {
-                    let message =
-                        format!("fewer workers, as no session for one more can be opened: {error}");
-                    let explanation = Explanation::default().note("next", FEWER.to_owned());
-                    let warning = Warning::new(range.version, range.step, &message, &explanation);
-                    self.reporter.emit(Event::Warned(warning));
-                }
-                ranges.give_back(range);
-                Ok(())
-            }
-        }
-    }
-
-    async fn open(&self, origin: Origin) -> Result<Worker, DbError> {
-        let mut worker = origin.open().await?;
-        self.prepared.settle(&mut worker).await?;
-        self.prepared.hurry(&mut worker).await?;
-        Ok(worker)
-    }
-
-    async fn work_off(
-        &self,
-        worker: &mut Worker,
-        ranges: &Ranges,
-        first: Option<RangeRecord>,
-    ) -> Result<(), BackfillError> {
-        let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
-        let mut next = first;
-        loop {
-            let range = match next.take() {
-                Some(range) => range,
-                None => match ranges.take().await {
-                    Some(range) => range,
-                    None => return Ok(()),
-                },
-            };
-            self.drain(worker, &mut servo, range, ranges).await?;
-        }
-    }
-
     /// Works a range off. THE batch loop.
     async fn drain(
         &self,
@@ -188,13 +100,14 @@ impl Backfill<'_> {
         let mut lane = self.throttle.lane();
         while !range.is_done() {
             tokio::select! {
-                () = lane.pass(self.stop, range.keys_done) => {}
+                () = lane.pass(self.stop) => {}
                 () = ranges.closed() => {}
             }
             cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
-                || (self.stop.is_requested() || ranges.is_closed()) && !cut.closes(&range.cursor)
+                || ranges.is_closed()
+                || self.stop.is_requested() && !cut.closes(&range.cursor)
             {
                 return Err(BackfillError::Stopped);
             }
@@ -212,6 +125,7 @@ impl Backfill<'_> {
                         servo.worked(batch.keys.max(1), took);
                     }
                     attempts = 0;
+                    lane.worked(batch.keys);
                     cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
@@ -227,6 +141,7 @@ impl Backfill<'_> {
                     let before = range.keys_done;
                     range = self.recover(worker, range, error, attempts, ranges).await?;
                     if range.keys_done != before {
+                        lane.worked(u64::try_from(range.keys_done - before).unwrap_or(0));
                         let keys_done = ranges.keys_done();
                         let position = self.prepared.position(&ranges.done_through());
                         self.reporter.emit(Event::Recounted { keys_done, position });
@@ -294,79 +209,6 @@ impl Backfill<'_> {
         worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
         Ok(())
     }
-
-    /// After a failed batch: whether and from where to go on.
-    async fn recover(
-        &self,
-        worker: &mut Worker,
-        range: RangeRecord,
-        mut error: BackfillError,
-        mut attempts: u32,
-        ranges: &Ranges,
-    ) -> Result<RangeRecord, BackfillError> {
-        loop {
-            let cause = self.passing(error, attempts).await?;
-            match self.reread(worker, &range, &cause, ranges).await {
-                Err(next) => error = next,
-                found => return found,
-            }
-            attempts += 1;
-        }
-    }
-
-    /// Waits a moment if what failed may pass; else gives the error back.
-    async fn passing(&self, error: BackfillError, attempts: u32) -> Result<DbError, BackfillError> {
-        let (BackfillError::Statement { error: cause, .. } | BackfillError::Db(cause)) = &error
-        else {
-            return Err(error);
-        };
-        if self.stop.is_forced() {
-            return Err(BackfillError::Stopped);
-        }
-        // A statement timeout cancels too; a smaller batch may fit it.
-        let passing = cause.is_transient() || cause.kind == ErrorKind::Cancelled;
-        let fenced = cause.kind == ErrorKind::Fenced;
-        if !(passing || fenced || cause.is_lost()) || attempts > ATTEMPTS {
-            return Err(error);
-        }
-        if !fenced {
-            let pause = back_off(attempts);
-            self.reporter.emit(Event::Retrying { reason: cause.to_string(), pause });
-            self.stop.sleep(pause).await;
-        }
-        Ok(cause.clone())
-    }
-
-    /// What the ledger says of the range; with a new session where the old one is gone.
-    async fn reread(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-        cause: &DbError,
-        ranges: &Ranges,
-    ) -> Result<RangeRecord, BackfillError> {
-        if cause.is_lost() {
-            worker.renew().await?;
-            // The session is new; its settings are not.
-            self.prepared.settle(worker).await?;
-            self.prepared.hurry(worker).await?;
-        }
-        // What the ledger says decides: after a lost reply the batch may have been committed.
-        let ledger = self.pen.ledger();
-        let found = ledger.ranges(worker.session(), range.version, range.step).await;
-        let found = found.map_err(|error| match error {
-            LedgerError::Db(error) => BackfillError::Db(error),
-            damaged => BackfillError::Ledger(damaged),
-        })?;
-        if !found.iter().all(|found| self.pen.owns(found)) {
-            return Err(BackfillError::Fenced);
-        }
-        let own = found.iter().find(|found| found.number == range.number).cloned();
-        let own = own.ok_or(BackfillError::Fenced)?;
-        ranges.moved(&own);
-        ranges.reconcile(found);
-        Ok(own)
-    }
 }
 
 /// What a worker did between two looks around.
@@ -377,10 +219,4 @@ enum Round {
     Share(RangeRecord),
     /// A batch, and how many rows it changed.
     Batch(Batch, u64),
-}
-
-/// 50 ms, doubling to 5 s, with jitter, so that two victims of one deadlock don't meet again.
-fn back_off(attempts: u32) -> Duration {
-    let base = 0.05 * 2_f64.powi(attempts.min(8) as i32 - 1);
-    Duration::from_secs_f64(base.min(5.0) * (0.5 + fastrand::f64()))
 }

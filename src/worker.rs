@@ -9,36 +9,54 @@ use crate::db::{
 };
 use crate::stop::Stop;
 
+/// How long opening a session may take, with all that is set in it: a host that swallows packets would
+/// else hold up one try for minutes.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// A session that writes for a run.
 pub struct Worker {
-    database: Arc<dyn Database>,
     session: Box<dyn Session>,
-    run: String,
-    stop: Stop,
-    patience: Duration,
-    settings: Vec<String>,
+    origin: Origin,
 }
 
-/// What a worker is opened from.
+/// What a worker's sessions are opened from.
 #[derive(Clone)]
 pub struct Origin {
     database: Arc<dyn Database>,
     run: String,
     stop: Stop,
     patience: Duration,
+    /// What the file has set.
     settings: Vec<String>,
+    /// What the step at work has set on top of it.
+    own: Vec<String>,
 }
 
 impl Origin {
-    /// One more worker of the same run, its session with the same settings.
+    /// One more worker of the same run, with the same settings.
     ///
     /// # Errors
     /// The database's.
     pub async fn open(self) -> Result<Worker, DbError> {
-        let mut worker = Worker::open(self.database, &self.run, self.stop, self.patience).await?;
-        worker.settings = self.settings;
-        worker.set_again().await?;
-        Ok(worker)
+        Ok(Worker { session: self.session().await?, origin: self })
+    }
+
+    /// A session in which all is set that is to be: one in which only a part is, might find another
+    /// table of the same name.
+    async fn session(&self) -> Result<Box<dyn Session>, DbError> {
+        let open = async {
+            let purpose = Purpose::Work { run: self.run.clone() };
+            let mut session = self.database.session(purpose).await?;
+            for sql in &[&self.settings[..], &self.own].concat() {
+                session.bare(sql).await?;
+            }
+            Ok(session)
+        };
+        let silent = |_| Err(DbError::new(ErrorKind::Connection, "no answer"));
+        tokio::select! {
+            opened = tokio::time::timeout(ATTEMPT, open) => opened.unwrap_or_else(silent),
+            () = self.stop.forced() => Err(DbError::new(ErrorKind::Cancelled, "stopped")),
+        }
     }
 }
 
@@ -53,25 +71,18 @@ impl Worker {
         stop: Stop,
         patience: Duration,
     ) -> Result<Self, DbError> {
-        let session = database.session(Purpose::Work { run: run.to_owned() }).await?;
-        let (run, settings) = (run.to_owned(), Vec::new());
-        Ok(Worker { database, session, run, stop, patience, settings })
+        let (run, settings, own) = (run.to_owned(), Vec::new(), Vec::new());
+        Origin { database, run, stop, patience, settings, own }.open().await
     }
 
     /// The database that it works on.
     pub fn database(&self) -> &dyn Database {
-        self.database.as_ref()
+        self.origin.database.as_ref()
     }
 
     /// What another one like this is opened from.
     pub fn origin(&self) -> Origin {
-        Origin {
-            database: self.database.clone(),
-            run: self.run.clone(),
-            stop: self.stop.clone(),
-            patience: self.patience,
-            settings: self.settings.clone(),
-        }
+        self.origin.clone()
     }
 
     /// The session itself, for reads that need no guard.
@@ -86,7 +97,7 @@ impl Worker {
     pub async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         let canceller = self.session.canceller();
         let lost = ErrorKind::CommitUnknown;
-        guarded(&self.stop, canceller, lost, self.session.transact(statements)).await
+        guarded(&self.origin.stop, canceller, lost, self.session.transact(statements)).await
     }
 
     /// [`Session::bare`], cancelled in the server when the stop is forced.
@@ -96,7 +107,7 @@ impl Worker {
     pub async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
         let canceller = self.session.canceller();
         let lost = ErrorKind::Connection;
-        guarded(&self.stop, canceller, lost, self.session.bare(sql)).await
+        guarded(&self.origin.stop, canceller, lost, self.session.bare(sql)).await
     }
 
     /// [`Session::query`], cancelled in the server when the stop is forced.
@@ -106,7 +117,7 @@ impl Worker {
     pub async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let canceller = self.session.canceller();
         let lost = ErrorKind::Connection;
-        guarded(&self.stop, canceller, lost, self.session.query(statement)).await
+        guarded(&self.origin.stop, canceller, lost, self.session.query(statement)).await
     }
 
     /// [`Session::table`].
@@ -120,7 +131,7 @@ impl Worker {
     /// Keeps in mind what a file has set for its session, so that a new one can be given the same:
     /// without its `search_path`, a statement may well find another table of the same name.
     pub fn remember(&mut self, settings: impl IntoIterator<Item = String>) {
-        self.settings.extend(settings);
+        self.origin.settings.extend(settings);
     }
 
     /// A fresh session, without anything that a file has set.
@@ -128,7 +139,7 @@ impl Worker {
     /// # Errors
     /// As [`Worker::renew`].
     pub async fn start_afresh(&mut self) -> Result<(), DbError> {
-        self.settings.clear();
+        self.origin.settings.clear();
         self.renew().await
     }
 
@@ -138,52 +149,63 @@ impl Worker {
     /// # Errors
     /// The last error when patience ran out or a stop was asked for.
     pub async fn renew(&mut self) -> Result<(), DbError> {
+        let Origin { stop, patience, .. } = &self.origin;
         let started = Instant::now();
         let mut pause = Duration::from_millis(50);
         loop {
-            let purpose = Purpose::Work { run: self.run.clone() };
-            match self.database.session(purpose).await {
+            match self.origin.session().await {
                 Ok(session) => {
                     self.session = session;
-                    return self.set_again().await;
+                    return Ok(());
                 }
                 Err(error)
                     if !error.is_unreachable()
-                        || self.stop.is_requested()
-                        || started.elapsed() > self.patience =>
+                        || stop.is_requested()
+                        || started.elapsed() > *patience =>
                 {
                     return Err(error);
                 }
-                Err(_) => self.stop.sleep(pause).await,
+                Err(_) => stop.sleep(pause).await,
             }
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
-}
 
-impl Worker {
-    /// Sets again what the file has set, where our own settings, taken back to the defaults, took
-    /// it along.
+    /// Sets something for the step at work, also in the sessions to come.
     ///
     /// # Errors
     /// The database's.
-    pub async fn restore(&mut self) -> Result<(), DbError> {
+    pub async fn set(&mut self, sql: &str) -> Result<(), DbError> {
+        self.bare(sql).await?;
+        self.origin.own.push(sql.to_owned());
+        Ok(())
+    }
+
+    /// Takes back what the step has set, by these statements, and leaves the session as the file's
+    /// next step expects it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reset(&mut self, resets: Vec<&'static str>) -> Result<(), DbError> {
+        self.origin.own.clear();
+        for sql in resets {
+            self.bare(sql).await?;
+        }
+        self.restore().await
+    }
+
+    /// Sets again what the file has set, where our own settings, taken back to the defaults, took
+    /// it along.
+    async fn restore(&mut self) -> Result<(), DbError> {
         // PostgreSQL's settings are constants, and their order counts (RESET ALL). Elsewhere some
         // can't be run twice on one session: ATTACH, SET @n = @n + 1.
-        let ours = match self.database.dialect().engine {
+        let ours = match self.database().dialect().engine {
             Engine::Postgres => "",
             Engine::MySql => "lock_wait_timeout",
             Engine::Sqlite => "busy_timeout",
         };
-        let settings = self.settings.iter();
+        let settings = self.origin.settings.iter();
         for sql in settings.filter(|sql| sql.to_ascii_lowercase().contains(ours)) {
-            self.session.bare(sql).await?;
-        }
-        Ok(())
-    }
-
-    async fn set_again(&mut self) -> Result<(), DbError> {
-        for sql in &self.settings {
             self.session.bare(sql).await?;
         }
         Ok(())

@@ -141,8 +141,9 @@ impl Backfill<'_> {
         through: &[String],
         rows: u64,
     ) -> Result<(Vec<String>, u64), BackfillError> {
-        if let Some(key) = self.away(worker, &range.cursor, through, rows).await? {
-            return Ok((key, rows));
+        let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
+        if let Some(row) = worker.query(&query).await?.first() {
+            return Ok((self.prepared.key_in(row)?, rows));
         }
         let count = self.prepared.batch.count(range.cursor.key(), through);
         let keys = match worker.query(&count).await?.first() {
@@ -150,19 +151,6 @@ impl Backfill<'_> {
             None => 0,
         };
         Ok((through.to_vec(), keys))
-    }
-
-    /// The key that is `rows` keys behind `after`. `None` where there are fewer up to `through`.
-    pub(super) async fn away(
-        &self,
-        worker: &mut Worker,
-        after: &Cursor,
-        through: &[String],
-        rows: u64,
-    ) -> Result<Option<Vec<String>>, BackfillError> {
-        let query = self.prepared.batch.boundary(after.key(), through, rows);
-        let rows = worker.query(&query).await?;
-        Ok(rows.first().map(|row| self.prepared.key_in(row)).transpose()?)
     }
 }
 

@@ -29,7 +29,6 @@ pub struct Prepared {
     pub workers: u32,
     /// What one should know of it.
     pub warnings: Vec<Warned>,
-    lock_timeout: Duration,
     dialect: Dialect,
 }
 
@@ -118,7 +117,6 @@ pub async fn prepare(
         target: directive.target.unwrap_or(Servo::TARGET),
         // SQLite lets one session write at a time.
         workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
-        lock_timeout: lock_timeout(step),
         dialect,
     }))
 }
@@ -135,10 +133,9 @@ pub fn lock_timeout(step: &Step) -> Duration {
 pub async fn settle(worker: &mut Worker, lock_timeout: Duration) -> Result<(), DbError> {
     let dialect = worker.database().dialect();
     for sql in dialect.batch_settings() {
-        worker.bare(sql).await?;
+        worker.set(sql).await?;
     }
-    worker.bare(&dialect.set_lock_timeout(lock_timeout)).await?;
-    Ok(())
+    worker.set(&dialect.set_lock_timeout(lock_timeout)).await
 }
 
 /// Where the statement's text has nothing to point at, the directive has asked for it.
@@ -232,14 +229,6 @@ impl Prepared {
         Ok((counted <= COUNT_LIMIT).then_some(counted))
     }
 
-    /// Sets a new session up as [`settle`] did the first one.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn settle(&self, worker: &mut Worker) -> Result<(), DbError> {
-        settle(worker, self.lock_timeout).await
-    }
-
     /// Lets the session's commits not wait for the disk. Only once the range is claimed: a batch
     /// that a crash of the server takes back is done again, rows and cursor being one, but of a
     /// claim that is taken back nobody would know.
@@ -248,7 +237,7 @@ impl Prepared {
     /// The database's.
     pub async fn hurry(&self, worker: &mut Worker) -> Result<(), DbError> {
         match self.dialect.commit_setting() {
-            Some(sql) => worker.bare(sql).await.map(|_| ()),
+            Some(sql) => worker.set(sql).await,
             None => Ok(()),
         }
     }
@@ -258,11 +247,9 @@ impl Prepared {
     /// # Errors
     /// The database's.
     pub async fn unsettle(&self, worker: &mut Worker) -> Result<(), DbError> {
-        for sql in self.dialect.reset_batch_settings() {
-            worker.bare(sql).await?;
-        }
-        worker.bare(self.dialect.reset_lock_timeout()).await?;
-        worker.restore().await
+        let mut resets = self.dialect.reset_batch_settings().to_vec();
+        resets.push(self.dialect.reset_lock_timeout());
+        worker.reset(resets).await
     }
 
     /// `id ≤ 6812000`.

@@ -59,8 +59,12 @@ impl Backfill<'_> {
         let least = rows.saturating_mul(BATCHES);
         let near = left.map_or(REACH, |left| left / 2).min(REACH).max(least);
         let through = range.through.key().unwrap_or_default();
-        let found = self.away(worker, &range.cursor, through, near).await?;
-        Ok(found.filter(|middle| middle != through).map(|middle| (middle, near)))
+        let (mut middle, mut keys) = self.boundary(worker, range, through, near).await?;
+        if middle == through && keys >= 2 * least {
+            // There are fewer than it was said, and now it is known how many.
+            (middle, keys) = self.boundary(worker, range, through, keys / 2).await?;
+        }
+        Ok((middle != through).then_some((middle, keys)))
     }
 }
 

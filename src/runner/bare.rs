@@ -28,7 +28,7 @@ impl Steps<'_> {
         let _turn = self.begin(at).await?;
         let started = Instant::now();
         // What is under way outside a transaction, the fence can't hold back.
-        let _reliance = self.held.rely().await;
+        let Some(_reliance) = self.held.rely().await else { return Err(self.stopped()) };
         let happened = match &at.step.repeat {
             Repeat::AskIndex(index) => self.look(worker, at, index, resumed).await?,
             Repeat::AskHuman | Repeat::Freely => false,
@@ -76,7 +76,6 @@ impl Steps<'_> {
                 return Err(self.ended(at, ours(error), None));
             }
             worker.renew().await?;
-            self.settle(worker, at.step).await?;
             if !self.may_retry(attempts) {
                 self.unclaim(worker, at).await?;
                 return Err(if self.stop.is_requested() { self.stopped() } else { error.into() });

@@ -38,12 +38,11 @@ impl Steps<'_> {
         }
         match self.fill(worker, at, &prepared, resumed, turn).await {
             Ok(()) => {
-                prepared.unsettle(worker).await?;
-                let took = whole_millis(started.elapsed());
-                let mut list = self.pen.complete(version, at.number, took);
-                self.enter_history(&mut list, at);
-                worker.transact(&list).await?;
-                Ok(took)
+                let completed = self.completed(worker, at, &prepared, started).await;
+                completed.map_err(|error| match self.is_stopped_by(&error) {
+                    true => self.stopped(),
+                    false => error.into(),
+                })
             }
             Err(error) => {
                 // What is said of the end has to outlast a crash of the server, and so have the
@@ -53,6 +52,22 @@ impl Steps<'_> {
                 Err(self.ended_backfill(worker, at, &prepared, error).await)
             }
         }
+    }
+
+    /// Enters the step as done. Returns the time that the record has of it.
+    async fn completed(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        prepared: &Prepared,
+        started: Instant,
+    ) -> Result<Duration, DbError> {
+        prepared.unsettle(worker).await?;
+        let took = whole_millis(started.elapsed());
+        let mut list = self.pen.complete(at.migration.version, at.number, took);
+        self.enter_history(&mut list, at);
+        worker.transact(&list).await?;
+        Ok(took)
     }
 
     async fn ended_backfill(

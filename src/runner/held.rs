@@ -31,10 +31,12 @@ pub struct Held {
 }
 
 /// How things stand with the lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// Whether it is known to be held: not while it is being taken again.
-    is_held: bool,
+    /// How often it was found to be held. Not while it is being taken again.
+    found: u64,
+    /// Whether somebody would like to know at once.
+    is_asked: bool,
     /// Whether something is under way that the fence doesn't protect, and the lock alone does.
     is_relied_on: bool,
 }
@@ -54,7 +56,7 @@ impl Held {
     pub fn keep(keeper: Keeper) -> Self {
         let release = CancellationToken::new();
         let lost = CancellationToken::new();
-        let state = Arc::new(watch::Sender::new(State { is_held: true, is_relied_on: false }));
+        let state = Arc::new(watch::Sender::new(State::default()));
         let watch = tokio::spawn(keeper.keep(release.clone(), lost.clone(), state.clone()));
         Held { release: release.drop_guard(), lost, state, watch }
     }
@@ -63,22 +65,19 @@ impl Held {
         self.lost.is_cancelled()
     }
 
-    /// Waits until the lock is known to be held, and lets its loss end the run from now on.
-    pub async fn rely(&self) -> Reliance {
+    /// Asks whether the lock is still held, waits while it is being taken again, and lets its loss end
+    /// the run from now on. `None` when it is lost, and the run ends already.
+    pub async fn rely(&self) -> Option<Reliance> {
         let mut state = self.state.subscribe();
-        loop {
-            let relied = self.state.send_if_modified(|state| {
-                state.is_relied_on |= state.is_held;
-                state.is_held
-            });
-            // A lost lock has ended the run already.
-            if relied || self.is_lost() {
-                return Reliance { state: self.state.clone() };
-            }
-            tokio::select! {
-                _ = state.wait_for(|state| state.is_held) => {}
-                () = self.lost.cancelled() => {}
-            }
+        let before = state.borrow().found;
+        self.state.send_modify(|state| {
+            state.is_asked = true;
+            state.is_relied_on = true;
+        });
+        let reliance = Reliance { state: self.state.clone() };
+        tokio::select! {
+            _ = state.wait_for(|state| state.found > before) => Some(reliance),
+            () = self.lost.cancelled() => None,
         }
     }
 
@@ -101,7 +100,8 @@ impl Held {
 /// What keeps the lock.
 pub struct Keeper {
     pub database: Arc<dyn Database>,
-    pub locker: Box<dyn Locker>,
+    /// `None` while it is being taken again.
+    pub locker: Option<Box<dyn Locker>>,
     /// The run's id.
     pub run: String,
     /// How long it is tried to be taken again after a cut.
@@ -116,46 +116,63 @@ impl Keeper {
         lost: CancellationToken,
         state: Arc<watch::Sender<State>>,
     ) {
+        let mut asked = state.subscribe();
         loop {
             tokio::select! {
-                () = release.cancelled() => {
-                    if !matches!(self.locker.unlock().await, Ok(true)) {
-                        lost.cancel();
-                    }
+                () = release.cancelled() => break,
+                () = tokio::time::sleep(KEEP_ALIVE) => {}
+                _ = asked.wait_for(|state| state.is_asked) => {}
+            }
+            if !self.still_held().await {
+                let regained = tokio::select! {
+                    regained = self.regain(&state) => regained,
+                    () = release.cancelled() => break,
+                };
+                if !regained {
+                    lost.cancel();
+                    self.stop.request("the loss of the run lock");
+                    self.stop.force();
                     return;
                 }
-                () = tokio::time::sleep(KEEP_ALIVE) => {}
+                self.stop.report_cut();
             }
-            if matches!(self.locker.still_held().await, Ok(true)) {
-                continue;
-            }
-            let mut may_wait = false;
             state.send_modify(|state| {
-                state.is_held = false;
-                may_wait = !state.is_relied_on;
+                state.found += 1;
+                state.is_asked = false;
             });
-            let regained = may_wait
-                && tokio::select! {
-                    regained = self.regain() => regained,
-                    () = release.cancelled() => false,
-                };
-            if !regained {
-                lost.cancel();
-                self.stop.request("the loss of the run lock");
-                self.stop.force();
-                return;
-            }
-            self.stop.report_cut();
-            state.send_modify(|state| state.is_held = true);
+        }
+        if !self.unlock().await {
+            lost.cancel();
+        }
+    }
+
+    async fn still_held(&mut self) -> bool {
+        match &mut self.locker {
+            Some(locker) => matches!(locker.still_held().await, Ok(true)),
+            None => false,
+        }
+    }
+
+    async fn unlock(&mut self) -> bool {
+        match &mut self.locker {
+            Some(locker) => matches!(locker.unlock().await, Ok(true)),
+            None => false,
         }
     }
 
     /// Takes the lock again: after a failover, a restart of the server, an administrator's kill. What
     /// the run writes meanwhile is fenced, so that it can go on with its work, or wait for the server
     /// as patiently as this. Whether it is ours again, and no other run has had it since.
-    async fn regain(&mut self) -> bool {
+    async fn regain(&mut self, state: &watch::Sender<State>) -> bool {
+        // What has given no answer may have it still, and would be in the way.
+        self.locker = None;
         let started = Instant::now();
         while started.elapsed() < self.patience && !self.stop.is_requested() {
+            // What begins to rely on it waits for the outcome; what did before, relied on what was cut.
+            let is_waited_for = state.borrow().is_asked;
+            if state.borrow().is_relied_on && !is_waited_for {
+                return false;
+            }
             match tokio::time::timeout(ATTEMPT, self.try_again()).await {
                 Ok(Ok(Some(regained))) => return regained,
                 // No answer, or our dead session still has the lock.
@@ -173,7 +190,7 @@ impl Keeper {
         let newest = Ledger::of(self.database.as_ref()).leader(session.as_mut()).await;
         let is_ours = newest.map_err(drop)?.is_some_and(|newest| newest.run == self.run);
         if is_taken && is_ours {
-            self.locker = locker;
+            self.locker = Some(locker);
         } else if is_taken {
             locker.unlock().await.ok();
         }

@@ -47,7 +47,7 @@ impl Run<'_> {
             if locker.try_lock().await? {
                 let held = Held::keep(Keeper {
                     database: self.database.clone(),
-                    locker,
+                    locker: Some(locker),
                     run: self.settings.identity.run.clone(),
                     patience: self.settings.reconnect,
                     stop: self.stop.clone(),

@@ -121,19 +121,17 @@ impl Steps<'_> {
     }
 
     /// The file's lock timeout. A backfill sets its own.
-    pub(super) async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
+    async fn settle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if let (Some(timeout), false) = (step.lock_timeout, is_backfill(step)) {
             let sql = worker.database().dialect().set_lock_timeout(timeout);
-            worker.bare(&sql).await?;
+            worker.set(&sql).await?;
         }
         Ok(())
     }
 
     async fn unsettle(&self, worker: &mut Worker, step: &Step) -> Result<(), RunError> {
         if step.lock_timeout.is_some() && !is_backfill(step) {
-            let sql = worker.database().dialect().reset_lock_timeout();
-            worker.bare(sql).await?;
-            worker.restore().await?;
+            worker.reset(vec![worker.database().dialect().reset_lock_timeout()]).await?;
         }
         Ok(())
     }

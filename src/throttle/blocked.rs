@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::db::{Session, Statement};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Reading, Signal, SignalError, Unit};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// At so many limits the work stands still: below that, smaller batches hold their locks for less.
@@ -42,10 +42,6 @@ impl Signal for Blocked {
 
     fn interval(&self) -> Duration {
         INTERVAL
-    }
-
-    fn governor(&self) -> Governor {
-        Governor::of_load()
     }
 
     async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {

@@ -31,7 +31,7 @@ pub struct Lane {
 #[derive(Debug)]
 struct Round {
     began: Instant,
-    keys_done: i64,
+    keys: u64,
     _turn: Turn,
 }
 
@@ -88,10 +88,9 @@ impl Lane {
     }
 
     /// Ends a round, if there was one, and waits until the next may begin, or a stop is asked for.
-    /// `keys_done` is how many keys the worker's range has passed.
-    pub async fn pass(&mut self, stop: &Stop, keys_done: i64) {
+    pub async fn pass(&mut self, stop: &Stop) {
         let ended = Instant::now();
-        let worked = self.end(ended, keys_done);
+        let worked = self.end(ended);
         let mut changes = self.shared.changes.subscribe();
         loop {
             let verdict = self.shared.verdict();
@@ -105,7 +104,15 @@ impl Lane {
             wait(stop, &mut changes, pause.min(LOOK)).await;
         }
         let began = Instant::now();
-        self.round = Some(Round { began, keys_done, _turn: Turn::new(&self.shared) });
+        self.round = Some(Round { began, keys: 0, _turn: Turn::new(&self.shared) });
+    }
+
+    /// So many keys were passed in this round.
+    pub fn worked(&mut self, keys: u64) {
+        self.shared.board().worked(Instant::now(), keys);
+        if let Some(round) = &mut self.round {
+            round.keys += keys;
+        }
     }
 
     /// How many rows the next batch takes, of as many as would be right without any throttle.
@@ -121,14 +128,12 @@ impl Lane {
         ((rows as f64 * pace).max(self.speed * SHORT) as u64).clamp(1, rows)
     }
 
-    /// How long the last round took. What it has done is known from now on.
-    fn end(&mut self, now: Instant, keys_done: i64) -> Duration {
+    /// How long the last round took.
+    fn end(&mut self, now: Instant) -> Duration {
         let Some(round) = self.round.take() else { return Duration::ZERO };
-        let keys = keys_done.saturating_sub(round.keys_done).max(0).unsigned_abs();
-        self.shared.board().worked(now, keys);
         let took = now.saturating_duration_since(round.began);
-        if keys > 0 {
-            self.speed = keys as f64 / took.as_secs_f64().max(1e-6);
+        if round.keys > 0 {
+            self.speed = round.keys as f64 / took.as_secs_f64().max(1e-6);
         }
         took
     }

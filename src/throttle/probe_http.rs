@@ -6,9 +6,8 @@ use async_trait::async_trait;
 
 use crate::db::Session;
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Reading, Signal, SignalError, Unit};
 
-const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the answer is waited for.
 const ANSWER: Duration = Duration::from_millis(1_500);
 /// "Too many requests", and "unavailable".
@@ -42,14 +41,6 @@ impl ProbeHttp {
 impl Signal for ProbeHttp {
     fn name(&self) -> &'static str {
         "probe-http"
-    }
-
-    fn interval(&self) -> Duration {
-        INTERVAL
-    }
-
-    fn governor(&self) -> Governor {
-        Governor::of_load()
     }
 
     async fn read(&mut self, _session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {

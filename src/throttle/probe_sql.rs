@@ -1,14 +1,11 @@
 //! A user's own question to the database.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use crate::db::{Session, Statement, Value};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Reading, Signal, SignalError, Unit};
 
-const INTERVAL: Duration = Duration::from_secs(1);
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
@@ -30,14 +27,6 @@ impl ProbeSql {
 impl Signal for ProbeSql {
     fn name(&self) -> &'static str {
         "probe-sql"
-    }
-
-    fn interval(&self) -> Duration {
-        INTERVAL
-    }
-
-    fn governor(&self) -> Governor {
-        Governor::of_load()
     }
 
     async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {

@@ -1,14 +1,11 @@
 //! Sessions that are at work, ours among them.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use crate::db::{Dialect, Engine, Session, Statement};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Reading, Signal, SignalError, Unit};
 
-const INTERVAL: Duration = Duration::from_secs(1);
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
@@ -35,14 +32,6 @@ impl Sessions {
 impl Signal for Sessions {
     fn name(&self) -> &'static str {
         "sessions"
-    }
-
-    fn interval(&self) -> Duration {
-        INTERVAL
-    }
-
-    fn governor(&self) -> Governor {
-        Governor::of_load()
     }
 
     async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {

@@ -15,10 +15,14 @@ pub trait Signal: Send {
     fn name(&self) -> &'static str;
 
     /// How long after one reading the next one is taken.
-    fn interval(&self) -> Duration;
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 
     /// What turns its readings into a pace.
-    fn governor(&self) -> Governor;
+    fn governor(&self) -> Governor {
+        Governor::of_load()
+    }
 
     /// Reads it. `None` where there is nothing that it could speak of, such as no replica.
     ///

@@ -45,13 +45,13 @@ async fn all_workers_hold_for_a_pause_and_the_last_one_says_so() {
     let (throttle, mut progress) = throttle(Requests::default());
     let stop = Stop::default();
     let (mut first, mut second) = (throttle.lane(), throttle.lane());
-    first.pass(&stop, 0).await;
-    second.pass(&stop, 0).await;
+    first.pass(&stop).await;
+    second.pass(&stop).await;
     let paused = Requests { pause: request(None), ..Requests::default() };
     throttle.shared.change(|board| board.ask(paused, Instant::now()));
     let walk = |mut lane: Lane, stop: Stop| {
         tokio::spawn(async move {
-            lane.pass(&stop, 10).await;
+            lane.pass(&stop).await;
             lane
         })
     };
@@ -77,7 +77,7 @@ async fn a_stop_ends_every_wait() {
     told(&mut progress, "paused").await;
     stop.request("SIGTERM");
     step.await.unwrap();
-    throttle.lane().pass(&stop, 0).await;
+    throttle.lane().pass(&stop).await;
 }
 
 #[tokio::test]
@@ -86,9 +86,9 @@ async fn a_rate_makes_batches_small_and_far_between() {
         throttle(Requests { rate: request(Some(2_000)), ..Requests::default() });
     let stop = Stop::default();
     let mut lane = throttle.lane();
-    lane.pass(&stop, 0).await;
+    lane.pass(&stop).await;
     assert_eq!((lane.rows(36_000), lane.rows(100)), (500, 100));
-    throttle.shared.board().worked(Instant::now(), 500);
+    lane.worked(500);
     let debt = throttle.shared.board().debt(Instant::now());
     assert!((0.2..=0.25).contains(&debt.as_secs_f64()), "{debt:?}");
 }

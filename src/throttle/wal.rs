@@ -1,14 +1,11 @@
 //! The log that PostgreSQL can't let go of yet: for a replication slot, or until it is archived.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use crate::db::{Session, Statement};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Reading, Signal, SignalError, Unit};
 
-const INTERVAL: Duration = Duration::from_secs(1);
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
@@ -41,14 +38,6 @@ impl Wal {
 impl Signal for Wal {
     fn name(&self) -> &'static str {
         "wal"
-    }
-
-    fn interval(&self) -> Duration {
-        INTERVAL
-    }
-
-    fn governor(&self) -> Governor {
-        Governor::of_load()
     }
 
     async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {

@@ -71,3 +71,19 @@ async fn who_gets_no_session_is_done_without() {
     assert_eq!(output.text().matches("fewer workers").count(), 1, "{}", output.text());
     counters::assert_once(&database, ROWS).await;
 }
+
+/// Between two texts of digits there is no middle that could be computed: `9` is behind `10`.
+#[tokio::test]
+async fn a_key_of_digits_is_not_split_as_a_number() {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id varchar(20) collate \"C\" primary key, n bigint not null); \
+             insert into t select i::text, 0 from generate_series(1, 120000) i; analyze t; \
+             update pg_class set reltuples = 10000000 where relname = 't'",
+        )
+        .await;
+    let project = Project::with([("V1__count.sql", count(4))]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    counters::assert_once(&database, ROWS).await;
+}

@@ -1,0 +1,113 @@
+//! The workers of one backfill.
+
+use futures_util::future::join_all;
+
+use super::ranges::Ranges;
+use super::{Backfill, BackfillError};
+use crate::batch::Servo;
+use crate::db::DbError;
+use crate::ledger::RangeRecord;
+use crate::place::Explanation;
+use crate::progress::{Event, Warning};
+use crate::worker::{Origin, Worker};
+
+/// What to do where a worker gets no session.
+const FEWER: &str = "nothing: the others do its part; or let the server have more connections";
+
+impl Backfill<'_> {
+    /// Works the ranges off, which are in the order of their keys.
+    ///
+    /// # Errors
+    /// See [`BackfillError`]; all up to each range's cursor is committed in any case.
+    pub async fn run(
+        &self,
+        worker: &mut Worker,
+        ranges: Vec<RangeRecord>,
+    ) -> Result<(), BackfillError> {
+        let ranges = Ranges::new(ranges, self.stop.clone());
+        let fellows = (1..self.prepared.workers).map(|_| self.fellow(worker.origin(), &ranges));
+        let fellows: Vec<_> = fellows.collect();
+        self.reporter.emit(Event::Workers { count: ranges.workers() });
+        let (first, others) = tokio::join!(self.own(worker, &ranges), join_all(fellows));
+        let errors = std::iter::once(first).chain(others).filter_map(Result::err);
+        // Those that only ended because one failed say nothing of it.
+        match errors.min_by_key(|error| matches!(error, BackfillError::Stopped)) {
+            Some(error) => Err(error),
+            None if ranges.is_done() => Ok(()),
+            None => Err(BackfillError::Stopped),
+        }
+    }
+
+    /// The part of the worker that was there before.
+    async fn own(&self, worker: &mut Worker, ranges: &Ranges) -> Result<(), BackfillError> {
+        let worked = async {
+            self.prepared.hurry(worker).await?;
+            match ranges.take().await {
+                Some(range) => self.work_off(worker, ranges, range).await,
+                None => Ok(()),
+            }
+        };
+        worked.await.inspect_err(|_| ranges.close())
+    }
+
+    /// The part of one more worker. It opens a session only when there is something to do for it, and
+    /// where it can't, the others do without it.
+    async fn fellow(&self, origin: Origin, ranges: &Ranges) -> Result<(), BackfillError> {
+        let Some(range) = ranges.take().await else { return Ok(()) };
+        self.let_watch(ranges).await;
+        match self.open(origin).await {
+            Ok(mut worker) => {
+                self.reporter.emit(Event::Workers { count: ranges.joined() });
+                let worked = self.work_off(&mut worker, ranges, range).await;
+                worked.inspect_err(|_| ranges.close())
+            }
+            Err(error) => {
+                self.do_without(&range, &error, ranges);
+                ranges.give_back(range);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets the watch have its sessions first.
+    async fn let_watch(&self, ranges: &Ranges) {
+        // Without a lane it would not look.
+        let _lane = self.throttle.lane();
+        tokio::select! {
+            () = self.throttle.watched() => {}
+            () = ranges.closed() => {}
+            () = self.stop.requested() => {}
+        }
+    }
+
+    async fn open(&self, origin: Origin) -> Result<Worker, DbError> {
+        let mut worker = origin.open().await?;
+        self.prepared.hurry(&mut worker).await?;
+        Ok(worker)
+    }
+
+    fn do_without(&self, range: &RangeRecord, error: &DbError, ranges: &Ranges) {
+        if ranges.is_first_without() {
+            let message =
+                format!("fewer workers, as no session for one more can be opened: {error}");
+            let explanation = Explanation::default().note("next", FEWER.to_owned());
+            let warning = Warning::new(range.version, range.step, &message, &explanation);
+            self.reporter.emit(Event::Warned(warning));
+        }
+    }
+
+    async fn work_off(
+        &self,
+        worker: &mut Worker,
+        ranges: &Ranges,
+        first: RangeRecord,
+    ) -> Result<(), BackfillError> {
+        let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
+        let mut next = Some(first);
+        while let Some(range) = next {
+            self.drain(worker, &mut servo, range, ranges).await?;
+            next = ranges.take().await;
+        }
+        Ok(())
+    }
+}
