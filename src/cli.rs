@@ -111,8 +111,8 @@ pub fn main() -> ExitCode {
     let json = cli.command.speaks_json();
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
-        // Threads that still wait for a server's answer mustn't hold up the exit.
-        runtime.shutdown_timeout(Duration::from_millis(100));
+        // Not even those threads are waited for that have nothing to do.
+        runtime.shutdown_background();
         result
     });
     let exit = result.unwrap_or_else(|error| tell(&error, json));

@@ -208,12 +208,10 @@ pub fn without_file<'a>(
 /// number any more. Records go by numbers: whoever accepted one for the step that has come into its
 /// place would have another step done twice, or left out.
 fn has_moved<'a>(migration: &Migration, steps: impl Iterator<Item = &'a StepRecord>) -> bool {
-    let has = |record: &StepRecord, step: &Step| step.checksum == record.checksum;
+    let checksums: Vec<_> = migration.steps.iter().map(|step| migration.checksum(step)).collect();
     let mut elsewhere = steps.filter(|record| {
-        let own = migration.steps.get(record.step as usize - 1);
-        own.is_none_or(|own| {
-            !has(record, own) && migration.steps.iter().any(|step| has(record, step))
-        })
+        let own = checksums.get(record.step as usize - 1);
+        own.is_none_or(|own| *own != record.checksum && checksums.contains(&record.checksum))
     });
     elsewhere.next().is_some()
 }
@@ -237,16 +235,15 @@ impl<'a> Pending<'a> {
                 Some(step) => Explanation::at(migration.place(step.span.clone(), "")),
                 None => Explanation::default(),
             };
-            let fits = step.is_some_and(|step| step.checksum == record.checksum);
+            let checksum = step.map(|step| migration.checksum(step));
+            let fits = checksum.as_ref() == Some(&record.checksum);
             let (version, number) = (record.version, record.step);
             if record.done {
                 if !fits {
                     let explanation = explanation();
                     let steps = steps.iter().filter(|one| one.version == version);
-                    let accept = step.filter(|step| {
-                        step.kind.as_str() == record.kind && !has_moved(migration, steps)
-                    });
-                    let checksum = accept.map(|step| step.checksum.clone());
+                    let is_kind = step.is_some_and(|step| step.kind.as_str() == record.kind);
+                    let checksum = checksum.filter(|_| is_kind && !has_moved(migration, steps));
                     let step = number;
                     return Err(PlanError::StepChanged { version, step, checksum, explanation });
                 }

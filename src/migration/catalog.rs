@@ -5,8 +5,12 @@ mod listing;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use super::fault::Fault;
@@ -15,6 +19,9 @@ use crate::db::Dialect;
 use crate::place::Place;
 
 pub use error::CatalogError;
+
+/// What nearly every file fits in, in bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// All migrations of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +44,11 @@ impl Catalog {
         if files.is_empty() {
             return Err(CatalogError::Empty { dir: dir.to_owned() });
         }
+        // One for all: most files are small, and a thousand of them are read on the way to every start.
+        let mut buffer = Vec::with_capacity(BUFFER);
         let migrations = files
             .into_iter()
-            .map(|(name, path)| read_file(name, path, dialect))
+            .map(|(name, path)| read_file(name, path, dialect, &mut buffer))
             .collect::<Result<_, _>>()?;
         Ok(Catalog { dir: dir.to_owned(), migrations })
     }
@@ -76,15 +85,28 @@ impl Catalog {
 
 /// The files of a directory with what their names say, by version.
 fn named(dir: &Path) -> Result<Vec<(FileName, PathBuf)>, CatalogError> {
-    let mut files = Vec::new();
-    for path in listing::files(dir)? {
-        match FileName::parse(&file_name(&path)) {
+    let paths = listing::files(dir)?;
+    let parse = |path: &Path| FileName::parse(&file_name(path));
+    let mut files = Vec::with_capacity(paths.len());
+    let mut misfit: Option<(PathBuf, NameError)> = None;
+    for path in paths {
+        match parse(&path) {
             Ok(name) => files.push((name, path)),
-            Err(reason) => return Err(CatalogError::Name { path, reason }),
+            // The first by path, whichever the directory lists first.
+            Err(reason)
+                if misfit.as_ref().is_none_or(|(first, _)| by_text(&path, first).is_lt()) =>
+            {
+                misfit = Some((path, reason));
+            }
+            Err(_) => {}
         }
     }
-    // Stable: of one version, the paths stay in the order of the listing.
-    files.sort_by_key(|(name, _)| name.version);
+    if let Some((path, reason)) = misfit {
+        return Err(CatalogError::Name { path, reason });
+    }
+    files.sort_unstable_by(|(one, first), (other, second)| {
+        one.version.cmp(&other.version).then_with(|| by_text(first, second))
+    });
     refuse_duplicates(&files)?;
     Ok(files)
 }
@@ -98,8 +120,13 @@ fn padded_width(path: &Path) -> Option<usize> {
 
 /// The last part of the path. What isn't Unicode in it becomes `\u{fffd}`, which no migration's
 /// name has.
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// Paths as text, which is much cheaper to compare than part by part.
+fn by_text(one: &Path, other: &Path) -> Ordering {
+    one.as_os_str().cmp(other.as_os_str())
 }
 
 fn refuse_duplicates(files: &[(FileName, PathBuf)]) -> Result<(), CatalogError> {
@@ -114,16 +141,23 @@ fn refuse_duplicates(files: &[(FileName, PathBuf)]) -> Result<(), CatalogError> 
     Ok(())
 }
 
-fn read_file(name: FileName, path: PathBuf, dialect: Dialect) -> Result<Migration, CatalogError> {
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(reason) => return Err(CatalogError::Unreadable { path, reason }),
-    };
-    let text: Arc<str> = match String::from_utf8(bytes) {
-        // Copies the text, and frees the original at once: one file at a time is in memory twice.
+fn read_file(
+    name: FileName,
+    path: PathBuf,
+    dialect: Dialect,
+    buffer: &mut Vec<u8>,
+) -> Result<Migration, CatalogError> {
+    if let Err(reason) = fill(buffer, &path) {
+        return Err(CatalogError::Unreadable { path, reason });
+    }
+    let text: Arc<str> = match str::from_utf8(buffer) {
+        // Copies the text: one file at a time is in memory twice.
         Ok(text) => text.into(),
-        Err(error) => return Err(not_utf8(path, &error)),
+        Err(error) => return Err(not_utf8(path, buffer, error)),
     };
+    // Nor does it keep what a large file needed.
+    buffer.clear();
+    buffer.shrink_to(BUFFER);
     if let Some(offset) = text.find('\0') {
         let label = String::new();
         let place = Place { path, text, span: offset..offset + 1, label };
@@ -139,9 +173,14 @@ fn read_file(name: FileName, path: PathBuf, dialect: Dialect) -> Result<Migratio
     })
 }
 
-fn not_utf8(path: PathBuf, error: &std::string::FromUtf8Error) -> CatalogError {
-    let offset = error.utf8_error().valid_up_to();
-    let bytes = error.as_bytes();
+/// Reads a file into an empty buffer. Its size isn't asked for first, which would be another question for
+/// each file.
+fn fill(buffer: &mut Vec<u8>, path: &Path) -> io::Result<()> {
+    File::open(path)?.take(u64::MAX).read_to_end(buffer).map(drop)
+}
+
+fn not_utf8(path: PathBuf, bytes: &[u8], error: Utf8Error) -> CatalogError {
+    let offset = error.valid_up_to();
     let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     // Up to `offset` the same as the file, and there the character that stands for a bad one.
     let text: Arc<str> = String::from_utf8_lossy(bytes).into();

@@ -136,6 +136,9 @@ impl FileName {
     /// Whether the name looks as if a migration was meant, however misspelt: `.sql` in any case,
     /// or a prefix with a version.
     pub(super) fn is_meant(file: &str) -> bool {
+        if file.ends_with(".sql") {
+            return true;
+        }
         let lower = file.to_ascii_lowercase();
         let prefixed = lower
             .strip_prefix(['v', 'u', '|'])

@@ -9,7 +9,6 @@ mod tests;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::checksum::checksum;
 use super::directive::{self, Directive, What};
 use super::fault::{Fault, FileError};
 use super::lexer::{Item, Splitter};
@@ -123,8 +122,15 @@ impl<'a> Assembly<'a> {
         };
         let taints_session = statement.taints_session();
         let is_setting = statement.is_setting();
-        let repeat = Repeat::of(&statement, self.engine);
-        let atomic = is_atomic(&statement, &repeat, self.engine);
+        // Of the others nobody asks.
+        let (repeat, atomic) = match kind {
+            StepKind::Bare => {
+                let repeat = Repeat::of(&statement, self.engine);
+                let atomic = is_atomic(&statement, &repeat, self.engine);
+                (repeat, atomic)
+            }
+            StepKind::Script | StepKind::Backfill(_) => (Repeat::AskHuman, true),
+        };
         let script = match self.steps.last_mut() {
             Some(step)
                 if joins
@@ -140,7 +146,6 @@ impl<'a> Assembly<'a> {
                     span: span.clone(),
                     statements: Vec::new(),
                     batch_off: Vec::new(),
-                    checksum: String::new(),
                     lock_timeout,
                     taints_session: false,
                     settings: Vec::new(),
@@ -170,9 +175,6 @@ impl<'a> Assembly<'a> {
         }
         if self.steps.is_empty() {
             return Err(Fault::NoStatement.at(0..0));
-        }
-        for step in &mut self.steps {
-            step.checksum = checksum(&step.kind, self.text, &step.statements);
         }
         // There may be thousands of files, most of them of one step.
         self.steps.shrink_to_fit();

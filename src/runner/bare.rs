@@ -67,8 +67,8 @@ impl Steps<'_> {
 
     /// Nothing has run yet, so that a claim whose reply was lost is simply made again.
     async fn claim(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
-        let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
-        let list = self.pen.claim(at.migration.version, at.number, kind, checksum);
+        let (kind, checksum) = (at.step.kind.as_str(), at.checksum());
+        let list = self.pen.claim(at.migration.version, at.number, kind, &checksum);
         let mut attempts = 0;
         while let Err(error) = worker.transact(&list).await {
             attempts += 1;

@@ -230,7 +230,7 @@ impl Steps<'_> {
             let total = self.total(worker, prepared).await?;
             let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
             let mut list =
-                self.pen.claim(version, at.number, at.step.kind.as_str(), &at.step.checksum);
+                self.pen.claim(version, at.number, at.step.kind.as_str(), &at.checksum());
             list.extend(self.pen.open_ranges(version, at.number, &key, &ranges));
             if ranges.is_empty() {
                 // A mistake would pass on an empty table, and come out where there are rows.

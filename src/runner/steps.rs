@@ -40,6 +40,11 @@ pub struct At<'a> {
 }
 
 impl At<'_> {
+    /// The step's fingerprint.
+    pub fn checksum(&self) -> String {
+        self.migration.checksum(self.step)
+    }
+
     pub fn is_last(&self) -> bool {
         self.number as usize == self.migration.steps.len()
     }
@@ -145,9 +150,9 @@ impl Steps<'_> {
         let text = &at.migration.text;
         list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));
         list.extend(reset_role(worker, at.step));
-        let (kind, checksum) = (at.step.kind.as_str(), &at.step.checksum);
+        let (kind, checksum) = (at.step.kind.as_str(), at.checksum());
         let stopwatch = Stopwatch::default();
-        list.extend(self.pen.done(version, at.number, kind, checksum, &stopwatch));
+        list.extend(self.pen.done(version, at.number, kind, &checksum, &stopwatch));
         self.enter_history(&mut list, at);
         let mut attempts = 0;
         loop {

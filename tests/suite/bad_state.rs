@@ -265,7 +265,7 @@ async fn a_ledger_of_an_older_lockkeeper() {
         let file = FileName::parse("V1__fill.sql").unwrap();
         let migration =
             Migration::parse("V1__fill.sql".into(), file, text.into(), dialect).unwrap();
-        let checksum = &migration.steps[0].checksum;
+        let checksum = migration.checksum(&migration.steps[0]);
         let rows: Vec<_> = (1..=50).map(|id| format!("({id}, {})", i64::from(id <= 20))).collect();
         for sql in [
             "create table t (id bigint not null primary key, n int)".to_owned(),

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{CatalogError, file_name};
+use super::{CatalogError, by_text, file_name};
 use crate::migration::FileName;
 
-/// All files below `dir` that are meant as migrations, sorted by path.
+/// All files below `dir` that are meant as migrations, in any order.
 pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     refuse_other_than_a_directory(dir)?;
     let mut found = Vec::new();
@@ -15,9 +15,8 @@ pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     while let Some(dir) = pending.pop() {
         list(&dir, &mut found, &mut pending)?;
     }
-    // As text, which is much cheaper than part by part.
-    found.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
-    match found.iter().find(|path| !FileName::is_meant(&file_name(path))) {
+    let strangers = found.iter().filter(|path| !FileName::is_meant(&file_name(path)));
+    match strangers.min_by(|one, other| by_text(one, other)) {
         Some(path) => Err(CatalogError::Stranger { path: path.clone() }),
         None => Ok(found),
     }
@@ -51,11 +50,12 @@ fn list(
         if name.starts_with('.') {
             continue;
         }
+        let is_ignored = is_ignored(&name);
         // Most file systems say this with the name: a thousand files need no thousand questions.
         let own = entry.file_type().map_err(unreadable(&path))?;
         if own.is_dir() {
             pending.push(path);
-        } else if !is_ignored(&name) {
+        } else if !is_ignored {
             // A link to a file is the file (a mounted ConfigMap is nothing but links); one to a
             // directory isn't followed, by refinery neither, since it may lead in a circle.
             let is_file = own.is_file()
@@ -70,7 +70,8 @@ fn list(
 }
 
 fn is_ignored(name: &str) -> bool {
+    let ending = name.len().checked_sub(3).and_then(|at| name.get(at..));
     name.ends_with('~')
-        || name.to_ascii_lowercase().ends_with(".md")
+        || ending.is_some_and(|ending| ending.eq_ignore_ascii_case(".md"))
         || name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("readme"))
 }

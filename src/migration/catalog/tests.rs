@@ -61,13 +61,24 @@ fn migrations_are_sorted_by_version_and_strays_passed_over() {
 
 #[test]
 fn each_misfit_is_an_error_of_its_own() {
-    let table: [(Files<'_>, &str, &str); 10] = [
+    let table: [(Files<'_>, &str, &str); 12] = [
         (&[], "there is no migration in DIR", "DIR/V1__create_users.sql"),
         (&[("README.md", b"x")], "there is no migration in DIR", "DIR/V1__create_users.sql"),
         (
             &[("V1__a.sql", b"x"), ("dump.csv", b"x")],
             "DIR/dump.csv is not a migration",
             "move it elsewhere",
+        ),
+        // The first of them by path, in whatever order the directory has them.
+        (
+            &[("c.csv", b"x"), ("b_1.sql/d.csv", b"x"), ("d.csv", b"x"), ("V1__a-b.sql", b"x")],
+            "DIR/b_1.sql/d.csv is not a migration",
+            "move it elsewhere",
+        ),
+        (
+            &[("V3__a.sql", b"x"), ("V2__a.b.sql", b"x"), ("V1__a.b.sql", b"x"), ("V1.sql", b"x")],
+            "`V1.sql` has no name behind its version (in DIR)",
+            "rename it",
         ),
         (
             &[("V1__a-b.sql", b"x")],
@@ -114,6 +125,20 @@ fn a_fault_in_a_file_has_its_place() {
     assert_eq!(place.path, dir.path().join("V1__a.sql"));
     assert_eq!(place.line_column(), (2, 3));
     assert_eq!(&place.text[place.span], "begin");
+}
+
+/// One buffer serves all of them.
+#[test]
+fn a_small_file_behind_a_large_one_is_read_whole() {
+    let large = format!("select '{}';", "x".repeat(3 * super::BUFFER));
+    let dir = directory(&[
+        ("V1__a.sql", b"select 1;"),
+        ("V2__b.sql", large.as_bytes()),
+        ("V3__c.sql", b"select 3;"),
+    ]);
+    let catalog = read(dir.path()).expect("a catalog");
+    let texts: Vec<_> = catalog.migrations.iter().map(|one| &*one.text).collect();
+    assert_eq!(texts, ["select 1;", &large, "select 3;"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use super::{Contents, read};
+use crate::db::Dialect;
 use crate::db::Engine::{self, MySql, Postgres, Sqlite};
 use crate::migration::fault::{Fault, FileError};
-use crate::migration::{Phase, Step};
+use crate::migration::{FileName, Migration, Phase, Step};
 
 fn contents(text: &str, engine: Engine) -> Contents {
     read(text, engine).unwrap_or_else(|error| panic!("{engine}: {error}: {text}"))
@@ -405,7 +406,13 @@ fn what_breaks_our_own_session_is_refused() {
 
 #[test]
 fn only_what_a_step_does_counts_in_its_checksum() {
-    let checksum = |text: &str| only(text, Postgres).checksum;
+    let checksum = |text: &str| {
+        let name = FileName::parse("V1__one.sql").unwrap();
+        let migration =
+            Migration::parse("V1__one.sql".into(), name, text.into(), Dialect::POSTGRES).unwrap();
+        assert_eq!(migration.steps.len(), 1, "{text}");
+        migration.checksum(&migration.steps[0])
+    };
     let update = checksum("-- lockkeeper: batch key=id rows=5\nupdate t set a = 1");
     let same = "\u{feff}-- why\r\n-- lockkeeper: lock-timeout=1s\r\n\
                 -- lockkeeper: batch workers=1 trust-triggers target=1s key=id\r\nupdate t set a = 1 ; -- done";
