@@ -100,6 +100,18 @@ impl Row {
         }
     }
 
+    /// The text in column `index`, or `None` for NULL. Leaves an empty one there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Type`] when the column is missing or holds an integer.
+    pub fn take_text(&mut self, index: usize) -> Result<Option<String>, DbError> {
+        match self.0.get_mut(index) {
+            Some(Value::Null) => Ok(None),
+            Some(Value::Text(value)) => Ok(Some(std::mem::take(value))),
+            other => Err(DbError::unexpected("text", index, other.as_deref())),
+        }
+    }
+
     /// The integer in column `index`, or `None` for NULL.
     ///
     /// # Errors

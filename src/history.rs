@@ -107,7 +107,7 @@ impl History {
         let select =
             format!("select {}, name, applied_on, checksum from {table}", text(dialect, "version"));
         let rows = session.query(&Statement::new(select, Vec::new())).await?;
-        let applied = rows.into_iter().map(|row| applied(&name, &row));
+        let applied = rows.into_iter().map(|row| applied(&name, row));
         let mut applied = applied.collect::<Result<Vec<_>, _>>()?;
         // Not by the server: to PostgreSQL the cast's name is that of its column, and 10 stands
         // before 2 as text.
@@ -256,13 +256,11 @@ fn check_columns(
     }
 }
 
-fn applied(table: &TableName, row: &Row) -> Result<Applied, HistoryError> {
-    let shown = row.optional_text(0)?.unwrap_or("NULL").to_owned();
+fn applied(table: &TableName, mut row: Row) -> Result<Applied, HistoryError> {
+    let shown = row.take_text(0)?.unwrap_or_else(|| "NULL".to_owned());
     let damaged =
         |fault| HistoryError::Damaged { table: table.to_string(), version: shown.clone(), fault };
-    let text = |index: usize, fault| {
-        row.optional_text(index)?.map(str::to_owned).ok_or_else(|| damaged(fault))
-    };
+    let mut text = |index: usize, fault| row.take_text(index)?.ok_or_else(|| damaged(fault));
     let checksum = text(3, "has no checksum")?;
     if checksum.parse::<u64>().is_err() {
         return Err(damaged("has a checksum that is no number"));

@@ -178,7 +178,8 @@ fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
             "INT4" => row.try_get::<Option<i32>, _>(index).map(|value| value.map(i64::from).into()),
             "INT8" => row.try_get::<Option<i64>, _>(index).map(Value::from),
             "TEXT" | "VARCHAR" | "NAME" | "CHAR" | "UNKNOWN" => {
-                row.try_get::<Option<String>, _>(index).map(Value::from)
+                // What it is was asked just now; the driver would ask again for each value.
+                row.try_get_unchecked::<Option<String>, _>(index).map(Value::from)
             }
             other => {
                 return Err(DbError::new(
