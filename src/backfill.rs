@@ -26,7 +26,9 @@ use crate::throttle::Throttle;
 use crate::worker::Worker;
 
 use cut::{Batch, Cut};
-pub use prepare::{PrepareError, Prepared, Warned, lock_timeout, prepare, read, settle};
+pub use prepare::{
+    PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
+};
 use ranges::Ranges;
 
 /// Why a backfill ended before its end.

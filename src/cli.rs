@@ -32,6 +32,9 @@ use crate::plan::Selection;
 use crate::terminal::diagnostic::render;
 use crate::terminal::{self, stderr_has_color};
 
+/// What every database can count to.
+const MOST_ROWS: u64 = i64::MAX as u64 - 1;
+
 /// A database migration runner with deployment awareness.
 ///
 /// Every option can be given by an environment variable too.
@@ -67,6 +70,22 @@ struct Files {
     /// Only migrations up to this version, inclusive
     #[arg(long, env = "LOCKKEEPER_TO", value_name = "VERSION", value_parser = version)]
     to: Option<i64>,
+}
+
+/// Which statements are batched that no directive speaks of.
+#[derive(Debug, Args)]
+struct AutoBatch {
+    /// Batch every UPDATE, DELETE and INSERT … SELECT of a table with more rows than this, also without
+    /// a directive, where that is proved safe
+    #[arg(long, env = "LOCKKEEPER_AUTO_BATCH", value_name = "ROWS",
+          value_parser = clap::value_parser!(u64).range(1..=MOST_ROWS))]
+    auto_batch: Option<u64>,
+}
+
+impl AutoBatch {
+    fn rows(&self) -> Option<u64> {
+        self.auto_batch
+    }
 }
 
 /// Which phase of migrations a command is about.

@@ -37,7 +37,7 @@ use crate::place::Place;
 pub use catalog::{Catalog, CatalogError};
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
-pub use step::{ConcurrentIndex, Repeat};
+pub use step::{Bulk, ConcurrentIndex, Repeat};
 
 /// One versioned file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +181,8 @@ pub struct BatchDirective {
     /// `trust-per-batch`: what fires once a statement, or at the commit, may do so once a batch, and
     /// changes neither the key nor anything that the statement reads. A human's word as well.
     pub trust_per_batch: bool,
-    /// The directive's place in the file, in bytes.
+    /// No directive has asked for it, but `--auto-batch`: what can't be batched after all is done whole.
+    pub auto: bool,
+    /// The directive's place in the file, in bytes; where there is none, the statement's.
     pub span: Range<usize>,
 }

@@ -1,5 +1,6 @@
 //! The plan: catalog × history × ledger × selection → the steps to take, or why not. Pure.
 
+mod begun;
 mod error;
 
 use crate::history::{Applied, History};
@@ -8,6 +9,7 @@ use crate::migration::{Catalog, Migration, Phase, Repeat, Step, StepKind};
 use crate::place::Explanation;
 use crate::progress::PendingMigration;
 
+pub use begun::as_begun;
 pub use error::PlanError;
 
 /// Which migrations an invocation is about.

@@ -1,6 +1,7 @@
 //! The run: lock → plan → steps. THE loop over steps; every face and test drives this one.
 
 mod bare;
+mod bulk;
 mod desk;
 mod error;
 mod failure;
@@ -28,6 +29,7 @@ pub(crate) use error::{hints, way_out};
 pub(crate) use failure::unprepared;
 pub(crate) use steps::At;
 
+pub use bulk::cut_bulk;
 pub use desk::{Desk, DeskError, RowRate};
 pub use error::RunError;
 pub use lock::{Leader, leader};
@@ -47,6 +49,9 @@ pub struct Settings {
     pub lock_wait: Duration,
     /// How long a lost database is tried to be reached again, once the run is at work.
     pub reconnect: Duration,
+    /// Above how many rows of its table a statement is batched that no directive speaks of; none where it
+    /// is `None`.
+    pub auto_batch: Option<u64>,
     /// Who runs.
     pub identity: Identity,
     /// What holds its backfills back.
@@ -127,7 +132,7 @@ impl Run<'_> {
         let work = async {
             if !looked {
                 let survey = self.survey(watch.as_mut()).await?;
-                self.look(watch.as_mut(), &survey).await?;
+                self.look(watch.as_mut(), survey).await?;
             }
             drop(watch);
             self.locked(&held).await
@@ -153,17 +158,22 @@ impl Run<'_> {
     ) -> Result<Outlook, RunError> {
         let database = self.database.as_ref();
         let survey = Survey::complete(early?, database, session, self.catalog).await?;
-        self.look(session, &survey).await
+        self.look(session, survey).await
     }
 
-    async fn survey(&self, session: &mut dyn Session) -> Result<Survey, RunError> {
+    async fn survey(&self, session: &mut dyn Session) -> Result<Survey<'_>, RunError> {
         Ok(Survey::read(self.database.as_ref(), session, self.catalog).await?)
     }
 
     /// The look before the lock: what a run would do, and whether it may.
-    async fn look(&self, session: &mut dyn Session, survey: &Survey) -> Result<Outlook, RunError> {
+    async fn look(
+        &self,
+        session: &mut dyn Session,
+        mut survey: Survey<'_>,
+    ) -> Result<Outlook, RunError> {
+        self.cut_bulk(session, &mut survey).await;
         // What another run is at isn't dirt; only the plan under the lock tells them apart.
-        if let Left::Plan(plan) = self.plan_of_leader(survey)? {
+        if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
             self.report(&plan);
             if plan.pending.is_empty() {
                 return Ok(Outlook::NothingToDo);
@@ -202,7 +212,8 @@ impl Run<'_> {
 
     /// Everything that happens once no older run can write any more.
     async fn fenced(&self, worker: &mut Worker, pen: &Pen, held: &Held) -> Result<u64, RunError> {
-        let survey = self.survey(worker.session()).await?;
+        let mut survey = self.survey(worker.session()).await?;
+        self.cut_bulk(worker.session(), &mut survey).await;
         let plan = self.plan(&survey)?;
         let requests = pen.ledger().requests(worker.session()).await?;
         let throttle = Throttle::new(requests, self.reporter);
@@ -219,7 +230,7 @@ impl Run<'_> {
         pen: &Pen,
         held: &Held,
         throttle: &Throttle,
-        survey: &Survey,
+        survey: &Survey<'_>,
         plan: &Plan<'_>,
     ) -> Result<u64, RunError> {
         let mut steps = Steps {
@@ -229,6 +240,7 @@ impl Run<'_> {
             history: &survey.history,
             reporter: self.reporter,
             stop: self.stop,
+            large: &survey.large,
             spent: Vec::new(),
         };
         let mut result = Ok(0);
@@ -243,9 +255,14 @@ impl Run<'_> {
         result
     }
 
-    fn plan<'s>(&'s self, survey: &Survey) -> Result<Plan<'s>, RunError> {
+    async fn cut_bulk(&self, session: &mut dyn Session, survey: &mut Survey<'_>) {
+        let Settings { selection, auto_batch, .. } = *self.settings;
+        cut_bulk(session, self.database.dialect(), survey, selection, auto_batch).await;
+    }
+
+    fn plan<'s>(&self, survey: &'s Survey<'_>) -> Result<Plan<'s>, RunError> {
         let plan =
-            Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection)?;
+            Plan::new(&survey.catalog, &survey.history, &survey.steps, self.settings.selection)?;
         self.report(&plan);
         Ok(plan)
     }
@@ -265,6 +282,10 @@ impl Run<'_> {
         for Upcoming { pending, step, number, is_settled } in plan.steps() {
             let migration = pending.migration;
             let StepKind::Backfill(directive) = &step.kind else { continue };
+            // What can't be batched after all runs whole.
+            if directive.auto {
+                continue;
+            }
             let proved = if is_settled {
                 prepare(session, dialect, migration, step, directive).await.map(|_| ())
             } else {

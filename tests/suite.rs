@@ -7,6 +7,7 @@ mod floors;
 mod support;
 
 mod suite {
+    mod auto;
     mod bad;
     mod bad_clock;
     mod bad_connection;

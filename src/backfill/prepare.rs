@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, rewrite};
-use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table};
+use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
 use crate::place::Explanation;
@@ -138,6 +138,17 @@ pub async fn settle(worker: &mut Worker, lock_timeout: Duration) -> Result<(), D
     worker.set(&dialect.set_lock_timeout(lock_timeout)).await
 }
 
+/// Leaves the session as the file's next step expects it.
+///
+/// # Errors
+/// The database's.
+pub async fn unsettle(worker: &mut Worker) -> Result<(), DbError> {
+    let dialect = worker.database().dialect();
+    let mut resets = dialect.reset_batch_settings().to_vec();
+    resets.push(dialect.reset_lock_timeout());
+    worker.reset(resets).await
+}
+
 /// Where the statement's text has nothing to point at, the directive has asked for it.
 fn refused(
     migration: &Migration,
@@ -219,14 +230,8 @@ impl Prepared {
         if let Some(rows) = self.table.estimated_rows {
             return Ok(Some(rows));
         }
-        let sql = format!(
-            "select count(*) from (select 1 as one from {} limit {}) t",
-            self.dialect.qualified(self.table.name.schema.as_deref(), &self.table.name.name),
-            COUNT_LIMIT + 1
-        );
-        let rows = worker.query(&Statement::new(sql, Vec::new())).await?;
-        let counted = rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
-        Ok((counted <= COUNT_LIMIT).then_some(counted))
+        let count = count(self.dialect, &self.table.name, COUNT_LIMIT);
+        counted(&worker.query(&count).await?, COUNT_LIMIT)
     }
 
     /// Lets the session's commits not wait for the disk. Only once the range is claimed: a batch
@@ -240,16 +245,6 @@ impl Prepared {
             Some(sql) => worker.set(sql).await,
             None => Ok(()),
         }
-    }
-
-    /// Leaves the session as the file's next step expects it.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn unsettle(&self, worker: &mut Worker) -> Result<(), DbError> {
-        let mut resets = self.dialect.reset_batch_settings().to_vec();
-        resets.push(self.dialect.reset_lock_timeout());
-        worker.reset(resets).await
     }
 
     /// `id ≤ 6812000`.
@@ -276,6 +271,32 @@ impl Prepared {
         let half = half.unwrap_or_default().replacen(" AND ", " and ", 1);
         format!("{}{half}", between(key, after, through))
     }
+}
+
+/// Counts a table's rows. `None` where there are more than `most`.
+///
+/// # Errors
+/// The database's.
+pub async fn count_up_to(
+    session: &mut dyn Session,
+    dialect: Dialect,
+    name: &TableName,
+    most: u64,
+) -> Result<Option<u64>, DbError> {
+    counted(&session.query(&count(dialect, name, most)).await?, most)
+}
+
+/// Counts one row more than `most`, and no further.
+fn count(dialect: Dialect, name: &TableName, most: u64) -> Statement {
+    let table = dialect.qualified(name.schema.as_deref(), &name.name);
+    let limit = most.saturating_add(1);
+    let sql = format!("select count(*) from (select 1 as one from {table} limit {limit}) t");
+    Statement::new(sql, Vec::new())
+}
+
+fn counted(rows: &[Row], most: u64) -> Result<Option<u64>, DbError> {
+    let counted = rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
+    Ok((counted <= most).then_some(counted))
 }
 
 fn between(key: &[KeyColumn], after: &Cursor, through: &Cursor) -> String {

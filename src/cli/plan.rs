@@ -6,15 +6,15 @@ use serde_json::json;
 use crate::backfill::{PrepareError, Prepared, Warned, prepare, read};
 use crate::db::{Dialect, Purpose, Session};
 use crate::error::{Error, Exit};
-use crate::migration::{Catalog, Migration, StepKind};
+use crate::migration::{Catalog, Migration, Step, StepKind};
 use crate::plan::{Plan, Upcoming};
 use crate::progress::Warning;
-use crate::runner::{At, Survey, unprepared};
+use crate::runner::{At, Survey, cut_bulk, unprepared};
 use crate::terminal::format::{one_line, short};
 use crate::terminal::table::Table;
 
 use super::connection::Connection;
-use super::{Files, PhaseChoice, print, print_json};
+use super::{AutoBatch, Files, PhaseChoice, print, print_json};
 
 /// How many lines a step's statements take at most.
 const MOST: usize = 5;
@@ -32,6 +32,8 @@ pub struct PlanCommand {
     /// As JSON
     #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
+    #[command(flatten)]
+    auto_batch: AutoBatch,
     #[command(flatten)]
     connection: Connection,
 }
@@ -51,12 +53,13 @@ impl PlanCommand {
         let catalog = Catalog::read(&self.files.dir, dialect)?;
         let database = self.connection.reach(self.json).await?;
         let mut session = database.session(Purpose::Watch).await?;
-        let survey = Survey::read(database.as_ref(), session.as_mut(), &catalog).await?;
+        let mut survey = Survey::read(database.as_ref(), session.as_mut(), &catalog).await?;
         let selection = self.files.selection(self.phase);
-        let plan = Plan::new(&catalog, &survey.history, &survey.steps, selection)?;
+        cut_bulk(session.as_mut(), dialect, &mut survey, selection, self.auto_batch.rows()).await;
+        let plan = Plan::new(&survey.catalog, &survey.history, &survey.steps, selection)?;
         let mut rows = Vec::new();
         for upcoming in plan.steps() {
-            rows.push(PlannedStep::new(session.as_mut(), dialect, upcoming).await?);
+            rows.push(PlannedStep::new(session.as_mut(), dialect, upcoming, &survey.large).await?);
         }
         if self.json {
             print_json(&as_json(&plan, &rows))?;
@@ -73,6 +76,8 @@ struct PlannedStep<'a> {
     prepared: Option<Prepared>,
     /// A backfill's table; known by its name alone until an earlier step has made it.
     table: Option<String>,
+    /// What there is to say of the scripts.
+    large: &'a [Warning],
 }
 
 impl<'a> PlannedStep<'a> {
@@ -80,22 +85,23 @@ impl<'a> PlannedStep<'a> {
         session: &mut dyn Session,
         dialect: Dialect,
         upcoming: Upcoming<'a>,
+        large: &'a [Warning],
     ) -> Result<Self, Error> {
         let Upcoming { pending, step, number, is_settled } = upcoming;
         let migration = pending.migration;
         let StepKind::Backfill(directive) = &step.kind else {
-            return Ok(PlannedStep { upcoming, prepared: None, table: None });
+            return Ok(PlannedStep { upcoming, prepared: None, table: None, large });
         };
         let error = |error| unprepared(At { migration, step, number }, error);
         let named = read(dialect, migration, step, directive).map_err(error)?.relations().target;
         let prepared = match prepare(session, dialect, migration, step, directive).await {
             Ok(prepared) => prepared,
             // An earlier step may change what stands against it.
-            Err(PrepareError::Refused { .. }) if !is_settled => None,
+            Err(PrepareError::Refused { .. }) if !is_settled || directive.auto => None,
             Err(other) => return Err(error(other).into()),
         };
         let table = prepared.as_ref().map_or(named, |prepared| prepared.table.name.clone());
-        Ok(PlannedStep { upcoming, prepared, table: Some(table.to_string()) })
+        Ok(PlannedStep { upcoming, prepared, table: Some(table.to_string()), large })
     }
 
     fn migration(&self) -> &'a Migration {
@@ -123,6 +129,7 @@ impl<'a> PlannedStep<'a> {
                 Some("(rows and key are known when the steps before it are done)")
             }
             _ if self.resumes() => Some("(goes on where it stopped)"),
+            _ if is_auto(self.upcoming.step) => Some("(batched by --auto-batch)"),
             _ => None,
         }
     }
@@ -130,10 +137,14 @@ impl<'a> PlannedStep<'a> {
     fn warnings(&self) -> Vec<Warning> {
         let (version, step) = (self.migration().version, self.upcoming.number);
         let warned = self.prepared.iter().flat_map(|prepared| &prepared.warnings);
+        let of_scripts = self.large.iter();
+        let of_scripts =
+            of_scripts.filter(|warning| (warning.version, warning.step) == (version, step));
         warned
             .map(|Warned { message, explanation }| {
                 Warning::new(version, step, message, explanation)
             })
+            .chain(of_scripts.cloned())
             .collect()
     }
 
@@ -141,6 +152,10 @@ impl<'a> PlannedStep<'a> {
         let Upcoming { pending, number, .. } = self.upcoming;
         number as usize == pending.done + 1 && pending.claim.is_some()
     }
+}
+
+fn is_auto(step: &Step) -> bool {
+    matches!(&step.kind, StepKind::Backfill(directive) if directive.auto)
 }
 
 fn as_json(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> serde_json::Value {

@@ -58,6 +58,7 @@ impl Resolve {
         let settings = Settings {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,
+            auto_batch: None,
             reconnect: Duration::ZERO,
             identity: identity(),
             limits: Limits::default(),

@@ -10,7 +10,7 @@ use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Ledger, Request, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
-use crate::plan::{Plan, PlanError, Selection, without_file};
+use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
 use crate::runner::{Leader, SurveyError, leader};
 
@@ -140,6 +140,7 @@ impl Status {
             History::read(database, session.as_mut(), catalog).await.map_err(SurveyError::from)?;
         let ledger = Ledger::of(database);
         let steps = ledger.steps(session.as_mut()).await.map_err(SurveyError::from)?;
+        let catalog = &*as_begun(catalog, &steps, database.dialect().engine);
         let open = steps.iter().any(|step| !step.done && history.find(step.version).is_none());
         // Only an open step or a run without an end raises the question whether somebody is at it.
         let unended = ledger.leader(session.as_mut()).await.map_err(SurveyError::from)?;

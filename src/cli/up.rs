@@ -18,7 +18,7 @@ use crate::terminal::{self, Face, LogFormat};
 use super::connection::{Connection, named_variable};
 use super::listen::{self, Address, Server};
 use super::throttles::Throttles;
-use super::{Files, PhaseChoice, identity, signals};
+use super::{AutoBatch, Files, PhaseChoice, identity, signals};
 
 /// A token that could be guessed is none.
 const SHORTEST_TOKEN: usize = 16;
@@ -59,6 +59,8 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
     #[command(flatten)]
+    auto_batch: AutoBatch,
+    #[command(flatten)]
     throttles: Throttles,
     #[command(flatten)]
     connection: Connection,
@@ -91,6 +93,7 @@ impl Up {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
             reconnect: self.reconnect_timeout,
+            auto_batch: self.auto_batch.rows(),
             identity: identity(),
             limits: self.throttles.limits(),
         };

@@ -1,6 +1,7 @@
 //! Statements and directives to steps.
 
 mod atomic;
+mod cut;
 mod repeat;
 mod statement;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::db::Engine;
 use atomic::is_atomic;
 use statement::Statement;
 
+pub use cut::Bulk;
 pub use repeat::{ConcurrentIndex, Repeat};
 
 /// What a file's text says.

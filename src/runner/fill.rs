@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::backfill::{
     Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
+    unsettle,
 };
-use crate::batch::Pin;
+use crate::batch::{Pin, Refusal};
 use crate::db::{DbError, Statement, whole_millis};
 use crate::ledger::{LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
+use crate::place::Explanation;
 use crate::progress::{BackfillStart, Event, Warning};
 use crate::throttle::Turn;
 use crate::worker::Worker;
@@ -31,14 +33,21 @@ impl Steps<'_> {
         let version = at.migration.version;
         let turn = self.begin(at).await?;
         settle(worker, lock_timeout(at.step)).await?;
-        let prepared = self.prepared(worker, at, directive).await?;
+        let prepared = match self.prepared(worker, at, directive).await {
+            // Nobody has said that it could be. Once batches are committed, it must not run whole.
+            Err(RunError::Refused { refusal, .. }) if directive.auto && !resumed => {
+                drop(turn);
+                return self.whole(worker, at, directive, &refusal).await;
+            }
+            prepared => prepared?,
+        };
         for Warned { message, explanation } in &prepared.warnings {
             let warning = Warning::new(version, at.number, message, explanation);
             self.reporter.emit(Event::Warned(warning));
         }
         match self.fill(worker, at, &prepared, resumed, turn).await {
             Ok(()) => {
-                let completed = self.completed(worker, at, &prepared, started).await;
+                let completed = self.completed(worker, at, started).await;
                 completed.map_err(|error| match self.is_stopped_by(&error) {
                     true => self.stopped(),
                     false => error.into(),
@@ -47,11 +56,34 @@ impl Steps<'_> {
             Err(error) => {
                 // What is said of the end has to outlast a crash of the server, and so have the
                 // batches before it.
-                prepared.unsettle(worker).await.ok();
+                unsettle(worker).await.ok();
                 self.spent.push((version, at.number, started.elapsed()));
                 Err(self.ended_backfill(worker, at, &prepared, error).await)
             }
         }
+    }
+
+    /// Runs the statement in one transaction, as it stands in its file.
+    async fn whole(
+        &mut self,
+        worker: &mut Worker,
+        at: At<'_>,
+        directive: &BatchDirective,
+        refusal: &Refusal,
+    ) -> Result<Duration, RunError> {
+        let version = at.migration.version;
+        let place = at.migration.place(directive.span.clone(), "");
+        let explanation = Explanation { place: Some(Box::new(place)), ..Explanation::default() }
+            .note("why", refusal.to_string());
+        let message = "--auto-batch: this runs whole, in one transaction";
+        self.reporter.emit(Event::Warned(Warning::new(version, at.number, message, &explanation)));
+        unsettle(worker).await?;
+        if let Some(timeout) = at.step.lock_timeout {
+            worker.set(&worker.database().dialect().set_lock_timeout(timeout)).await?;
+        }
+        let took = self.script(worker, at).await?;
+        unsettle(worker).await?;
+        Ok(took)
     }
 
     /// Enters the step as done. Returns the time that the record has of it.
@@ -59,10 +91,9 @@ impl Steps<'_> {
         &self,
         worker: &mut Worker,
         at: At<'_>,
-        prepared: &Prepared,
         started: Instant,
     ) -> Result<Duration, DbError> {
-        prepared.unsettle(worker).await?;
+        unsettle(worker).await?;
         let took = whole_millis(started.elapsed());
         let mut list = self.pen.complete(at.migration.version, at.number, took);
         self.enter_history(&mut list, at);

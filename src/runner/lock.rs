@@ -96,12 +96,12 @@ impl Run<'_> {
                 return Ok(None);
             }
         }
-        Ok(Some(self.look_at_leader(session, &left).await?))
+        Ok(Some(self.look_at_leader(session, &survey, &left).await?))
     }
 
     /// What is left, seen while another run may be at it: its open claims aren't dirt.
-    pub(super) fn plan_of_leader<'s>(&'s self, survey: &Survey) -> Result<Left<'s>, RunError> {
-        match Plan::new(self.catalog, &survey.history, &survey.steps, self.settings.selection) {
+    pub(super) fn plan_of_leader<'s>(&self, survey: &'s Survey<'_>) -> Result<Left<'s>, RunError> {
+        match Plan::new(&survey.catalog, &survey.history, &survey.steps, self.settings.selection) {
             Ok(plan) => Ok(Left::Plan(plan)),
             Err(PlanError::Dirty { version, step, .. }) => Ok(Left::Claimed { version, step }),
             Err(error) => Err(error.into()),
@@ -111,6 +111,7 @@ impl Run<'_> {
     async fn look_at_leader(
         &self,
         session: &mut dyn Session,
+        survey: &Survey<'_>,
         left: &Left<'_>,
     ) -> Result<(Option<Holder>, Option<LeaderStep>), RunError> {
         let ledger = Ledger::of(self.database.as_ref());
@@ -120,7 +121,7 @@ impl Run<'_> {
                 Some(first) => (first.migration, first.done as u32 + 1, first.claim.is_some()),
                 None => return Ok((holder, None)),
             },
-            Left::Claimed { version, step } => match self.catalog.find(*version) {
+            Left::Claimed { version, step } => match survey.catalog.find(*version) {
                 Some(migration) => (migration, *step, false),
                 None => return Ok((holder, None)),
             },

@@ -96,7 +96,9 @@ pub async fn resolve(
 
 impl Run<'_> {
     async fn enter(&self, version: i64, verdict: Verdict) -> Result<u32, ResolveError> {
-        let migration = self.catalog.find(version).ok_or(ResolveError::Unknown { version })?;
+        if self.catalog.find(version).is_none() {
+            return Err(ResolveError::Unknown { version });
+        }
         let (identity, reconnect) = (&self.settings.identity, self.settings.reconnect);
         self.database.end_orphans(&identity.run).await?;
         let mut worker =
@@ -111,6 +113,7 @@ impl Run<'_> {
         // Until our epoch, a predecessor that has lost the lock could still settle it itself.
         let survey = self.survey(worker.session()).await?;
         let claim = claim(&survey, version).ok_or(ResolveError::Nothing { version })?;
+        let migration = survey.catalog.find(version).ok_or(ResolveError::Unknown { version })?;
         // The human's word stands against what is left of the ranges.
         let mut list = vec![pen.fence(), pen.close_ranges(version, claim.step)];
         list.extend(match verdict {
@@ -127,6 +130,6 @@ impl Run<'_> {
     }
 }
 
-fn claim(survey: &Survey, version: i64) -> Option<&StepRecord> {
+fn claim<'a>(survey: &'a Survey<'_>, version: i64) -> Option<&'a StepRecord> {
     survey.steps.iter().find(|step| step.version == version && !step.done)
 }

@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::ledger::Pen;
 use crate::migration::{Migration, Step, StepKind};
 use crate::plan::Pending;
-use crate::progress::{Event, Reporter};
+use crate::progress::{Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Turn};
 use crate::worker::Worker;
@@ -26,6 +26,8 @@ pub struct Steps<'a> {
     pub history: &'a History,
     pub reporter: &'a Reporter,
     pub stop: &'a Stop,
+    /// What there is to say of scripts.
+    pub large: &'a [Warning],
     /// How long the step that ended the run was worked on: entered after it.
     pub spent: Vec<(i64, u32, Duration)>,
 }
@@ -74,6 +76,11 @@ impl Steps<'_> {
                 return Err(self.stopped());
             }
             let at = At { migration, step, number: index as u32 + 1 };
+            for warning in self.large {
+                if (warning.version, warning.step) == (migration.version, at.number) {
+                    self.reporter.emit(Event::Warned(warning.clone()));
+                }
+            }
             self.settle(worker, step).await?;
             let resumed = index == pending.done && pending.claim.is_some();
             let took = match &step.kind {
@@ -143,7 +150,11 @@ impl Steps<'_> {
 
     /// The statements, the record of the step, and for the last step the history: one transaction.
     /// Returns the time that the record has of it.
-    async fn script(&self, worker: &mut Worker, at: At<'_>) -> Result<Duration, RunError> {
+    pub(super) async fn script(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+    ) -> Result<Duration, RunError> {
         let version = at.migration.version;
         let _turn = self.begin(at).await?;
         let mut list = vec![self.pen.fence()];

@@ -1,17 +1,25 @@
 //! What the database says of itself: history and ledger, read together.
 
+use std::borrow::Cow;
+
 use crate::db::{Database, DbError, Session};
 use crate::history::{History, HistoryError};
 use crate::ledger::{Ledger, LedgerError, StepRecord};
 use crate::migration::Catalog;
+use crate::plan::as_begun;
+use crate::progress::Warning;
 
-/// History and ledger as they were read.
+/// History and ledger as they were read, and the files beside them.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Survey<'a> {
+    /// The files, with the steps as they were begun.
+    pub catalog: Cow<'a, Catalog>,
     /// What is applied.
     pub history: History,
     /// Steps of migrations that aren't in the history yet.
     pub steps: Vec<StepRecord>,
+    /// What there is to say of statements that run whole although their tables are large.
+    pub large: Vec<Warning>,
 }
 
 /// Why they could not be read.
@@ -54,7 +62,7 @@ impl Early {
     }
 }
 
-impl Survey {
+impl<'a> Survey<'a> {
     /// Reads them; writes nothing.
     ///
     /// # Errors
@@ -62,7 +70,7 @@ impl Survey {
     pub async fn read(
         database: &dyn Database,
         session: &mut dyn Session,
-        catalog: &Catalog,
+        catalog: &'a Catalog,
     ) -> Result<Self, SurveyError> {
         let early = Early::read(database, session).await?;
         Self::complete(early, database, session, catalog).await
@@ -78,7 +86,7 @@ impl Survey {
         early: Early,
         database: &dyn Database,
         session: &mut dyn Session,
-        catalog: &Catalog,
+        catalog: &'a Catalog,
     ) -> Result<Self, SurveyError> {
         let history = early.history.fitting(catalog)?;
         let pending = |version| history.find(version).is_none();
@@ -90,6 +98,7 @@ impl Survey {
             false => Vec::new(),
         };
         steps.retain(|step| pending(step.version));
-        Ok(Survey { history, steps })
+        let catalog = as_begun(catalog, &steps, database.dialect().engine);
+        Ok(Survey { catalog, history, steps, large: Vec::new() })
     }
 }

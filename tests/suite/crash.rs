@@ -180,6 +180,7 @@ fn settings() -> Settings {
         lock_wait: Duration::from_secs(60),
         // Whatever dies here is dead.
         reconnect: Duration::ZERO,
+        auto_batch: None,
         identity: Identity { run, host: "test".to_owned(), pid: std::process::id() },
         limits: Limits::default(),
     }

@@ -28,6 +28,7 @@ async fn a_dropped_run_gives_the_lock_back() {
             selection: Selection::default(),
             lock_wait: Duration::ZERO,
             reconnect: Duration::ZERO,
+            auto_batch: None,
             identity: Identity {
                 run: "dropped".into(),
                 host: "test".into(),

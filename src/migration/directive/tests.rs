@@ -33,6 +33,7 @@ fn directives_are_read() {
         workers: Some(4),
         trust_triggers: true,
         trust_per_batch: true,
+        auto: false,
         span: 0..0,
     };
     assert_eq!(what(text), batch(expected, text));
