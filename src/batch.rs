@@ -12,6 +12,7 @@ mod half;
 mod insert;
 mod join;
 mod key;
+mod level;
 mod literal;
 mod pin;
 mod proof;

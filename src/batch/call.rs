@@ -56,7 +56,10 @@ impl Survey<'_> {
         }
         match known {
             Nature::RowLocal => self.now_argument(name.as_deref().unwrap_or_default(), function),
-            Nature::Aggregate | Nature::Window if self.depth > 0 => ControlFlow::Continue(()),
+            Nature::Aggregate | Nature::Window if self.depth > 0 => {
+                self.many_rows(name.as_deref().unwrap_or_default(), function);
+                ControlFlow::Continue(())
+            }
             Nature::Aggregate | Nature::Window => self.stop(NEIGHBOURS, span, "looks at many rows"),
             Nature::Clock => self.tell(name.as_deref().unwrap_or_default(), function, &written),
             Nature::Asker => {

@@ -14,6 +14,10 @@ impl Survey<'_> {
     pub(super) fn expression(&mut self, expr: &Expr) -> Step {
         match expr {
             Expr::Identifier(ident) => self.bare_name(ident),
+            // @@session.sql_mode.
+            Expr::CompoundIdentifier(parts) if parts[0].value.starts_with('@') => {
+                self.bare_name(&parts[0])
+            }
             Expr::CompoundIdentifier(parts) => {
                 if let [.., table, column] = parts.as_slice() {
                     // Oracle's spelling, which MariaDB takes in its Oracle mode.
@@ -30,6 +34,10 @@ impl Survey<'_> {
                 ControlFlow::Continue(())
             }
             Expr::Function(function) => self.function(function),
+            Expr::Exists { .. } => {
+                self.only_asks = true;
+                ControlFlow::Continue(())
+            }
             // Functions that the parser has kinds of expression of their own for.
             Expr::Ceil { .. } | Expr::Floor { .. } if self.engine == Engine::Sqlite => {
                 let name = if matches!(expr, Expr::Ceil { .. }) { "ceil" } else { "floor" };
@@ -112,7 +120,6 @@ impl Survey<'_> {
             | Expr::Prefixed { .. }
             | Expr::TypedString(_)
             | Expr::Case { .. }
-            | Expr::Exists { .. }
             | Expr::Subquery(_)
             | Expr::Tuple(_)
             | Expr::Array(_)

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use sqlparser::ast::{
     GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select, SetExpr, Spanned, TableObject,
-    Visit, Visitor,
+    Visit,
 };
 
 use super::body::Body;
@@ -169,6 +169,6 @@ fn select<'s>(survey: &mut Survey<'_>, query: &'s Query) -> Result<&'s Select, R
     if !select.named_window.is_empty() {
         return refuse("WINDOW", "looks at neighbouring rows", group);
     }
-    survey.walk(|survey| survey.pre_visit_select(select))?;
+    survey.walk(|survey| survey.plain_select(select))?;
     Ok(select)
 }

@@ -8,6 +8,7 @@ mod effects;
 mod insert;
 mod joins;
 mod keys;
+mod level;
 
 use std::ops::Range;
 
@@ -20,6 +21,7 @@ use crate::db::{Engine, Table, TableKind, TableName};
 use effects::{foreign_keys, triggers};
 use insert::insert;
 use joins::joins;
+use level::levels;
 
 pub(super) use keys::prove_keys;
 
@@ -58,6 +60,7 @@ pub(super) fn prove(
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
+    warnings.extend(levels(shape, target, &reads, engine)?);
     warnings.extend(joins(shape, target, &reads, engine));
     Ok(warnings)
 }

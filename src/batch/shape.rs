@@ -12,6 +12,7 @@ use super::body::{Body, delete_body, update_body};
 use super::clause::{refuse_clauses, verb};
 use super::insert::{Into, insert_body};
 use super::join::{Joined, Tables, conjuncts};
+use super::level::{Aggregated, Ordered};
 use super::literal;
 use super::pin::Clock;
 use super::refusal::Refusal;
@@ -83,6 +84,8 @@ pub struct Shape {
     pub(super) calls: Vec<Call>,
     pub(super) warnings: Vec<Warning>,
     pub(super) clocks: Vec<Clock>,
+    pub(super) aggregated: Vec<Aggregated>,
+    pub(super) ordered: Vec<Ordered>,
     /// The end of WHERE, the end of its condition, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
     pub(super) body_end: usize,
@@ -170,7 +173,8 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     if where_end.is_some() != selection.is_some() {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let Survey { reads, qualified, dated, calls, warnings, clocks, .. } = survey;
+    let Survey { reads, qualified, dated, calls, warnings, clocks, aggregated, ordered, .. } =
+        survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -187,6 +191,8 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         calls,
         warnings,
         clocks,
+        aggregated,
+        ordered,
         where_end,
         body_end: source
             .on_conflict()
