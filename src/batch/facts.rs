@@ -54,6 +54,8 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
+        row_security: false,
+        resolves_conflicts: false,
         estimated_rows: Some(1_000_000),
     }
 }

@@ -52,6 +52,9 @@ pub(super) fn prove(
         insert(shape, named, said, (target, into), &reads, engine)?;
         other_tables(shape, into, &reads, engine)?;
     } else {
+        if shape.verb == Verb::Update {
+            no_resolved_conflicts(shape.verb, shape.target_span.clone(), target)?;
+        }
         other_tables(shape, target, &reads, engine)?;
         triggers(shape, said, target)?;
         warnings = foreign_keys(shape, said.trust_triggers, target, &reads, engine)?;
@@ -103,7 +106,44 @@ fn plain_table(verb: Verb, span: Option<Range<usize>>, target: &Table) -> Result
         .at(span.clone(), "")
         .way("write one statement for each of the tables, children first"));
     }
-    Ok(())
+    no_row_security(verb, span, target)
+}
+
+/// A policy may read any table, and hides rows from the statement, not from their key.
+fn no_row_security(verb: Verb, span: Option<Range<usize>>, table: &Table) -> Result<(), Refusal> {
+    if !table.row_security {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        verb,
+        format_args!(
+            "policies choose the rows of {} that it sees, and may read any table",
+            table.name
+        ),
+    )
+    .at(span, "row-level security is in force for this user")
+    .way("migrate as the table's owner, or as a role with BYPASSRLS"))
+}
+
+/// A row that gives way to another one, or is left out, may be of another batch.
+fn no_resolved_conflicts(
+    verb: Verb,
+    span: Option<Range<usize>>,
+    table: &Table,
+) -> Result<(), Refusal> {
+    if !table.resolves_conflicts {
+        return Ok(());
+    }
+    Err(Refusal::of(
+        verb,
+        format_args!(
+            "{} is defined with ON CONFLICT REPLACE or IGNORE, by which rows of different batches may \
+             delete or hold back each other",
+            table.name
+        ),
+    )
+    .at(span, "")
+    .way("make the table anew in an earlier migration, without that clause"))
 }
 
 fn other_tables(
@@ -143,6 +183,7 @@ fn other_tables(
         if table.has_children {
             return Err(may_hold("has tables that inherit from it").way("read those directly"));
         }
+        no_row_security(shape.verb, read.span.clone(), table)?;
     }
     Ok(())
 }
@@ -192,7 +233,7 @@ fn columns_are_no_functions(
             let has = facts.is_some_and(|at| read[at].column(&qualified.column).is_some());
             meant.push(has || named.columns.contains(&qualified.column));
         }
-        if !meant.is_empty() && !meant.contains(&true) {
+        if meant.contains(&false) {
             return Err(Refusal::of(
                 shape.verb,
                 format_args!("{} has no column {}", qualified.table, qualified.column),

@@ -169,8 +169,16 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         conjuncts(selection, &mut conditions);
     }
 
+    let has_conflicts = matches!(&tree.main, Main::Insert(insert) if insert.on.is_some());
+    let body_end = if has_conflicts {
+        let last = source.on_conflict().and_then(|at| at.checked_sub(1));
+        last.map(|last| source.spots[last].span.end)
+            .ok_or_else(|| unreadable("the place of its ON CONFLICT got lost"))?
+    } else {
+        source.end()
+    };
     let where_end = source.clause("where").map(|index| source.spots[index].span.end);
-    if where_end.is_some() != selection.is_some() {
+    if where_end.is_some() != selection.is_some() || where_end.is_some_and(|at| at > body_end) {
         return Err(unreadable("the place of its WHERE got lost"));
     }
     let Survey { reads, qualified, dated, calls, warnings, clocks, aggregated, ordered, .. } =
@@ -194,10 +202,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         aggregated,
         ordered,
         where_end,
-        body_end: source
-            .on_conflict()
-            .and_then(|at| at.checked_sub(1))
-            .map_or(source.end(), |last| source.spots[last].span.end),
+        body_end,
         end: source.end(),
         statement,
     })

@@ -128,12 +128,16 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`.
+    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`, in a statement that has it: the last
+    /// one, as what is joined may have such a name.
     pub fn on_conflict(&self) -> Option<usize> {
-        let mut pairs = self.spots.windows(2);
-        pairs.position(|pair| {
-            let [on, what] = pair else { return false };
-            on.depth == 0 && on.is("on") && (what.is("conflict") || what.is("duplicate"))
+        let mut triples = self.spots.windows(3);
+        triples.rposition(|triple| {
+            let [on, what, next] = triple else { return false };
+            let conflict = what.is("conflict")
+                && (next.token == Token::LParen || next.is("do") || next.is("on"));
+            let duplicate = what.is("duplicate") && next.is("key");
+            on.depth == 0 && on.is("on") && (conflict || duplicate)
         })
     }
 

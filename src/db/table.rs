@@ -111,6 +111,11 @@ pub struct Table {
     pub cascaded_trigger: Option<(String, TableName)>,
     /// Its storage engine, where that can't roll a change back (MySQL: MyISAM, Aria, MEMORY, …).
     pub engine_without_transactions: Option<String>,
+    /// Whether policies choose the rows that this user sees and writes (PostgreSQL).
+    pub row_security: bool,
+    /// Whether a constraint says ON CONFLICT REPLACE or IGNORE, so that an INSERT or UPDATE deletes or
+    /// skips rows (SQLite).
+    pub resolves_conflicts: bool,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

@@ -43,6 +43,18 @@ UPDATE t SET at = 'now'
 -- unsafe postgres: could differ from batch to batch
 UPDATE t SET at = 'yesterday'::timestamptz
 
+-- unsafe postgres: could differ from batch to batch
+UPDATE t SET at = 'today 12:00 Japan'
+
+-- unsafe postgres: could differ from batch to batch
+UPDATE t SET a = 1 WHERE at < timestamptz 'tomorrow Singapore'
+
+-- safe mysql
+UPDATE t SET a = (SELECT count(*) FROM r GROUP BY UNIX_TIMESTAMP())
+
+-- safe sqlite
+UPDATE t SET a = datetime('now', 'utc') > '2020-01-01'
+
 -- unsafe mysql: could differ from batch to batch
 UPDATE t SET c = current_user()
 

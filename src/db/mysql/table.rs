@@ -67,6 +67,8 @@ pub(super) async fn read(
             "NO" => row.optional_text(6)?.map(str::to_owned),
             _ => None,
         },
+        row_security: false,
+        resolves_conflicts: false,
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;

@@ -1,0 +1,123 @@
+//! What only a real catalog shows of a statement: refused, or warned of.
+
+use crate::support::{Database, Kind, Lockkeeper, Project};
+
+fn batched(sql: &str) -> Project {
+    Project::with([("V1__batched.sql", format!("-- lockkeeper: batch rows=2\n{sql};\n"))])
+}
+
+async fn refused(database: &Database, sql: &str, cause: &str) {
+    let output = Lockkeeper::up(&batched(sql), database).run().await.expect(2);
+    output.expect_text("can't be split into batches").expect_text(cause);
+}
+
+/// What `plan` says of it.
+async fn warned(database: &Database, sql: &str, cause: &str) {
+    let project = batched(sql);
+    let plan = Lockkeeper::new(["plan"]).project(&project).database(database);
+    plan.run().await.expect(0).expect_text(cause);
+}
+
+async fn fine(database: &Database, sql: &str) {
+    let project = batched(sql);
+    let plan = Lockkeeper::new(["plan"]).project(&project).database(database);
+    let text = plan.run().await.expect(0).text();
+    assert!(!text.contains("warning"), "{text}");
+}
+
+/// Rows of different batches would delete or hold back each other.
+#[tokio::test]
+async fn what_a_table_of_sqlite_does_about_conflicts_counts() {
+    for resolution in ["replace", "ignore"] {
+        let database = Database::sqlite();
+        let create = format!(
+            "create table t (id integer primary key, n int, m int, unique (n) on conflict {resolution}); \
+             create table s (id integer primary key); \
+             insert into t (id, n, m) values (1, 1, 1), (2, 2, 2), (3, 3, 3); insert into s values (4)"
+        );
+        database.execute(&create).await;
+        let cause = "defined with ON CONFLICT REPLACE or IGNORE";
+        refused(&database, "update t set m = 5", cause).await;
+        refused(&database, "insert into t (n) select id from s", cause).await;
+        fine(&database, "delete from t where m = 2").await;
+    }
+}
+
+/// Policies hold for who isn't above them: they may read the table, or hide rows of it.
+#[tokio::test]
+async fn policies_are_refused_where_they_are_in_force() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        let mut database = Database::of(kind).await;
+        let user = database.owner("secret").await;
+        database
+            .execute(&format!(
+                "create table t (id bigint primary key, n int); \
+                 create table r (id bigint primary key, n int); \
+                 insert into t values (1, 1), (2, 2); insert into r values (1, 1); \
+                 alter table t owner to {user}; alter table r owner to {user}; \
+                 alter table r enable row level security; alter table r force row level security; \
+                 create policy few on r using (n < (select count(*) from t))"
+            ))
+            .await;
+        let above = database.url.clone();
+        database.url = database.url_as(&user, "secret");
+        let cause = "policies choose the rows of public.r";
+        refused(&database, "update r set n = 1", cause).await;
+        refused(&database, "update t set n = (select max(n) from r)", cause).await;
+        refused(&database, "insert into t (id) select id + 10 from r", cause).await;
+        refused(&database, "insert into r (id) select id + 10 from t", cause).await;
+        fine(&database, "update t set n = 1").await;
+        database.url = above;
+        fine(&database, "update r set n = 1").await;
+    }
+}
+
+/// A NULL in a key would be passed by.
+#[tokio::test]
+async fn a_not_null_that_isnt_valid_makes_no_key() {
+    let database = Database::of(Kind::Postgres18).await;
+    database
+        .execute(
+            "create table t (id bigint unique, n int); insert into t values (1, 0), (null, 0); \
+             alter table t add constraint filled not null id not valid",
+        )
+        .await;
+    refused(&database, "update t set n = 1", "no unique index over columns that are NOT NULL")
+        .await;
+    database
+        .execute("delete from t where id is null; alter table t validate constraint filled")
+        .await;
+    fine(&database, "update t set n = 1").await;
+}
+
+/// Beside a varchar, trailing blanks don't count: several of these are one padded text.
+#[tokio::test]
+async fn a_padded_text_may_equal_several_others() {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id bigint primary key, code char(3), n int); \
+             create table r (id bigint primary key, code varchar(9) unique, fixed char(5) unique); \
+             insert into t values (1, 'a', 0); \
+             insert into r values (1, 'a', 'a'), (2, 'a ', 'b')",
+        )
+        .await;
+    let update = |column| format!("update t set n = r.id from r where r.{column} = t.code");
+    warned(&database, &update("code"), "may meet more than one row").await;
+    fine(&database, &update("fixed")).await;
+}
+
+/// The foreign key of a partition points to the whole, which it is a part of.
+#[tokio::test]
+async fn a_partition_refers_to_itself_by_way_of_the_whole() {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id bigint primary key, parent bigint references t (id)) \
+               partition by range (id); \
+             create table part partition of t for values from (0) to (100); \
+             insert into t values (1, null), (2, 1)",
+        )
+        .await;
+    refused(&database, "delete from part", "refers to itself").await;
+}
