@@ -17,6 +17,7 @@ mod literal;
 mod pin;
 mod proof;
 mod range;
+mod reading;
 mod refusal;
 mod rewrite;
 mod servo;
@@ -37,10 +38,11 @@ use crate::db::TableName;
 pub use half::Part;
 pub use key::KeyColumn;
 pub use pin::Pin;
+pub use reading::prove_reading;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
-pub use shape::{Call, Shape, Verb, parse};
+pub use shape::{Shape, Verb, parse};
 pub use warning::Warning;
 
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.

@@ -47,7 +47,8 @@ impl Survey<'_> {
         let known =
             name.as_deref().map_or(Nature::Unknown, |name| nature(self.engine, name, arguments));
         let written = function.name.to_string();
-        self.calls.push(Call { name: written.clone(), span: self.source.bytes(span) });
+        let bare = name.clone().filter(|_| parts.len() == 1);
+        self.calls.push(Call { name: written.clone(), bare, span: self.source.bytes(span) });
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             return self.later("a call in an unusual notation", span);
         }

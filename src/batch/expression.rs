@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Spanned, UnaryOperator};
 
 use super::literal;
+use super::shape::Call;
 use super::survey::{Qualified, Step, Survey};
 use crate::db::Engine;
 
@@ -63,6 +64,19 @@ impl Survey<'_> {
                     self.clock(&typed.value.value.to_string(), typed.value.span),
                 ))
             }
+            Expr::Ceil { .. } => self.called("ceil", expr),
+            Expr::Floor { .. } => self.called("floor", expr),
+            // With FROM it is the standard's, and no function of the user's.
+            Expr::Substring { special: true, shorthand, .. } => {
+                self.called(if *shorthand { "substr" } else { "substring" }, expr)
+            }
+            // All that PostgreSQL makes of LIKE is an operator that only a match has a name for.
+            Expr::Like { .. } => self.called("~~", expr),
+            Expr::ILike { .. } => self.called("~~*", expr),
+            Expr::Between { .. } => self.called("<=", expr),
+            Expr::InList { .. } | Expr::InSubquery { .. } | Expr::Case { operand: Some(_), .. } => {
+                self.called("=", expr)
+            }
             Expr::BinaryOp { op, .. } => self.operator(op, expr),
             Expr::AnyOp { compare_op, .. } | Expr::AllOp { compare_op, .. } => {
                 self.operator(compare_op, expr)
@@ -98,18 +112,11 @@ impl Survey<'_> {
             | Expr::IsNotDistinctFrom(..)
             | Expr::IsJson { .. }
             | Expr::IsNormalized { .. }
-            | Expr::InList { .. }
-            | Expr::InSubquery { .. }
-            | Expr::Between { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
             | Expr::SimilarTo { .. }
             | Expr::RLike { .. }
             | Expr::Convert { .. }
             | Expr::AtTimeZone { .. }
             | Expr::Extract { .. }
-            | Expr::Ceil { .. }
-            | Expr::Floor { .. }
             | Expr::Position { .. }
             | Expr::Substring { .. }
             | Expr::Trim { .. }
@@ -131,7 +138,14 @@ impl Survey<'_> {
         }
     }
 
-    fn operator(&self, operator: &BinaryOperator, expr: &Expr) -> Step {
+    /// Notes what is called without being written as a call.
+    fn called(&mut self, name: &str, expr: &Expr) -> Step {
+        let span = self.source.bytes(expr.span());
+        self.calls.push(Call { name: name.to_owned(), bare: Some(name.to_owned()), span });
+        ControlFlow::Continue(())
+    }
+
+    fn operator(&mut self, operator: &BinaryOperator, expr: &Expr) -> Step {
         match operator {
             BinaryOperator::Assignment => self.later("an assignment to a variable", expr.span()),
             BinaryOperator::Custom(_)
@@ -140,7 +154,7 @@ impl Survey<'_> {
             | BinaryOperator::DuckIntegerDivide => {
                 self.later(&format!("the operator `{operator}`"), expr.span())
             }
-            _ => ControlFlow::Continue(()),
+            _ => self.called(&operator.to_string(), expr),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a statement says: its verb, its tables, what it sets, and where its WHERE stands.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -43,11 +44,13 @@ impl fmt::Display for Verb {
     }
 }
 
-/// A function that a statement calls.
+/// A function that a statement calls, or an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub(super) struct Call {
     /// Its name, as it was written.
     pub name: String,
+    /// The name that it is looked for by, folded, where no schema says whose it is.
+    pub bare: Option<String>,
     /// Where, in bytes of the statement's text.
     pub span: Option<Range<usize>>,
 }
@@ -122,9 +125,12 @@ impl Shape {
         self.sets.iter().map(|set| set.name.as_str())
     }
 
-    /// The functions that it calls, in the order of their places.
-    pub fn calls(&self) -> &[Call] {
-        &self.calls
+    /// The names of functions and operators that [`prove_reading`](super::prove_reading()) wants to
+    /// know about.
+    pub fn called(&self) -> Vec<String> {
+        let names: BTreeSet<&String> =
+            self.calls.iter().filter_map(|it| it.bare.as_ref()).collect();
+        names.into_iter().cloned().collect()
     }
 
     /// What the statement calls its target.

@@ -121,3 +121,113 @@ async fn a_partition_refers_to_itself_by_way_of_the_whole() {
         .await;
     refused(&database, "delete from part", "refers to itself").await;
 }
+
+/// `lower('a'::varchar)` means the one that fits the types best, wherever in the search_path it stands.
+#[tokio::test]
+async fn functions_of_ones_own_by_the_names_of_known_ones_are_refused() {
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id bigint primary key, c varchar(20), n int); insert into t values (1, 'a', 1); \
+             create function lower(varchar) returns text language sql as 'select count(*)::text from t'; \
+             create function ceil(int) returns int language sql as 'select count(*)::int from t'; \
+             create function sum_up(text, text) returns text language sql as 'select count(*)::text from t'; \
+             create operator + (leftarg = text, rightarg = text, function = sum_up); \
+             create schema other; \
+             create function other.upper(varchar) returns text language sql as 'select count(*)::text from t'; \
+             create extension citext",
+        )
+        .await;
+    refused(&database, "update t set c = lower(c)", "lower may be a function of your own").await;
+    refused(&database, "update t set n = ceil(n)", "ceil may be a function of your own").await;
+    refused(&database, "update t set c = c + 'x'::text", "+ may be an operator of your own").await;
+    fine(&database, "update t set c = pg_catalog.lower(c)").await;
+    fine(&database, "update t set c = upper(c), n = n - 1").await;
+    // Of citext.
+    fine(&database, "update t set c = replace(c, 'a', 'b')").await;
+    let path =
+        "set search_path = public, other;\n-- lockkeeper: batch\nupdate t set c = upper(c);\n";
+    let project = Project::with([("V1__batched.sql", path)]);
+    let output = Lockkeeper::up(&project, &database).run().await.expect(2);
+    output.expect_text("upper may be a function of your own");
+}
+
+/// A function that MariaDB hasn't and MySQL has.
+#[tokio::test]
+async fn stored_functions_by_the_names_of_known_ones_are_refused() {
+    let database = Database::of(Kind::MariaDb).await;
+    for sql in [
+        "create table t (id bigint primary key, c varchar(40))",
+        "insert into t values (1, 'a')",
+        "create function uuid_to_bin(c varchar(40)) returns bigint reads sql data \
+         return (select count(*) from t)",
+    ] {
+        database.execute(sql).await;
+    }
+    let cause = "uuid_to_bin may be a function of your own";
+    refused(&database, "update t set c = uuid_to_bin(c)", cause).await;
+    fine(&database, "update t set c = upper(c)").await;
+}
+
+/// What is a text by default may be a name, and a backslash may be one.
+#[tokio::test]
+async fn settings_that_change_what_a_statement_says_are_heeded() {
+    let cases = [
+        (Kind::MariaDb, "session sql_mode = 'ANSI_QUOTES'", "update t set c = \"a\"", "a name"),
+        (
+            Kind::MariaDb,
+            "session sql_mode = 'NO_BACKSLASH_ESCAPES'",
+            "update t set c = 'a\\n'",
+            "backslash",
+        ),
+        (
+            Kind::Postgres18,
+            "standard_conforming_strings = off",
+            "update t set c = 'a\\n'",
+            "backslash",
+        ),
+    ];
+    for (kind, set, update, cause) in cases {
+        let database = Database::of(kind).await;
+        database
+            .execute("create table t (id bigint primary key, c varchar(40), a varchar(40))")
+            .await;
+        database.execute("insert into t values (1, 'c', 'b')").await;
+        fine(&database, update).await;
+        let file = format!("set {set};\n-- lockkeeper: batch\n{update};\n");
+        let project = Project::with([("V1__batched.sql", file)]);
+        let output = Lockkeeper::up(&project, &database).run().await;
+        output.expect_text("can't be split into batches").expect_text(cause);
+        assert_eq!(database.query_text("select c from t").await, "c");
+    }
+}
+
+/// What changes with the batches is no table beside them.
+#[tokio::test]
+async fn what_the_work_itself_changes_isnt_read() {
+    let cause = "changes with each batch";
+    let sqlite = Database::sqlite();
+    sqlite
+        .execute(
+            "create table t (id integer primary key autoincrement, n int); \
+             create table s (id integer primary key); \
+             insert into t (n) values (1), (2), (3); insert into s values (1), (2), (3), (4)",
+        )
+        .await;
+    let insert =
+        "insert into t (n) select (select seq from sqlite_sequence where name = 't') from s";
+    refused(&sqlite, insert, cause).await;
+    let postgres = Database::of(Kind::Postgres15).await;
+    let create =
+        "create table t (id bigint primary key, n bigint); insert into t values (1, 1), (2, 2)";
+    postgres.execute(create).await;
+    let update = "update t set n = (select max(reltuples) from pg_class where relname = 't')";
+    refused(&postgres, update, cause).await;
+    let first = Project::with([("V1__first.sql", "select 1;\n")]);
+    Lockkeeper::up(&first, &postgres).run().await.expect(0);
+    let ranges =
+        "-- lockkeeper: batch\nupdate t set n = (select count(*) from lockkeeper_range);\n";
+    first.file("V2__second.sql", ranges);
+    let output = Lockkeeper::up(&first, &postgres).run().await.expect(2);
+    output.expect_text("lockkeeper_range, which it reads, changes with each batch");
+}

@@ -60,6 +60,13 @@ pub(super) const FACTS: &[Fact] = &[
     ("policies choose the rows", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
         read[0].row_security = true;
     }),
+    ("lockkeeper's own", "DELETE FROM t", |t, _| t.name.name = "lockkeeper_range".to_owned()),
+    ("changes with each batch", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].name.name = "lockkeeper_range".to_owned();
+    }),
+    ("changes with each batch", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].name.schema = Some("pg_catalog".to_owned());
+    }),
     ("ON CONFLICT REPLACE", "UPDATE t SET a = 1", |t, _| t.resolves_conflicts = true),
     // A name of both a table that has such a column and one that hasn't
     (
