@@ -26,6 +26,7 @@ mod source;
 mod survey;
 mod template;
 mod tree;
+mod unnamed;
 mod warning;
 
 #[cfg(test)]

@@ -280,7 +280,7 @@ impl Survey<'_> {
 
 /// The text that an expression is, be it a literal or a quoted name, which SQLite takes for one
 /// where there is no such column.
-fn written(expr: &Expr) -> Option<(&str, Span)> {
+pub(super) fn written(expr: &Expr) -> Option<(&str, Span)> {
     match expr {
         Expr::Value(value) => Some((literal::text(&value.value)?, value.span)),
         Expr::Identifier(ident) if ident.quote_style.is_some() => Some((&ident.value, ident.span)),

@@ -20,6 +20,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         type_name: type_name.to_owned(),
         nullable,
         computed_from: None,
+        default: None,
         collation: None,
         nondeterministic: false,
     };

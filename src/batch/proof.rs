@@ -4,6 +4,7 @@
 //! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
 
 mod comparable;
+mod defaults;
 mod effects;
 mod insert;
 mod joins;
@@ -17,6 +18,7 @@ use super::shape::{Shape, Verb};
 use super::survey::Read;
 use super::warning::Warning;
 use crate::db::{Engine, Table, TableName};
+use defaults::defaults;
 use effects::{foreign_keys, triggers};
 use insert::insert;
 use joins::joins;
@@ -47,18 +49,18 @@ pub(super) fn prove(
         })
         .collect();
     plain_table(shape.verb, shape.target_span.clone(), target)?;
-    let mut warnings = Vec::new();
-    if let (Some(named), Some(into)) = (&shape.into, into) {
+    let mut warnings = if let (Some(named), Some(into)) = (&shape.into, into) {
         insert(shape, named, said, (target, into), &reads, engine)?;
         other_tables(shape, into, &reads, engine)?;
+        defaults(shape, named, target, into, engine)?
     } else {
         if shape.verb == Verb::Update {
             no_resolved_conflicts(shape.verb, shape.target_span.clone(), target)?;
         }
         other_tables(shape, target, &reads, engine)?;
         triggers(shape, said, target)?;
-        warnings = foreign_keys(shape, said.trust_triggers, target, &reads, engine)?;
-    }
+        foreign_keys(shape, said.trust_triggers, target, &reads, engine)?
+    };
     if engine == Engine::Postgres {
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::{Dialect as SqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -208,6 +208,11 @@ pub(super) fn statement(source: &Source<'_>, engine: Engine) -> Result<Statement
         (Some(statement), true) => Ok(statement),
         _ => Err(unreadable("more than one statement")),
     }
+}
+
+/// An expression that the catalog tells; `None` where the parser can't read it.
+pub(super) fn expression(text: &str, engine: Engine) -> Option<Expr> {
+    Parser::new(sql_dialect(engine)).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
 /// The parser tells the place in its message only: `… at Line: 1, Column: 10`.

@@ -249,9 +249,14 @@ impl Visitor for Survey<'_> {
             TableFactor::Table { name, .. } => {
                 self.later("a sample, a version or a partition of a table", name.span())
             }
-            TableFactor::Derived { sample: None, .. } | TableFactor::NestedJoin { .. } => {
-                ControlFlow::Continue(())
+            TableFactor::Derived { sample: None, subquery, alias, .. } => {
+                let is_named = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+                match self.named_clocks(subquery) {
+                    Err(refusal) if !is_named => ControlFlow::Break(Box::new(refusal)),
+                    _ => ControlFlow::Continue(()),
+                }
             }
+            TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             other => self.later("a function in FROM", other.span()),
         }
     }

@@ -43,6 +43,9 @@ pub struct Column {
     /// For a column whose value the database computes at each write: the columns that it computes
     /// it from, or may.
     pub computed_from: Option<Vec<String>>,
+    /// The SQL that a row gets its value by where an INSERT doesn't give one; `None` where that is NULL,
+    /// a literal, or a number that counts on.
+    pub default: Option<String>,
     /// What its texts are compared by, where the catalog says so.
     pub collation: Option<String>,
     /// Whether texts that differ may compare as equal under that (PostgreSQL).

@@ -231,3 +231,55 @@ async fn what_the_work_itself_changes_isnt_read() {
     let output = Lockkeeper::up(&first, &postgres).run().await.expect(2);
     output.expect_text("lockkeeper_range, which it reads, changes with each batch");
 }
+
+/// DEFAULTs aren't pinned, and a function of one's own may read the tables.
+#[tokio::test]
+async fn the_defaults_of_what_is_inserted_into_are_looked_at() {
+    let insert = "insert into q (id) select id from t";
+    let (clock, varies) = ("tells the time of each batch", "gives another answer for each row");
+    let all = [Kind::Sqlite, Kind::Postgres15, Kind::MariaDb];
+    let postgres = [Kind::Postgres15].as_slice();
+    let sqlite = [Kind::Sqlite].as_slice();
+    let cases: &[(&[Kind], &str, &str)] = &[
+        (&all, "at timestamp default current_timestamp", clock),
+        (sqlite, "at text default (datetime('now', '-1 day'))", clock),
+        (sqlite, "n int default (random() % 6)", varies),
+        (postgres, "at timestamptz not null default now() - interval '1 day'", clock),
+        (postgres, "day date default ('now'::text)::date", clock),
+        (postgres, "n double precision default random() * 100", varies),
+        (postgres, "n bigserial", varies),
+        (postgres, "n bigint generated always as identity", varies),
+        (postgres, "n due", clock),
+        (&[Kind::MariaDb], "c varchar(40) default (upper(uuid()))", varies),
+        (&all, "n int default 5, c varchar(40) default 'now()', d int default (1 + 2), e int", ""),
+        (postgres, "c text default 'today', d text default upper('x'), e int[] default '{}'", ""),
+    ];
+    for (kinds, columns, cause) in cases {
+        for kind in *kinds {
+            let database = Database::of(*kind).await;
+            if kind.is_postgres() {
+                database.execute("create domain due as timestamptz default now()").await;
+            }
+            database.execute("create table t (id bigint not null primary key)").await;
+            database.execute("insert into t values (1), (2)").await;
+            let create = format!("create table q (id bigint not null primary key, {columns})");
+            database.execute(&create).await;
+            match *cause {
+                "" => fine(&database, insert).await,
+                cause => warned(&database, insert, cause).await,
+            }
+        }
+    }
+    let database = Database::of(Kind::Postgres15).await;
+    database
+        .execute(
+            "create table t (id bigint primary key, n int); insert into t values (1, 1); \
+             create function known() returns int language sql as 'select count(*)::int from t'; \
+             create table q (id bigint primary key, n int default known(), at timestamptz default now())",
+        )
+        .await;
+    refused(&database, insert, "the DEFAULT of n calls known(), which isn't known").await;
+    warned(&database, "insert into q select * from t", clock).await;
+    fine(&database, "insert into q select *, now() from t").await;
+    fine(&database, "insert into q (id, n, at) select t.*, now() from t").await;
+}

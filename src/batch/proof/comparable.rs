@@ -87,6 +87,7 @@ mod tests {
                 type_name: type_name.to_owned(),
                 nullable: false,
                 computed_from: None,
+                default: None,
                 collation: Some("100".to_owned()),
                 nondeterministic: false,
             };

@@ -31,8 +31,15 @@ const COLUMNS: &str = "
                where n.conrelid = attrelid and n.contype = 'n' and not n.convalidated
                  and n.conkey = array[attnum]),
            attgenerated <> '',
-           attcollation::text, coalesce(not c.collisdeterministic, false)
+           attcollation::text, coalesce(not c.collisdeterministic, false),
+           case when attgenerated = '' then coalesce(
+               pg_get_expr(d.adbin, d.adrelid), pg_get_expr(y.typdefaultbin, 0),
+               case when attidentity <> '' then format(
+                   'nextval(%L)', pg_get_serial_sequence(attrelid::regclass::text, attname)) end)
+           end
     from pg_attribute left join pg_collation c on c.oid = attcollation
+    left join pg_attrdef d on d.adrelid = attrelid and d.adnum = attnum
+    left join pg_type y on y.oid = atttypid
     where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
     order by attnum";
 
@@ -229,6 +236,7 @@ fn column(row: &Row) -> Result<Column, DbError> {
         computed_from: None,
         collation: row.optional_text(4)?.map(str::to_owned),
         nondeterministic: row.int(5)? != 0,
+        default: row.optional_text(6)?.map(str::to_owned),
     })
 }
 

@@ -99,7 +99,7 @@ impl Catalog {
     ) -> Result<Vec<String>, DbError> {
         let found = rows(
             session,
-            "select name, type, \"notnull\", pk, hidden from pragma_table_xinfo(?1, ?2) \
+            "select name, type, \"notnull\", pk, hidden, dflt_value from pragma_table_xinfo(?1, ?2) \
              where hidden <> 1 order by cid",
             self.itself(),
         )
@@ -120,6 +120,7 @@ impl Catalog {
                 computed_from: (row.int(4)? != 0).then(|| all.clone()),
                 collation: None,
                 nondeterministic: false,
+                default: row.optional_text(5)?.map(str::to_owned),
             });
         }
         primary.sort();
