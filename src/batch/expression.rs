@@ -70,12 +70,19 @@ impl Survey<'_> {
             Expr::Substring { special: true, shorthand, .. } => {
                 self.called(if *shorthand { "substr" } else { "substring" }, expr)
             }
-            // All that PostgreSQL makes of LIKE is an operator that only a match has a name for.
-            Expr::Like { .. } => self.called("~~", expr),
-            Expr::ILike { .. } => self.called("~~*", expr),
-            Expr::Between { .. } => self.called("<=", expr),
-            Expr::InList { .. } | Expr::InSubquery { .. } | Expr::Case { operand: Some(_), .. } => {
-                self.called("=", expr)
+            // What PostgreSQL makes operators of.
+            Expr::Like { negated, .. } => self.called(if *negated { "!~~" } else { "~~" }, expr),
+            Expr::ILike { negated, .. } => self.called(if *negated { "!~~*" } else { "~~*" }, expr),
+            Expr::SimilarTo { negated, .. } => self.called(if *negated { "!~" } else { "~" }, expr),
+            Expr::Between { .. } => {
+                ["<", "<=", ">", ">="].iter().try_for_each(|name| self.called(name, expr))
+            }
+            Expr::InList { .. }
+            | Expr::InSubquery { .. }
+            | Expr::Case { operand: Some(_), .. }
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..) => {
+                ["=", "<>"].iter().try_for_each(|name| self.called(name, expr))
             }
             Expr::BinaryOp { op, .. } => self.operator(op, expr),
             Expr::AnyOp { compare_op, .. } | Expr::AllOp { compare_op, .. } => {
@@ -89,7 +96,7 @@ impl Survey<'_> {
                 | UnaryOperator::BitwiseNot
                 | UnaryOperator::PGAbs
                 | UnaryOperator::PGSquareRoot
-                | UnaryOperator::PGCubeRoot => ControlFlow::Continue(()),
+                | UnaryOperator::PGCubeRoot => self.called(op.to_string().trim(), expr),
                 other => self.later(&format!("the operator `{other}`"), expr.span()),
             },
             // `(t).f` calls the function f where t has no such column.
@@ -108,11 +115,8 @@ impl Survey<'_> {
             | Expr::IsNotNull(_)
             | Expr::IsUnknown(_)
             | Expr::IsNotUnknown(_)
-            | Expr::IsDistinctFrom(..)
-            | Expr::IsNotDistinctFrom(..)
             | Expr::IsJson { .. }
             | Expr::IsNormalized { .. }
-            | Expr::SimilarTo { .. }
             | Expr::RLike { .. }
             | Expr::Convert { .. }
             | Expr::AtTimeZone { .. }

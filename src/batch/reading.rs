@@ -68,7 +68,7 @@ mod tests {
             Dialect::POSTGRES,
         );
         let called = shape.unwrap().called();
-        assert_eq!(called, ["+", "=", "AND", "floor", "lower", "substring", "~~"]);
+        assert_eq!(called, ["+", "<>", "=", "AND", "floor", "lower", "substring", "~~"]);
     }
 
     #[test]
