@@ -14,6 +14,7 @@ mod join;
 mod key;
 mod level;
 mod literal;
+mod order;
 mod pin;
 mod proof;
 mod range;

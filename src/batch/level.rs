@@ -4,12 +4,13 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, Spanned, TableFactor, Value, Visit, Visitor, WindowFrameUnits, WindowType,
+    BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, LimitClause, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
+    WindowFrameUnits, WindowType,
 };
 
-use super::join::known_as;
+use super::join::{conjuncts, known_as};
+use super::order::{grouping, order};
 use super::survey::{Survey, identifiers};
 use crate::db::TableName;
 
@@ -28,6 +29,22 @@ pub(super) struct Named {
     pub column: String,
 }
 
+/// A column of what a SELECT keeps, which its WHERE equates to something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Equated {
+    pub column: Named,
+    pub to: Expr,
+    /// Whether the column stands left of the `=`.
+    pub first: bool,
+}
+
+/// What a SELECT selects from, and what its WHERE equates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Level {
+    pub from: Vec<From>,
+    pub equated: Vec<Equated>,
+}
+
 /// An aggregate in a subquery. It belongs to the innermost SELECT that one of its columns is of, which
 /// need not be the one that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +61,7 @@ pub(super) struct Aggregated {
 pub(super) struct Ordered {
     pub what: String,
     pub by: Vec<Named>,
-    pub from: Vec<From>,
+    pub level: Level,
     pub span: Option<Range<usize>>,
 }
 
@@ -57,14 +74,26 @@ const BY_ORDER: &str = "
 ";
 
 impl Survey<'_> {
-    /// What a SELECT selects from.
-    pub(super) fn sources(&self, select: &Select) -> Vec<From> {
-        let mut found = Vec::new();
+    /// What a SELECT selects from, and what its WHERE equates.
+    pub(super) fn level(&self, select: &Select) -> Level {
+        let mut level = Level::default();
         for item in &select.from {
-            self.source(&item.relation, &mut found);
-            item.joins.iter().for_each(|join| self.source(&join.relation, &mut found));
+            self.source(&item.relation, &mut level.from);
+            item.joins.iter().for_each(|join| self.source(&join.relation, &mut level.from));
         }
-        found
+        let mut conditions = Vec::new();
+        select.selection.iter().for_each(|selection| conjuncts(selection, &mut conditions));
+        for condition in conditions {
+            let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = condition else {
+                continue;
+            };
+            let equated = |one: &Expr, to: &Expr, first| {
+                Some(Equated { column: self.named(one)?, to: to.clone(), first })
+            };
+            level.equated.extend(equated(&left, &right, true));
+            level.equated.extend(equated(&right, &left, false));
+        }
+        level
     }
 
     fn source(&self, factor: &TableFactor, found: &mut Vec<From>) {
@@ -87,17 +116,17 @@ impl Survey<'_> {
 
     /// Notes an aggregate, or a window function, of a subquery.
     pub(super) fn many_rows(&mut self, name: &str, function: &Function) {
-        let from = self.selects.last().cloned().unwrap_or_default();
+        let level = self.selects.last().cloned().unwrap_or_default();
         let span = self.source.bytes(function.name.span());
         let call = function.name.to_string();
         if let Some(by) = self.order_of(name, function) {
             let what = format!("{call}()");
-            self.ordered.push(Ordered { what, by, from: from.clone(), span: span.clone() });
+            self.ordered.push(Ordered { what, by, level: level.clone(), span: span.clone() });
         }
         // With OVER it is its own SELECT's.
         if function.over.is_none() {
             let names = self.names(function);
-            self.aggregated.push(Aggregated { call, names, from, span });
+            self.aggregated.push(Aggregated { call, names, from: level.from, span });
         }
     }
 
@@ -181,8 +210,8 @@ impl Survey<'_> {
     }
 
     fn takes(&mut self, what: &str, by: Vec<Named>, span: Option<Range<usize>>) {
-        let from = self.selects.last().cloned().unwrap_or_default();
-        self.ordered.push(Ordered { what: what.to_owned(), by, from, span });
+        let level = self.selects.last().cloned().unwrap_or_default();
+        self.ordered.push(Ordered { what: what.to_owned(), by, level, span });
     }
 
     fn limit_span(&self, query: &Query) -> Option<Range<usize>> {
@@ -208,54 +237,6 @@ impl Survey<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// By what a query orders its rows: where it names a column of its answer, what that one is.
-fn order(query: &Query, select: &Select) -> Vec<Expr> {
-    let Some(OrderByKind::Expressions(list)) = query.order_by.as_ref().map(|order| &order.kind)
-    else {
-        return Vec::new();
-    };
-    let item = |expr: &Expr| match expr {
-        Expr::Value(value) => {
-            let Value::Number(number, _) = &value.value else { return None };
-            let at = number.parse::<usize>().ok()?.checked_sub(1)?;
-            selected(select.projection.get(at)?)
-        }
-        Expr::Identifier(name) => select.projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias }
-                if alias.value.eq_ignore_ascii_case(&name.value) =>
-            {
-                Some(expr)
-            }
-            _ => None,
-        }),
-        _ => None,
-    };
-    let order = |by: &OrderByExpr| item(&by.expr).unwrap_or(&by.expr).clone();
-    list.iter().map(order).collect()
-}
-
-fn selected(item: &SelectItem) -> Option<&Expr> {
-    match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-        _ => None,
-    }
-}
-
-/// What a SELECT makes one row of each of; `None` where it leaves rows as they are.
-fn grouping(select: &Select) -> Option<Vec<Expr>> {
-    if select.distinct.is_some() {
-        let items = select.projection.iter().map(|item| selected(item).cloned());
-        // Without all of its columns, no order is complete: an expression that no order has.
-        return Some(items.collect::<Option<_>>().unwrap_or(vec![Expr::value(Value::Null)]));
-    }
-    match &select.group_by {
-        GroupByExpr::Expressions(by, modifiers) if modifiers.is_empty() => {
-            (!by.is_empty()).then(|| by.clone())
-        }
-        _ => Some(vec![Expr::value(Value::Null)]),
     }
 }
 

@@ -10,7 +10,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::common::Common;
-use super::level::{Aggregated, From, Ordered};
+use super::level::{Aggregated, Level, Ordered};
 use super::literal;
 use super::pin::Clock;
 use super::refusal::Refusal;
@@ -60,8 +60,8 @@ pub(super) struct Survey<'a> {
     pub clocks: Vec<Clock>,
     pub aggregated: Vec<Aggregated>,
     pub ordered: Vec<Ordered>,
-    /// What each open SELECT selects from.
-    pub selects: Vec<Vec<From>>,
+    /// The open SELECTs.
+    pub selects: Vec<Level>,
     /// Whether the query that comes next is only asked whether it has a row.
     pub only_asks: bool,
     /// The names that each open WITH gives.
@@ -167,11 +167,11 @@ impl Visitor for Survey<'_> {
             Err(refusal) => return ControlFlow::Break(Box::new(refusal)),
         }
         // Its ORDER BY is no part of the SELECT.
-        let from = match &*query.body {
-            SetExpr::Select(select) => self.sources(select),
-            _ => Vec::new(),
+        let level = match &*query.body {
+            SetExpr::Select(select) => self.level(select),
+            _ => Level::default(),
         };
-        self.selects.push(from);
+        self.selects.push(level);
         self.taken(query, only_asks);
         if !query.locks.is_empty() {
             return self.later("a locking clause in a subquery", span);
@@ -194,7 +194,7 @@ impl Visitor for Survey<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> Step {
-        self.selects.push(self.sources(select));
+        self.selects.push(self.level(select));
         self.plain_select(select)
     }
 

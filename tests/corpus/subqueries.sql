@@ -215,3 +215,30 @@ DELETE FROM t WHERE a < @@global.max_connections
 
 -- unsafe mysql: a variable of the session
 UPDATE t SET a = @@local.sql_safe_updates
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE r.id = t.some_id LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE t.tenant = r.tenant AND r.b IS NOT NULL ORDER BY pos DESC LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = 5 AND r.b IS NOT NULL ORDER BY pos LIMIT 1)
+
+-- safe postgres
+UPDATE t SET c = (SELECT string_agg(r.c, ',' ORDER BY pos) FROM r WHERE r.tenant = t.tenant)
+
+-- safe mysql
+UPDATE t SET c = (SELECT GROUP_CONCAT(r.c ORDER BY pos) FROM r WHERE r.tenant = t.tenant)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant > t.tenant ORDER BY pos LIMIT 1)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = r.a ORDER BY pos LIMIT 1)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = t.tenant OR r.b = 1 ORDER BY pos LIMIT 1)
+
+-- varying mysql: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.slug = t.id LIMIT 1)

@@ -1,6 +1,8 @@
 //! Whether what stands in a subquery is answered by that subquery alone, and the same each time that it
 //! is asked.
 
+use sqlparser::ast::{Expr, Value};
+
 use super::super::join::Rows;
 use super::super::key::same_column;
 use super::super::level::{Aggregated, From, Named, Ordered};
@@ -8,7 +10,8 @@ use super::super::refusal::Refusal;
 use super::super::shape::Shape;
 use super::super::survey::Read;
 use super::super::warning::Warning;
-use crate::db::{Engine, Table, TableName};
+use super::comparable::{Class, same_values};
+use crate::db::{Column, Engine, Table, TableName};
 
 /// Columns that no catalog lists.
 const HIDDEN: [&str; 9] =
@@ -110,18 +113,58 @@ impl Levels<'_> {
         }
     }
 
-    /// Whether no two rows are equal to the order: it has all columns of a key of the one table.
+    /// Whether no two rows are equal to the order: it has all columns of a key of the one table, but
+    /// for those of which WHERE leaves one value.
     fn is_complete(&self, ordered: &Ordered) -> bool {
-        let [from] = ordered.from.as_slice() else { return false };
+        let [from] = ordered.level.from.as_slice() else { return false };
         let Some(table) = self.table(from) else { return false };
-        let by = |column: &String| {
-            ordered.by.iter().any(|named| {
-                named.table.as_ref().is_none_or(|table| self.same(table, &from.known_as))
-                    && self.same(&named.column, column)
+        let is = |named: &Named, column: &Column| {
+            named.table.as_ref().is_none_or(|table| self.same(table, &from.known_as))
+                && self.same(&named.column, &column.name)
+        };
+        let is_settled = |name: &String| {
+            table.column(name).is_some_and(|column| {
+                !column.nullable && ordered.by.iter().any(|named| is(named, column))
+                    || ordered.level.equated.iter().any(|it| {
+                        is(&it.column, column)
+                            && self.class(&it.to, from, table).is_some_and(|class| {
+                                same_values(self.engine, column, &class, it.first)
+                            })
+                    })
             })
         };
-        let never_null =
-            |name: &String| table.columns.iter().any(|it| it.name == *name && !it.nullable);
-        table.unique.iter().any(|key| key.columns.iter().all(|it| by(it) && never_null(it)))
+        table.unique.iter().any(|key| key.columns.iter().all(is_settled))
+    }
+
+    /// What values an expression has, if it is the same for all rows of a subquery's table.
+    fn class(&self, expr: &Expr, inner: &From, table: &Table) -> Option<Class> {
+        let column = |table: &Table, name: &str| {
+            let found = table.columns.iter().find(|column| self.same(&column.name, name));
+            found.map(|column| Class::of(self.engine, column))
+        };
+        match expr {
+            Expr::Nested(expr) => self.class(expr, inner, table),
+            Expr::Value(value) => match &value.value {
+                Value::Number(number, _) if number.bytes().all(|b| b.is_ascii_digit()) => {
+                    Some(Class::Number)
+                }
+                Value::SingleQuotedString(_) => Some(Class::Literal),
+                _ => None,
+            },
+            Expr::CompoundIdentifier(parts) => {
+                let [.., of, name] = parts.as_slice() else { return None };
+                if of.value.eq_ignore_ascii_case(&inner.known_as) {
+                    return None;
+                }
+                let is_it = |outer: &&(&str, _)| outer.0.eq_ignore_ascii_case(&of.value);
+                column(self.outer.iter().find(is_it)?.1?, &name.value)
+            }
+            Expr::Identifier(name) if column(table, &name.value).is_none() => {
+                let all: Option<Vec<_>> = self.outer.iter().map(|(_, table)| *table).collect();
+                let mut classes = all?.into_iter().filter_map(|table| column(table, &name.value));
+                classes.next().filter(|_| classes.next().is_none())
+            }
+            _ => None,
+        }
     }
 }
