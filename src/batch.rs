@@ -12,10 +12,13 @@ mod half;
 mod insert;
 mod join;
 mod key;
+mod level;
 mod literal;
+mod order;
 mod pin;
 mod proof;
 mod range;
+mod reading;
 mod refusal;
 mod rewrite;
 mod servo;
@@ -24,6 +27,7 @@ mod source;
 mod survey;
 mod template;
 mod tree;
+mod unnamed;
 mod warning;
 
 #[cfg(test)]
@@ -36,10 +40,11 @@ use crate::db::TableName;
 pub use half::Part;
 pub use key::KeyColumn;
 pub use pin::Pin;
+pub use reading::prove_reading;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
-pub use shape::{Call, Shape, Verb, parse};
+pub use shape::{Shape, Verb, parse};
 pub use warning::Warning;
 
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.

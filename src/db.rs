@@ -9,6 +9,7 @@ mod dialect;
 mod error;
 mod mysql;
 mod postgres;
+mod reading;
 mod sqlite;
 mod stopwatch;
 mod table;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 pub use dialect::{Dialect, Engine};
 pub use error::{DbError, ErrorKind};
+pub use reading::Reading;
 pub use stopwatch::Stopwatch;
 pub use table::{Column, Table, TableKind, TableName, Trigger, UniqueKey};
 pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError, may_hold_password};
@@ -295,6 +297,15 @@ pub trait Session: Send {
     /// The server's.
     async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
         Ok(self.table(name).await?.map(|table| table.columns).unwrap_or_default())
+    }
+
+    /// How this session reads a statement that calls functions and operators by these bare names.
+    /// SQLite has none of a user's own, and reads a text in one way.
+    ///
+    /// # Errors
+    /// The server's.
+    async fn reading(&mut self, _names: &[String]) -> Result<Reading, DbError> {
+        Ok(Reading::default())
     }
 
     /// A handle that ends this session's running statement from outside.

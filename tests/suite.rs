@@ -51,5 +51,6 @@ mod suite {
     mod terminal;
     mod throttle;
     mod triggers;
+    mod unproved;
     mod workers;
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, rewrite};
+use crate::batch::{
+    Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, prove_reading, rewrite,
+};
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
 use crate::migration::{BatchDirective, Migration, Step};
@@ -85,6 +87,8 @@ pub async fn prepare(
 ) -> Result<Option<Prepared>, PrepareError> {
     let shape = read(dialect, migration, step, directive)?;
     let refused = |refusal| refused(migration, step, directive, refusal);
+    let reading = session.reading(&shape.called()).await?;
+    prove_reading(&shape, &reading, dialect).map_err(refused)?;
     let relations = shape.relations();
     let Some(table) = session.table(&relations.target).await? else { return Ok(None) };
     let into = match &relations.into {

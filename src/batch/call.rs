@@ -47,7 +47,8 @@ impl Survey<'_> {
         let known =
             name.as_deref().map_or(Nature::Unknown, |name| nature(self.engine, name, arguments));
         let written = function.name.to_string();
-        self.calls.push(Call { name: written.clone(), span: self.source.bytes(span) });
+        let bare = name.clone().filter(|_| parts.len() == 1);
+        self.calls.push(Call { name: written.clone(), bare, span: self.source.bytes(span) });
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             return self.later("a call in an unusual notation", span);
         }
@@ -56,7 +57,10 @@ impl Survey<'_> {
         }
         match known {
             Nature::RowLocal => self.now_argument(name.as_deref().unwrap_or_default(), function),
-            Nature::Aggregate | Nature::Window if self.depth > 0 => ControlFlow::Continue(()),
+            Nature::Aggregate | Nature::Window if self.depth > 0 => {
+                self.many_rows(name.as_deref().unwrap_or_default(), function);
+                ControlFlow::Continue(())
+            }
             Nature::Aggregate | Nature::Window => self.stop(NEIGHBOURS, span, "looks at many rows"),
             Nature::Clock => self.tell(name.as_deref().unwrap_or_default(), function, &written),
             Nature::Asker => {
@@ -276,7 +280,7 @@ impl Survey<'_> {
 
 /// The text that an expression is, be it a literal or a quoted name, which SQLite takes for one
 /// where there is no such column.
-fn written(expr: &Expr) -> Option<(&str, Span)> {
+pub(super) fn written(expr: &Expr) -> Option<(&str, Span)> {
     match expr {
         Expr::Value(value) => Some((literal::text(&value.value)?, value.span)),
         Expr::Identifier(ident) if ident.quote_style.is_some() => Some((&ident.value, ident.span)),

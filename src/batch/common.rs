@@ -32,6 +32,9 @@ impl Survey<'_> {
     /// The names of one WITH.
     pub(super) fn scope(&self, with: &With) -> Result<Vec<Common>, Refusal> {
         let common = |cte: &Cte| {
+            if cte.alias.columns.is_empty() {
+                self.named_clocks(&cte.query)?;
+            }
             let span = self.source.bytes(cte.alias.name.span);
             let end = self.source.bytes(cte.closing_paren_token.0.span);
             let (Some(span), Some(end)) = (span, end) else {

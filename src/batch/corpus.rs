@@ -160,6 +160,7 @@ fn accepted_for_facts() {
         ("a trigger that no action sets off", "UPDATE t SET a = 5", |t, _| {
             t.cascaded_trigger = Some(("log".to_owned(), t.name.clone()));
         }),
+        ("a DELETE makes no conflict", "DELETE FROM t", |t, _| t.resolves_conflicts = true),
         ("a cascade to where nothing is read", "DELETE FROM t WHERE a = 4", |t, _| {
             t.cascades_to.push(TableName { schema: None, name: "other".to_owned() });
         }),
@@ -279,13 +280,13 @@ fn clocks_are_pinned_wherever_they_stand() {
         (
             Dialect::SQLITE,
             "DELETE FROM t WHERE at < datetime('now', '-1 day') AND a < strftime('%s')",
-            "DELETE FROM t WHERE (\nat < datetime('2026-11-20 09:14:02.123', '-1 day') \
-             AND a < strftime('%s', '2026-11-20 09:14:02.123')\n) AND 1 = 0",
+            "DELETE FROM t WHERE (\nat < datetime('2026-11-20 09:14:02.123Z', '-1 day') \
+             AND a < strftime('%s', '2026-11-20 09:14:02.123Z')\n) AND 1 = 0",
         ),
         (
             Dialect::SQLITE,
             "UPDATE t SET at = datetime(), c = CURRENT_DATE",
-            "UPDATE t SET at = datetime('2026-11-20 09:14:02.123'), c = '2026-11-20'\nWHERE 1 = 0",
+            "UPDATE t SET at = datetime('2026-11-20 09:14:02.123Z'), c = '2026-11-20'\nWHERE 1 = 0",
         ),
     ] {
         assert_eq!(pinned(sql, dialect), expected);
@@ -358,7 +359,9 @@ fn an_insert_gets_its_range_before_what_becomes_of_conflicts() {
     let shape = parse(sql, Dialect::POSTGRES).unwrap();
     let target = table(Dialect::POSTGRES, "t");
     type Change = fn(&mut Table);
-    let changes: [(Change, &str); 3] = [
+    let changes: [(Change, &str); 5] = [
+        (|into| into.resolves_conflicts = true, "ON CONFLICT REPLACE"),
+        (|into| into.row_security = true, "policies choose the rows"),
         (|into| into.triggers.push(trigger("audit")), "the trigger audit of"),
         (|into| into.refers_to_itself = true, "refers to itself"),
         (|into| into.name.name = "t".to_owned(), "reads the table that it inserts into"),

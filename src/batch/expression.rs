@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Spanned, UnaryOperator};
 
 use super::literal;
+use super::shape::Call;
 use super::survey::{Qualified, Step, Survey};
 use crate::db::Engine;
 
@@ -14,6 +15,10 @@ impl Survey<'_> {
     pub(super) fn expression(&mut self, expr: &Expr) -> Step {
         match expr {
             Expr::Identifier(ident) => self.bare_name(ident),
+            // @@session.sql_mode.
+            Expr::CompoundIdentifier(parts) if parts[0].value.starts_with('@') => {
+                self.bare_name(&parts[0])
+            }
             Expr::CompoundIdentifier(parts) => {
                 if let [.., table, column] = parts.as_slice() {
                     // Oracle's spelling, which MariaDB takes in its Oracle mode.
@@ -30,6 +35,10 @@ impl Survey<'_> {
                 ControlFlow::Continue(())
             }
             Expr::Function(function) => self.function(function),
+            Expr::Exists { .. } => {
+                self.only_asks = true;
+                ControlFlow::Continue(())
+            }
             // Functions that the parser has kinds of expression of their own for.
             Expr::Ceil { .. } | Expr::Floor { .. } if self.engine == Engine::Sqlite => {
                 let name = if matches!(expr, Expr::Ceil { .. }) { "ceil" } else { "floor" };
@@ -55,6 +64,26 @@ impl Survey<'_> {
                     self.clock(&typed.value.value.to_string(), typed.value.span),
                 ))
             }
+            Expr::Ceil { .. } => self.called("ceil", expr),
+            Expr::Floor { .. } => self.called("floor", expr),
+            // With FROM it is the standard's, and no function of the user's.
+            Expr::Substring { special: true, shorthand, .. } => {
+                self.called(if *shorthand { "substr" } else { "substring" }, expr)
+            }
+            // What PostgreSQL makes operators of.
+            Expr::Like { negated, .. } => self.called(if *negated { "!~~" } else { "~~" }, expr),
+            Expr::ILike { negated, .. } => self.called(if *negated { "!~~*" } else { "~~*" }, expr),
+            Expr::SimilarTo { negated, .. } => self.called(if *negated { "!~" } else { "~" }, expr),
+            Expr::Between { .. } => {
+                ["<", "<=", ">", ">="].iter().try_for_each(|name| self.called(name, expr))
+            }
+            Expr::InList { .. }
+            | Expr::InSubquery { .. }
+            | Expr::Case { operand: Some(_), .. }
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..) => {
+                ["=", "<>"].iter().try_for_each(|name| self.called(name, expr))
+            }
             Expr::BinaryOp { op, .. } => self.operator(op, expr),
             Expr::AnyOp { compare_op, .. } | Expr::AllOp { compare_op, .. } => {
                 self.operator(compare_op, expr)
@@ -67,7 +96,7 @@ impl Survey<'_> {
                 | UnaryOperator::BitwiseNot
                 | UnaryOperator::PGAbs
                 | UnaryOperator::PGSquareRoot
-                | UnaryOperator::PGCubeRoot => ControlFlow::Continue(()),
+                | UnaryOperator::PGCubeRoot => self.called(op.to_string().trim(), expr),
                 other => self.later(&format!("the operator `{other}`"), expr.span()),
             },
             // `(t).f` calls the function f where t has no such column.
@@ -86,22 +115,12 @@ impl Survey<'_> {
             | Expr::IsNotNull(_)
             | Expr::IsUnknown(_)
             | Expr::IsNotUnknown(_)
-            | Expr::IsDistinctFrom(..)
-            | Expr::IsNotDistinctFrom(..)
             | Expr::IsJson { .. }
             | Expr::IsNormalized { .. }
-            | Expr::InList { .. }
-            | Expr::InSubquery { .. }
-            | Expr::Between { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
-            | Expr::SimilarTo { .. }
             | Expr::RLike { .. }
             | Expr::Convert { .. }
             | Expr::AtTimeZone { .. }
             | Expr::Extract { .. }
-            | Expr::Ceil { .. }
-            | Expr::Floor { .. }
             | Expr::Position { .. }
             | Expr::Substring { .. }
             | Expr::Trim { .. }
@@ -112,7 +131,6 @@ impl Survey<'_> {
             | Expr::Prefixed { .. }
             | Expr::TypedString(_)
             | Expr::Case { .. }
-            | Expr::Exists { .. }
             | Expr::Subquery(_)
             | Expr::Tuple(_)
             | Expr::Array(_)
@@ -124,7 +142,14 @@ impl Survey<'_> {
         }
     }
 
-    fn operator(&self, operator: &BinaryOperator, expr: &Expr) -> Step {
+    /// Notes what is called without being written as a call.
+    fn called(&mut self, name: &str, expr: &Expr) -> Step {
+        let span = self.source.bytes(expr.span());
+        self.calls.push(Call { name: name.to_owned(), bare: Some(name.to_owned()), span });
+        ControlFlow::Continue(())
+    }
+
+    fn operator(&mut self, operator: &BinaryOperator, expr: &Expr) -> Step {
         match operator {
             BinaryOperator::Assignment => self.later("an assignment to a variable", expr.span()),
             BinaryOperator::Custom(_)
@@ -133,7 +158,7 @@ impl Survey<'_> {
             | BinaryOperator::DuckIntegerDivide => {
                 self.later(&format!("the operator `{operator}`"), expr.span())
             }
-            _ => ControlFlow::Continue(()),
+            _ => self.called(&operator.to_string(), expr),
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         type_name: type_name.to_owned(),
         nullable,
         computed_from: None,
+        default: None,
         collation: None,
         nondeterministic: false,
     };
@@ -54,6 +55,8 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
+        row_security: false,
+        resolves_conflicts: false,
         estimated_rows: Some(1_000_000),
     }
 }

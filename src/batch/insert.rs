@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use sqlparser::ast::{
-    GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select, SetExpr, Spanned, TableObject,
-    Visit, Visitor,
+    GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableObject, Visit,
 };
 
 use super::body::Body;
@@ -16,7 +16,7 @@ use super::clause::ignores;
 use super::join::{Tables, known_as};
 use super::refusal::Refusal;
 use super::source::unreadable;
-use super::survey::Survey;
+use super::survey::{Survey, identifiers};
 use super::warning::Warning;
 use crate::db::TableName;
 
@@ -25,6 +25,18 @@ use crate::db::TableName;
 pub(super) struct Into {
     pub table: TableName,
     pub span: Option<Range<usize>>,
+    /// The columns that it names.
+    pub columns: Vec<String>,
+    /// What it selects.
+    pub items: Vec<Item>,
+}
+
+/// One of the things that are selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Item {
+    One,
+    /// All columns of the table of this name, or of every table.
+    All(Option<String>),
 }
 
 pub(super) fn insert_body<'s>(
@@ -35,7 +47,13 @@ pub(super) fn insert_body<'s>(
     let TableObject::TableName(name) = &insert.table else {
         return Err(survey.refuse("it inserts into no plain table", insert.table.span(), ""));
     };
-    let into = Into { table: survey.table_name(name)?, span: survey.source.bytes(name.span()) };
+    let columns = insert.columns.iter().filter_map(|name| identifiers(name).pop());
+    let mut into = Into {
+        table: survey.table_name(name)?,
+        span: survey.source.bytes(name.span()),
+        columns: columns.map(|column| survey.fold(column)).collect(),
+        items: Vec::new(),
+    };
     conflicts(survey, insert)?;
     let Some(query) = &insert.source else {
         return Err(no_select(survey));
@@ -54,6 +72,13 @@ pub(super) fn insert_body<'s>(
     };
     for item in &select.projection {
         survey.walk(|survey| item.visit(survey))?;
+        into.items.push(match item {
+            SelectItem::Wildcard(_) => Item::All(None),
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                Item::All(identifiers(name).pop().map(|name| survey.fold(name)))
+            }
+            _ => Item::One,
+        });
     }
     let selection = select.selection.as_ref();
     Ok((Body { target, tables, sets: Vec::new(), selection }, into))
@@ -169,6 +194,6 @@ fn select<'s>(survey: &mut Survey<'_>, query: &'s Query) -> Result<&'s Select, R
     if !select.named_window.is_empty() {
         return refuse("WINDOW", "looks at neighbouring rows", group);
     }
-    survey.walk(|survey| survey.pre_visit_select(select))?;
+    survey.walk(|survey| survey.plain_select(select))?;
     Ok(select)
 }

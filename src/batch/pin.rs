@@ -145,7 +145,8 @@ impl Tells {
             Tells::UtcStamp(digits) => format!("TIMESTAMP'{}'", pin.stamp(digits.unwrap_or(0))),
             Tells::UtcDate => format!("DATE'{}'", pin.date()),
             Tells::UtcTime(digits) => format!("TIME'{}'", pin.clock(digits.unwrap_or(0))),
-            Tells::Seconds => pin.seconds(0),
+            // GROUP BY and ORDER BY would take a bare number for the place of a column.
+            Tells::Seconds => format!("(0 + {})", pin.seconds(0)),
             Tells::Stamp(digits) | Tells::LocalStamp(digits) => local(digits),
             Tells::Argument { .. } => local(None),
         }
@@ -155,9 +156,10 @@ impl Tells {
         match self {
             Tells::Date => format!("'{}'", pin.date()),
             Tells::Time(_) => format!("'{}'", pin.clock(0)),
-            // SQLite's own clock has milliseconds.
+            // SQLite's own clock has milliseconds, and knows that it is in UTC: without the zone the
+            // modifier 'utc' would take the time for a local one.
             Tells::Argument { comma } => {
-                format!("{}'{}'", if comma { ", " } else { "" }, pin.stamp(3))
+                format!("{}'{}Z'", if comma { ", " } else { "" }, pin.stamp(3))
             }
             _ => format!("'{}'", pin.stamp(0)),
         }
@@ -192,14 +194,14 @@ mod tests {
             (Engine::MySql, "curdate", None, "DATE(FROM_UNIXTIME(1795166042))"),
             (Engine::MySql, "utc_timestamp", Some(6), "TIMESTAMP'2026-11-20 09:14:02.123456'"),
             (Engine::MySql, "utc_time", None, "TIME'09:14:02'"),
-            (Engine::MySql, "unix_timestamp", None, "1795166042"),
+            (Engine::MySql, "unix_timestamp", None, "(0 + 1795166042)"),
             (Engine::Sqlite, "current_timestamp", None, "'2026-11-20 09:14:02'"),
             (Engine::Sqlite, "current_time", None, "'09:14:02'"),
         ] {
             assert_eq!(tells(engine, name, digits), expected, "{engine} {name}");
         }
         let argument = Tells::Argument { comma: true };
-        assert_eq!(argument.at(&pin, Engine::Sqlite), ", '2026-11-20 09:14:02.123'");
+        assert_eq!(argument.at(&pin, Engine::Sqlite), ", '2026-11-20 09:14:02.123Z'");
     }
 
     #[test]

@@ -4,22 +4,26 @@
 //! holds when the work on each row depends on that row, and on tables that no batch changes, alone.
 
 mod comparable;
+mod defaults;
 mod effects;
 mod insert;
 mod joins;
 mod keys;
-
-use std::ops::Range;
+mod level;
+mod tables;
 
 use super::refusal::Refusal;
 use super::rewrite::Said;
 use super::shape::{Shape, Verb};
 use super::survey::Read;
 use super::warning::Warning;
-use crate::db::{Engine, Table, TableKind, TableName};
+use crate::db::{Engine, Table, TableName};
+use defaults::defaults;
 use effects::{foreign_keys, triggers};
 use insert::insert;
 use joins::joins;
+use level::levels;
+use tables::{no_resolved_conflicts, other_tables, plain_table, same_table};
 
 pub(super) use keys::prove_keys;
 
@@ -45,103 +49,25 @@ pub(super) fn prove(
         })
         .collect();
     plain_table(shape.verb, shape.target_span.clone(), target)?;
-    let mut warnings = Vec::new();
-    if let (Some(named), Some(into)) = (&shape.into, into) {
+    let mut warnings = if let (Some(named), Some(into)) = (&shape.into, into) {
         insert(shape, named, said, (target, into), &reads, engine)?;
         other_tables(shape, into, &reads, engine)?;
+        defaults(shape, named, target, into, engine)?
     } else {
+        if shape.verb == Verb::Update {
+            no_resolved_conflicts(shape.verb, shape.target_span.clone(), target)?;
+        }
         other_tables(shape, target, &reads, engine)?;
         triggers(shape, said, target)?;
-        warnings = foreign_keys(shape, said.trust_triggers, target, &reads, engine)?;
-    }
+        foreign_keys(shape, said.trust_triggers, target, &reads, engine)?
+    };
     if engine == Engine::Postgres {
         texts_are_no_dates(shape, target)?;
         columns_are_no_functions(shape, target, read, &wanted)?;
     }
+    warnings.extend(levels(shape, target, &reads, engine)?);
     warnings.extend(joins(shape, target, &reads, engine));
     Ok(warnings)
-}
-
-fn plain_table(verb: Verb, span: Option<Range<usize>>, target: &Table) -> Result<(), Refusal> {
-    let refuse = |cause: String| Err(Refusal::of(verb, cause).at(span.clone(), ""));
-    let name = &target.name;
-    match target.kind {
-        TableKind::Ordinary => {}
-        TableKind::Partitioned => {
-            return Err(Refusal::of(
-                verb,
-                format_args!("{name} is partitioned; a later release goes partition by partition"),
-            )
-            .at(span.clone(), "")
-            .way("write one statement for each partition"));
-        }
-        TableKind::Other => return refuse(format!("{name} is no ordinary table")),
-    }
-    if let Some(engine) = &target.engine_without_transactions {
-        // Whole, it would be no safer: what fails in the middle stays half done.
-        return Err(Refusal::of(
-            verb,
-            format_args!(
-                "{name} is kept by the storage engine {engine}, which has no transactions: rows \
-                 and checkpoint could come apart"
-            ),
-        )
-        .at(span.clone(), "")
-        .only_way(format!("ALTER TABLE {name} ENGINE=InnoDB, before this is applied")));
-    }
-    if target.has_rules {
-        return refuse(format!("{name} has rewrite rules, which change what the statement does"));
-    }
-    if target.has_children {
-        return Err(Refusal::of(
-            verb,
-            format_args!("other tables inherit from {name}, and their rows have keys of their own"),
-        )
-        .at(span.clone(), "")
-        .way("write one statement for each of the tables, children first"));
-    }
-    Ok(())
-}
-
-fn other_tables(
-    shape: &Shape,
-    target: &Table,
-    reads: &[(&Read, &Table)],
-    engine: Engine,
-) -> Result<(), Refusal> {
-    for (read, table) in reads {
-        let refuse = |cause: String, label: &str| {
-            Refusal::of(shape.verb, cause).at(read.span.clone(), label)
-        };
-        if same_table(engine, &table.name, &target.name) {
-            return Err(refuse(
-                "it reads the table that it changes".to_owned(),
-                "later batches would see what earlier ones changed",
-            )
-            .way("put what it reads into a table of its own first, and read it from there"));
-        }
-        let may_hold = |how: &str| {
-            refuse(
-                format!("{} {how}, and may read {}", table.name, target.name),
-                "later batches could see what earlier ones changed",
-            )
-        };
-        match table.kind {
-            TableKind::Other => {
-                return Err(may_hold("is no ordinary table (a view, say)")
-                    .way("read the tables behind it directly"));
-            }
-            // Elsewhere a partition is no table of its own.
-            TableKind::Partitioned if engine == Engine::Postgres => {
-                return Err(may_hold("is partitioned").way("read its partitions directly"));
-            }
-            TableKind::Ordinary | TableKind::Partitioned => {}
-        }
-        if table.has_children {
-            return Err(may_hold("has tables that inherit from it").way("read those directly"));
-        }
-    }
-    Ok(())
 }
 
 /// `'now'` is a text, unless it becomes a date.
@@ -189,7 +115,7 @@ fn columns_are_no_functions(
             let has = facts.is_some_and(|at| read[at].column(&qualified.column).is_some());
             meant.push(has || named.columns.contains(&qualified.column));
         }
-        if !meant.is_empty() && !meant.contains(&true) {
+        if meant.contains(&false) {
             return Err(Refusal::of(
                 shape.verb,
                 format_args!("{} has no column {}", qualified.table, qualified.column),
@@ -199,18 +125,4 @@ fn columns_are_no_functions(
         }
     }
     Ok(())
-}
-
-/// Whether two names mean, or may mean, the same table.
-fn same_table(engine: Engine, one: &TableName, other: &TableName) -> bool {
-    let same = |one: &str, other: &str| match engine {
-        Engine::Postgres => one == other,
-        // By the server's settings, MySQL's names may differ in case; better one refusal too many.
-        Engine::MySql | Engine::Sqlite => one.to_lowercase() == other.to_lowercase(),
-    };
-    let schemas = match (&one.schema, &other.schema) {
-        (Some(one), Some(other)) => same(one, other),
-        _ => true,
-    };
-    schemas && same(&one.name, &other.name)
 }

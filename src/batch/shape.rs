@@ -1,5 +1,6 @@
 //! What a statement says: its verb, its tables, what it sets, and where its WHERE stands.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -12,6 +13,7 @@ use super::body::{Body, delete_body, update_body};
 use super::clause::{refuse_clauses, verb};
 use super::insert::{Into, insert_body};
 use super::join::{Joined, Tables, conjuncts};
+use super::level::{Aggregated, Ordered};
 use super::literal;
 use super::pin::Clock;
 use super::refusal::Refusal;
@@ -42,11 +44,13 @@ impl fmt::Display for Verb {
     }
 }
 
-/// A function that a statement calls.
+/// A function that a statement calls, or an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub(super) struct Call {
     /// Its name, as it was written.
     pub name: String,
+    /// The name that it is looked for by, folded, where no schema says whose it is.
+    pub bare: Option<String>,
     /// Where, in bytes of the statement's text.
     pub span: Option<Range<usize>>,
 }
@@ -83,6 +87,8 @@ pub struct Shape {
     pub(super) calls: Vec<Call>,
     pub(super) warnings: Vec<Warning>,
     pub(super) clocks: Vec<Clock>,
+    pub(super) aggregated: Vec<Aggregated>,
+    pub(super) ordered: Vec<Ordered>,
     /// The end of WHERE, the end of its condition, and the end of the text that means something.
     pub(super) where_end: Option<usize>,
     pub(super) body_end: usize,
@@ -119,9 +125,12 @@ impl Shape {
         self.sets.iter().map(|set| set.name.as_str())
     }
 
-    /// The functions that it calls, in the order of their places.
-    pub fn calls(&self) -> &[Call] {
-        &self.calls
+    /// The names of functions and operators that [`prove_reading`](super::prove_reading()) wants to
+    /// know about.
+    pub fn called(&self) -> Vec<String> {
+        let names: BTreeSet<&String> =
+            self.calls.iter().filter_map(|it| it.bare.as_ref()).collect();
+        names.into_iter().cloned().collect()
     }
 
     /// What the statement calls its target.
@@ -166,11 +175,20 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         conjuncts(selection, &mut conditions);
     }
 
+    let has_conflicts = matches!(&tree.main, Main::Insert(insert) if insert.on.is_some());
+    let body_end = if has_conflicts {
+        let last = source.on_conflict().and_then(|at| at.checked_sub(1));
+        last.map(|last| source.spots[last].span.end)
+            .ok_or_else(|| unreadable("the place of its ON CONFLICT got lost"))?
+    } else {
+        source.end()
+    };
     let where_end = source.clause("where").map(|index| source.spots[index].span.end);
-    if where_end.is_some() != selection.is_some() {
+    if where_end.is_some() != selection.is_some() || where_end.is_some_and(|at| at > body_end) {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let Survey { reads, qualified, dated, calls, warnings, clocks, .. } = survey;
+    let Survey { reads, qualified, dated, calls, warnings, clocks, aggregated, ordered, .. } =
+        survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -187,11 +205,10 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         calls,
         warnings,
         clocks,
+        aggregated,
+        ordered,
         where_end,
-        body_end: source
-            .on_conflict()
-            .and_then(|at| at.checked_sub(1))
-            .map_or(source.end(), |last| source.spots[last].span.end),
+        body_end,
         end: source.end(),
         statement,
     })

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::{Dialect as SqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -128,12 +128,16 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`.
+    /// The index of the ON of `ON CONFLICT` or `ON DUPLICATE KEY`, in a statement that has it: the last
+    /// one, as what is joined may have such a name.
     pub fn on_conflict(&self) -> Option<usize> {
-        let mut pairs = self.spots.windows(2);
-        pairs.position(|pair| {
-            let [on, what] = pair else { return false };
-            on.depth == 0 && on.is("on") && (what.is("conflict") || what.is("duplicate"))
+        let mut triples = self.spots.windows(3);
+        triples.rposition(|triple| {
+            let [on, what, next] = triple else { return false };
+            let conflict = what.is("conflict")
+                && (next.token == Token::LParen || next.is("do") || next.is("on"));
+            let duplicate = what.is("duplicate") && next.is("key");
+            on.depth == 0 && on.is("on") && (conflict || duplicate)
         })
     }
 
@@ -204,6 +208,11 @@ pub(super) fn statement(source: &Source<'_>, engine: Engine) -> Result<Statement
         (Some(statement), true) => Ok(statement),
         _ => Err(unreadable("more than one statement")),
     }
+}
+
+/// An expression that the catalog tells; `None` where the parser can't read it.
+pub(super) fn expression(text: &str, engine: Engine) -> Option<Expr> {
+    Parser::new(sql_dialect(engine)).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
 /// The parser tells the place in its message only: `… at Line: 1, Column: 10`.

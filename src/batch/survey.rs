@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::common::Common;
+use super::level::{Aggregated, Level, Ordered};
 use super::literal;
 use super::pin::Clock;
 use super::refusal::Refusal;
@@ -57,6 +58,12 @@ pub(super) struct Survey<'a> {
     pub calls: Vec<Call>,
     pub warnings: Vec<Warning>,
     pub clocks: Vec<Clock>,
+    pub aggregated: Vec<Aggregated>,
+    pub ordered: Vec<Ordered>,
+    /// The open SELECTs.
+    pub selects: Vec<Level>,
+    /// Whether the query that comes next is only asked whether it has a row.
+    pub only_asks: bool,
     /// The names that each open WITH gives.
     pub scopes: Vec<Vec<Common>>,
     /// How many subqueries are open.
@@ -78,6 +85,10 @@ impl<'a> Survey<'a> {
             calls: Vec::new(),
             warnings: Vec::new(),
             clocks: Vec::new(),
+            aggregated: Vec::new(),
+            ordered: Vec::new(),
+            selects: Vec::new(),
+            only_asks: false,
             scopes: Vec::new(),
             depth: 0,
         }
@@ -149,11 +160,19 @@ impl Visitor for Survey<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> Step {
         self.depth += 1;
+        let only_asks = std::mem::take(&mut self.only_asks);
         let span = query.span();
         match query.with.as_ref().map(|with| self.scope(with)).transpose() {
             Ok(scope) => self.scopes.push(scope.unwrap_or_default()),
             Err(refusal) => return ControlFlow::Break(Box::new(refusal)),
         }
+        // Its ORDER BY is no part of the SELECT.
+        let level = match &*query.body {
+            SetExpr::Select(select) => self.level(select),
+            _ => Level::default(),
+        };
+        self.selects.push(level);
+        self.taken(query, only_asks);
         if !query.locks.is_empty() {
             return self.later("a locking clause in a subquery", span);
         }
@@ -170,24 +189,17 @@ impl Visitor for Survey<'_> {
     fn post_visit_query(&mut self, _: &Query) -> Step {
         self.depth -= 1;
         self.scopes.pop();
+        self.selects.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> Step {
-        let unusual = select.top.is_some()
-            || select.exclude.is_some()
-            || select.into.is_some()
-            || !select.lateral_views.is_empty()
-            || select.prewhere.is_some()
-            || !select.connect_by.is_empty()
-            || !select.cluster_by.is_empty()
-            || !select.distribute_by.is_empty()
-            || !select.sort_by.is_empty()
-            || select.qualify.is_some()
-            || select.value_table_mode.is_some();
-        if unusual {
-            return self.later("an unusual SELECT", select.span());
-        }
+        self.selects.push(self.level(select));
+        self.plain_select(select)
+    }
+
+    fn post_visit_select(&mut self, _: &Select) -> Step {
+        self.selects.pop();
         ControlFlow::Continue(())
     }
 
@@ -237,9 +249,14 @@ impl Visitor for Survey<'_> {
             TableFactor::Table { name, .. } => {
                 self.later("a sample, a version or a partition of a table", name.span())
             }
-            TableFactor::Derived { sample: None, .. } | TableFactor::NestedJoin { .. } => {
-                ControlFlow::Continue(())
+            TableFactor::Derived { sample: None, subquery, alias, .. } => {
+                let is_named = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+                match self.named_clocks(subquery) {
+                    Err(refusal) if !is_named => ControlFlow::Break(Box::new(refusal)),
+                    _ => ControlFlow::Continue(()),
+                }
             }
+            TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             other => self.later("a function in FROM", other.span()),
         }
     }
@@ -266,6 +283,24 @@ impl Visitor for Survey<'_> {
 }
 
 impl Survey<'_> {
+    pub(super) fn plain_select(&self, select: &Select) -> Step {
+        let unusual = select.top.is_some()
+            || select.exclude.is_some()
+            || select.into.is_some()
+            || !select.lateral_views.is_empty()
+            || select.prewhere.is_some()
+            || !select.connect_by.is_empty()
+            || !select.cluster_by.is_empty()
+            || !select.distribute_by.is_empty()
+            || !select.sort_by.is_empty()
+            || select.qualify.is_some()
+            || select.value_table_mode.is_some();
+        if unusual {
+            return self.later("an unusual SELECT", select.span());
+        }
+        ControlFlow::Continue(())
+    }
+
     fn set_expression(&self, body: &SetExpr, span: Span) -> Step {
         match body {
             // A nested query is visited as a query of its own.

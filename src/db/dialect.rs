@@ -169,12 +169,14 @@ impl Dialect {
     /// A batch is right only when it follows the key's index. PostgreSQL's planner, without fresh
     /// statistics, would rather read the whole table or sort the rest of it for each batch (seen on
     /// 15: 800 ms to find a boundary instead of 1), and compile it with JIT on top. What is `off`
-    /// here is only made dear: a plan that has no other way still uses it.
+    /// here is only made dear: a plan that has no other way still uses it. And what a batch reads of
+    /// other tables in the order that they lie in shall begin at the same row each time.
     pub fn batch_settings(&self) -> &'static [&'static str] {
         match self.engine {
             Engine::Postgres => &[
                 "set enable_seqscan = off",
                 "set enable_sort = off",
+                "set synchronize_seqscans = off",
                 "set jit = off",
                 "set plan_cache_mode = force_custom_plan",
             ],
@@ -203,6 +205,7 @@ impl Dialect {
             Engine::Postgres => &[
                 "reset enable_seqscan",
                 "reset enable_sort",
+                "reset synchronize_seqscans",
                 "reset jit",
                 "reset plan_cache_mode",
                 "reset synchronous_commit",

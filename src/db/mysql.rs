@@ -4,6 +4,7 @@ mod decode;
 mod error;
 mod locker;
 mod orphans;
+mod reading;
 mod session;
 mod table;
 

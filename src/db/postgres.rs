@@ -3,6 +3,7 @@
 mod error;
 mod locker;
 mod plain;
+mod reading;
 mod session;
 mod table;
 

@@ -43,6 +43,9 @@ pub struct Column {
     /// For a column whose value the database computes at each write: the columns that it computes
     /// it from, or may.
     pub computed_from: Option<Vec<String>>,
+    /// The SQL that a row gets its value by where an INSERT doesn't give one; `None` where that is NULL,
+    /// a literal, or a number that counts on.
+    pub default: Option<String>,
     /// What its texts are compared by, where the catalog says so.
     pub collation: Option<String>,
     /// Whether texts that differ may compare as equal under that (PostgreSQL).
@@ -111,6 +114,11 @@ pub struct Table {
     pub cascaded_trigger: Option<(String, TableName)>,
     /// Its storage engine, where that can't roll a change back (MySQL: MyISAM, Aria, MEMORY, …).
     pub engine_without_transactions: Option<String>,
+    /// Whether policies choose the rows that this user sees and writes (PostgreSQL).
+    pub row_security: bool,
+    /// Whether a constraint says ON CONFLICT REPLACE or IGNORE, so that an INSERT or UPDATE deletes or
+    /// skips rows (SQLite).
+    pub resolves_conflicts: bool,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

@@ -43,6 +43,18 @@ UPDATE t SET at = 'now'
 -- unsafe postgres: could differ from batch to batch
 UPDATE t SET at = 'yesterday'::timestamptz
 
+-- unsafe postgres: could differ from batch to batch
+UPDATE t SET at = 'today 12:00 Japan'
+
+-- unsafe postgres: could differ from batch to batch
+UPDATE t SET a = 1 WHERE at < timestamptz 'tomorrow Singapore'
+
+-- safe mysql
+UPDATE t SET a = (SELECT count(*) FROM r GROUP BY UNIX_TIMESTAMP())
+
+-- safe sqlite
+UPDATE t SET a = datetime('now', 'utc') > '2020-01-01'
+
 -- unsafe mysql: could differ from batch to batch
 UPDATE t SET c = current_user()
 
@@ -54,3 +66,27 @@ UPDATE t SET a = unixepoch('subsec')
 
 -- spared postgres: could differ from batch to batch
 UPDATE t SET a = extract(year FROM age(at))
+
+-- safe any
+UPDATE t SET a = (SELECT count(*) FROM (SELECT CURRENT_TIMESTAMP AS told, at FROM r) x WHERE x.at < x.told)
+
+-- safe postgres
+UPDATE t SET a = (SELECT count(*) FROM (SELECT now(), r.at FROM r) AS x (told, at) WHERE x.at < x.told)
+
+-- safe sqlite
+UPDATE t SET a = (SELECT count(*) FROM (SELECT date(at) FROM r) x)
+
+-- safe any
+DELETE FROM t WHERE at < (SELECT CURRENT_TIMESTAMP)
+
+-- unsafe postgres: has no name of its own
+UPDATE t SET a = (SELECT count(*) FROM (SELECT now(), at FROM r) x WHERE x.at < now)
+
+-- unsafe postgres: has no name of its own
+WITH x AS (SELECT current_date::timestamptz UNION SELECT at FROM r) UPDATE t SET a = (SELECT count(*) FROM x)
+
+-- unsafe mysql: has no name of its own
+UPDATE t SET a = (SELECT count(*) FROM (SELECT now() + 1, at FROM r) x WHERE x.at < `now() + 1`)
+
+-- unsafe sqlite: has no name of its own
+UPDATE t SET a = (SELECT count(*) FROM (SELECT datetime('now'), at FROM r) x WHERE x.at < "datetime('now')")

@@ -42,6 +42,15 @@ INSERT INTO archive SELECT * FROM t WHERE t.a < 8 ON CONFLICT DO NOTHING
 -- warned postgres,sqlite: conflict with each other
 INSERT INTO archive (id, tenant, pos, slug) SELECT id, tenant + 1000, pos, concat('n', slug) FROM t WHERE true ON CONFLICT (id) DO NOTHING
 
+-- safe any
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT t.id + 100000, 1000, t.id, concat('n', t.slug), duplicate.a FROM t JOIN r AS duplicate ON duplicate.id = t.id WHERE t.id > 5
+
+-- safe postgres,sqlite
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT t.id + 100000, 1000, t.id, concat('n', t.slug), conflict.a FROM t JOIN r AS conflict ON conflict.id = t.id
+
+-- warned postgres,sqlite: conflict with each other
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT t.id + 100000, 1000, t.id, concat('n', t.slug), conflict.a FROM t JOIN r AS conflict ON conflict.id = t.id WHERE true ON CONFLICT (id) DO NOTHING
+
 -- varying postgres: another answer for each row
 INSERT INTO archive (id, tenant, pos, slug) SELECT nextval('numbers'), 1000, id, gen_random_uuid()::text FROM t
 

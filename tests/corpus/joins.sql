@@ -13,6 +13,9 @@ UPDATE t AS x SET a = y.b, c = y.c FROM r AS y WHERE (y.id = x.some_id AND x.b I
 UPDATE t SET a = s.b FROM r JOIN s ON s.id = r.some_id WHERE r.id = t.some_id
 
 -- safe postgres,sqlite
+UPDATE t SET a = conflict.b FROM r JOIN s AS conflict ON conflict.id = r.some_id WHERE r.id = t.some_id
+
+-- safe postgres,sqlite
 UPDATE t SET a = coalesce(s.b, 0) FROM r LEFT JOIN s ON s.id = r.some_id AND s.a > 2 WHERE r.id = t.some_id
 
 -- safe postgres,sqlite

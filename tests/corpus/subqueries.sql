@@ -110,3 +110,135 @@ DELETE FROM t WHERE a IN (SELECT b FROM r WHERE a = 1 UNION TABLE numbers)
 
 -- unsafe postgres: a sample
 UPDATE t SET a = (SELECT max(a) FROM r TABLESAMPLE system (10))
+
+-- safe any
+UPDATE t SET a = (SELECT count(1) FROM r WHERE r.some_id = t.id)
+
+-- safe any
+UPDATE t SET a = (SELECT sum(r.b + t.a) FROM r WHERE r.some_id = t.id)
+
+-- safe any
+UPDATE t SET a = (SELECT max(v) FROM (SELECT b AS v FROM r UNION ALL SELECT a FROM s) x)
+
+-- safe any
+UPDATE t SET a = (SELECT max(y.total) FROM (SELECT some_id, sum(b) AS total FROM r GROUP BY some_id) y)
+
+-- safe any
+DELETE FROM t WHERE EXISTS (SELECT 1 FROM r WHERE r.some_id = t.id LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT r.b AS place FROM r WHERE r.some_id = t.a ORDER BY r.tenant, r.pos LIMIT 1 OFFSET 1)
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r GROUP BY b ORDER BY b DESC LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, dense_rank() OVER (ORDER BY b) AS n FROM r) q WHERE q.id = t.id)
+
+-- safe any
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, sum(b) OVER (PARTITION BY tenant ORDER BY pos ROWS UNBOUNDED PRECEDING) AS n FROM r) q WHERE q.id = t.id)
+
+-- safe postgres
+UPDATE t SET a = (SELECT x.b FROM (SELECT DISTINCT ON (some_id) some_id, b FROM r ORDER BY some_id, id) x WHERE x.some_id = t.id)
+
+-- unsafe any: rows of the statement itself
+UPDATE t SET b = 1 WHERE a = (SELECT sum(t.b) FROM r)
+
+-- unsafe any: rows of the statement itself
+DELETE FROM t WHERE a = (SELECT max(t.b) FROM r WHERE r.id = 1)
+
+-- unsafe any: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT sum(t.a)) FROM t
+
+-- unsafe any: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT count(t.id) FROM r LIMIT 1) FROM t
+
+-- unsafe any: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT sum(a) FROM (SELECT b FROM r) x) FROM t
+
+-- unsafe any: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT q.m FROM r, (SELECT sum(a) AS m) q WHERE r.id = 1) FROM t
+
+-- unsafe postgres,sqlite: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT count(*) FILTER (WHERE t.a > 2) FROM r) FROM t
+
+-- unsafe postgres: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT rank(5) WITHIN GROUP (ORDER BY t.a) FROM r WHERE r.id = 1) FROM t
+
+-- unsafe postgres: rows of the statement itself
+INSERT INTO archive (id, tenant, pos, slug, a) SELECT 1, 1000, 1, 'x', (SELECT count(t.*) FROM r) FROM t
+
+-- spared any: rows of the statement itself
+UPDATE t SET a = (SELECT sum((SELECT s.a FROM s WHERE s.id = r.id)) FROM r)
+
+-- varying any: an order that is left to the database
+UPDATE t SET a = (SELECT b FROM r WHERE r.some_id = t.id ORDER BY b LIMIT 1)
+
+-- varying any: an order that is left to the database
+DELETE FROM t WHERE id IN (SELECT some_id FROM r LIMIT 5)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT r.b FROM r JOIN s ON s.a = r.a ORDER BY r.id LIMIT 1)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b AS id FROM r ORDER BY id LIMIT 1 OFFSET 3)
+
+-- varying any: what row_number() gives
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, row_number() OVER (ORDER BY b) AS n FROM r) q WHERE q.id = t.id)
+
+-- varying any: what lag() gives
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, lag(b) OVER (PARTITION BY tenant ORDER BY a) AS n FROM r) q WHERE q.id = t.id)
+
+-- varying any: what sum() gives
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, sum(b) OVER (ORDER BY a ROWS 1 PRECEDING) AS n FROM r) q WHERE q.id = t.id)
+
+-- varying any: what first_value() gives
+UPDATE t SET a = (SELECT q.n FROM (SELECT id, first_value(b) OVER w AS n FROM r WINDOW w AS (ORDER BY id)) q WHERE q.id = t.id)
+
+-- varying postgres: what DISTINCT ON gives
+UPDATE t SET a = (SELECT x.b FROM (SELECT DISTINCT ON (some_id) some_id, b FROM r ORDER BY some_id, b) x WHERE x.some_id = t.id)
+
+-- varying postgres: what string_agg() gives
+UPDATE t SET c = (SELECT string_agg(r.c, ',') FROM r WHERE r.some_id = t.id)
+
+-- varying postgres: what FETCH gives
+UPDATE t SET a = (SELECT b FROM r ORDER BY b FETCH FIRST 1 ROW ONLY)
+
+-- varying mysql,sqlite: what GROUP_CONCAT() gives
+UPDATE t SET c = (SELECT GROUP_CONCAT(r.c) FROM r WHERE r.some_id = t.id)
+
+-- unsafe mysql: a variable of the session
+UPDATE t SET a = @@session.auto_increment_increment
+
+-- unsafe mysql: a variable of the session
+DELETE FROM t WHERE a < @@global.max_connections
+
+-- unsafe mysql: a variable of the session
+UPDATE t SET a = @@local.sql_safe_updates
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE r.id = t.some_id LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE t.tenant = r.tenant AND r.b IS NOT NULL ORDER BY pos DESC LIMIT 1)
+
+-- safe any
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = 5 AND r.b IS NOT NULL ORDER BY pos LIMIT 1)
+
+-- safe postgres
+UPDATE t SET c = (SELECT string_agg(r.c, ',' ORDER BY pos) FROM r WHERE r.tenant = t.tenant)
+
+-- safe mysql
+UPDATE t SET c = (SELECT GROUP_CONCAT(r.c ORDER BY pos) FROM r WHERE r.tenant = t.tenant)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant > t.tenant ORDER BY pos LIMIT 1)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = r.a ORDER BY pos LIMIT 1)
+
+-- varying any: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.tenant = t.tenant OR r.b = 1 ORDER BY pos LIMIT 1)
+
+-- varying mysql: what LIMIT gives
+UPDATE t SET a = (SELECT b FROM r WHERE r.slug = t.id LIMIT 1)

@@ -72,7 +72,11 @@ async fn small_tables_and_batch_off_run_whole() {
     for (text, limit) in [("UPDATE t SET n = n + 1;\n".to_owned(), "1000"), (off, "999")] {
         let project = Project::with([("V1__count.sql", text)]);
         let plan = ask(&["plan", "--auto-batch", limit], &project, &database).await.expect(0);
-        assert!(plan.text().contains("script") && !plan.text().contains("warning"), "{}", plan.text());
+        assert!(
+            plan.text().contains("script") && !plan.text().contains("warning"),
+            "{}",
+            plan.text()
+        );
     }
     let project = Project::with([("V1__count.sql", "UPDATE t SET n = n + 1;\n")]);
     let plan = ask(&["plan", "--auto-batch", "999"], &project, &database).await.expect(0);

@@ -1,6 +1,7 @@
 //! `now()` in a backfill tells one time: in every batch, and in the run that goes on after a kill.
 
 use super::held::{Held, ROWS};
+use crate::support::{Database, Lockkeeper, Project};
 
 #[tokio::test]
 async fn a_run_that_goes_on_tells_the_time_of_the_first() {
@@ -29,4 +30,17 @@ async fn a_run_that_goes_on_tells_the_time_of_the_first() {
     );
     assert_eq!(held.database.query_i64(&told).await, 1);
     assert_eq!(held.database.query_text(pinned).await, claimed);
+}
+
+/// SQLite's 'utc' takes a time for a local one, but not one that it knows to be in UTC.
+#[tokio::test]
+async fn a_pinned_time_of_sqlite_is_known_to_be_in_utc() {
+    let database = Database::sqlite();
+    database.execute("create table t (id integer primary key, at text)").await;
+    database.execute("insert into t values (1, '')").await;
+    let update = "-- lockkeeper: batch\nupdate t set at = datetime('now', 'utc');\n";
+    let project = Project::with([("V1__fill.sql", update)]);
+    Lockkeeper::up(&project, &database).env("TZ", "EAST-9").run().await.expect(0);
+    let near = "select abs(julianday(at) - julianday('now')) < 0.1 from t";
+    assert_eq!(database.query_i64(near).await, 1);
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lockkeeper::db::{
-    Canceller, Column, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Row, Session,
-    Statement, Table, TableName,
+    Canceller, Column, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Reading, Row,
+    Session, Statement, Table, TableName,
 };
 
 /// On which side of the chosen write the fault lies.
@@ -185,6 +185,11 @@ impl Session for FaultySession {
     async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
         self.state.alive()?;
         self.inner.columns(name).await
+    }
+
+    async fn reading(&mut self, names: &[String]) -> Result<Reading, DbError> {
+        self.state.alive()?;
+        self.inner.reading(names).await
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {

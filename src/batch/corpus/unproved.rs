@@ -56,6 +56,26 @@ pub(super) const FACTS: &[Fact] = &[
         read[0].kind = TableKind::Partitioned;
     }),
     ("may read", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| read[0].has_children = true),
+    ("policies choose the rows", "DELETE FROM t", |t, _| t.row_security = true),
+    ("policies choose the rows", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].row_security = true;
+    }),
+    ("lockkeeper's own", "DELETE FROM t", |t, _| t.name.name = "lockkeeper_range".to_owned()),
+    ("changes with each batch", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].name.name = "lockkeeper_range".to_owned();
+    }),
+    ("changes with each batch", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| {
+        read[0].name.schema = Some("pg_catalog".to_owned());
+    }),
+    ("ON CONFLICT REPLACE", "UPDATE t SET a = 1", |t, _| t.resolves_conflicts = true),
+    // A name of both a table that has such a column and one that hasn't
+    (
+        "has no column b",
+        "UPDATE t SET a = (SELECT max(r.b) FROM r) WHERE a = (SELECT max(r.b) FROM s r)",
+        |_, read| {
+            read[1].columns.retain(|column| column.name != "b");
+        },
+    ),
     // A synonym that resolves to the target
     ("reads the table that it changes", "UPDATE t SET a = (SELECT max(a) FROM r)", |t, read| {
         read[0].name = t.name.clone();

@@ -34,6 +34,11 @@ impl Class {
                     | "mediumint"
             ),
         };
+        // Trailing blanks don't count where it is compared, also beside other texts.
+        let is_padded = lower == "character" || lower.starts_with("character(") || base == "bpchar";
+        if engine == Engine::Postgres && is_padded {
+            return Class::Other(format!("character {:?}", column.collation));
+        }
         let is_text = ["char", "text", "clob"].iter().any(|word| lower.contains(word));
         match (is_number, is_text) {
             (true, _) => Class::Number,
@@ -67,5 +72,29 @@ pub(super) fn same_values(engine: Engine, column: &Column, class: &Class, first:
                 && !inexact.iter().any(|word| one.contains(word))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_padded_text_is_no_text_like_others() {
+        let class = |type_name: &str| {
+            let column = Column {
+                name: "c".to_owned(),
+                type_name: type_name.to_owned(),
+                nullable: false,
+                computed_from: None,
+                default: None,
+                collation: Some("100".to_owned()),
+                nondeterministic: false,
+            };
+            Class::of(Engine::Postgres, &column)
+        };
+        assert_eq!(class("character(3)"), class("character(5)"));
+        assert_ne!(class("character(3)"), class("character varying(3)"));
+        assert_eq!(class("text"), class("character varying(3)"));
     }
 }

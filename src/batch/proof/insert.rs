@@ -6,7 +6,7 @@ use super::super::rewrite::Said;
 use super::super::shape::Shape;
 use super::super::survey::Read;
 use super::effects::triggers;
-use super::{plain_table, same_table};
+use super::{no_resolved_conflicts, plain_table, same_table};
 use crate::db::{Engine, Table};
 
 pub(super) fn insert(
@@ -30,6 +30,7 @@ pub(super) fn insert(
         }
     }
     plain_table(shape.verb, into.span.clone(), table)?;
+    no_resolved_conflicts(shape.verb, into.span.clone(), table)?;
     if table.refers_to_itself {
         return Err(Refusal::of(
             shape.verb,

@@ -9,9 +9,10 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::{Server, error, orphans, table};
+use super::{Server, error, orphans, reading, table};
 use crate::db::{
-    Canceller, DbError, ErrorKind, Purpose, Row, Session, Shape, Statement, Table, TableName, Value,
+    Canceller, DbError, ErrorKind, Purpose, Reading, Row, Session, Shape, Statement, Table,
+    TableName, Value,
 };
 
 pub(super) struct MySqlSession {
@@ -202,6 +203,13 @@ impl Session for MySqlSession {
     async fn table(&mut self, name: &TableName) -> Result<Option<Table>, DbError> {
         let running = self.start()?;
         let found = table::read(self, name).await;
+        running.finish();
+        found
+    }
+
+    async fn reading(&mut self, names: &[String]) -> Result<Reading, DbError> {
+        let running = self.start()?;
+        let found = reading::read(self, names).await;
         running.finish();
         found
     }

@@ -67,6 +67,8 @@ pub(super) async fn read(
             "NO" => row.optional_text(6)?.map(str::to_owned),
             _ => None,
         },
+        row_security: false,
+        resolves_conflicts: false,
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;
@@ -85,7 +87,10 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
     let found = rows(
         session,
         "select column_name, column_type, is_nullable, coalesce(generation_expression, ''), \
-         extra like '%on update%', collation_name from information_schema.columns \
+         extra like '%on update%', collation_name, \
+         if(version() like '%mariadb%' or extra like '%default_generated%' \
+         or column_default like 'current_timestamp%', column_default, null) \
+         from information_schema.columns \
          where table_schema = ? and table_name = ? order by ordinal_position",
         table.to_vec(),
     )
@@ -99,6 +104,7 @@ async fn columns(session: &mut MySqlSession, table: &[Value]) -> Result<Vec<Colu
             computed_from: computed_from(&names, row.text(3)?, row.int(4)? != 0),
             collation: row.optional_text(5)?.map(str::to_owned),
             nondeterministic: false,
+            default: row.optional_text(6)?.map(str::to_owned),
         })
     };
     found.iter().map(column).collect()

@@ -14,9 +14,10 @@ use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::{open, plain, table};
+use super::{open, plain, reading, table};
 use crate::db::{
-    Canceller, Column, DbError, ErrorKind, Row, Session, Shape, Statement, Table, TableName, Value,
+    Canceller, Column, DbError, ErrorKind, Reading, Row, Session, Shape, Statement, Table,
+    TableName, Value,
 };
 
 pub struct PostgresSession {
@@ -132,6 +133,10 @@ impl Session for PostgresSession {
 
     async fn columns(&mut self, name: &TableName) -> Result<Vec<Column>, DbError> {
         table::columns(self, name).await
+    }
+
+    async fn reading(&mut self, names: &[String]) -> Result<Reading, DbError> {
+        reading::read(self, names).await
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {

@@ -12,7 +12,8 @@ const RELATION: &str = "
                 then (c.reltuples / c.relpages
                       * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
                 when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end,
-           c.relhasrules or c.relhassubclass, c.relhastriggers
+           c.relhasrules or c.relhassubclass, c.relhastriggers,
+           row_security_active(c.oid)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.oid = to_regclass($1)";
 
@@ -22,10 +23,23 @@ const KIN: &str = "
                    where r.ev_class = $1::bigint::oid and r.rulename <> '_RETURN'),
            exists (select 1 from pg_inherits i where i.inhparent = $1::bigint::oid)";
 
+// A NOT NULL that is NOT VALID leaves the NULLs that are there.
 const COLUMNS: &str = "
-    select attname::text, format_type(atttypid, atttypmod), not attnotnull, attgenerated <> '',
-           attcollation::text, coalesce(not c.collisdeterministic, false)
+    select attname::text, format_type(atttypid, atttypmod),
+           not attnotnull or exists (
+               select 1 from pg_constraint n
+               where n.conrelid = attrelid and n.contype = 'n' and not n.convalidated
+                 and n.conkey = array[attnum]),
+           attgenerated <> '',
+           attcollation::text, coalesce(not c.collisdeterministic, false),
+           case when attgenerated = '' then coalesce(
+               pg_get_expr(d.adbin, d.adrelid), pg_get_expr(y.typdefaultbin, 0),
+               case when attidentity <> '' then format(
+                   'nextval(%L)', pg_get_serial_sequence(attrelid::regclass::text, attname)) end)
+           end
     from pg_attribute left join pg_collation c on c.oid = attcollation
+    left join pg_attrdef d on d.adrelid = attrelid and d.adnum = attnum
+    left join pg_type y on y.oid = atttypid
     where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
     order by attnum";
 
@@ -90,7 +104,9 @@ const TRIGGERS: &str = "
 
 const SELF: &str = "
     select exists (select 1 from pg_constraint f where f.contype = 'f'
-                   and f.conrelid = $1::bigint::oid and f.confrelid = $1::bigint::oid)";
+                   and f.conrelid = $1::bigint::oid
+                   and (f.confrelid = $1::bigint::oid
+                        or f.confrelid in (select relid from pg_partition_ancestors($1::bigint::oid))))";
 
 const UNINDEXED: &str = "
     select distinct n.nspname::text, c.relname::text
@@ -184,6 +200,8 @@ pub async fn read(
             .map(|row| table_name(row, 0))
             .collect::<Result<_, _>>()?,
         engine_without_transactions: None,
+        row_security: yes(relation, 7)?,
+        resolves_conflicts: false,
         estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
     }))
 }
@@ -218,6 +236,7 @@ fn column(row: &Row) -> Result<Column, DbError> {
         computed_from: None,
         collation: row.optional_text(4)?.map(str::to_owned),
         nondeterministic: row.int(5)? != 0,
+        default: row.optional_text(6)?.map(str::to_owned),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::session::SqliteSession;
-use super::trigger::event;
+use super::trigger::{event, resolves_conflicts};
 use crate::db::{
     Column, DbError, Dialect, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey,
     Value,
@@ -49,6 +49,8 @@ pub(super) async fn read(
         unindexed_children: Vec::new(),
         cascaded_trigger: None,
         engine_without_transactions: None,
+        row_security: false,
+        resolves_conflicts: catalog.resolves_conflicts(session).await?,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;
@@ -97,7 +99,7 @@ impl Catalog {
     ) -> Result<Vec<String>, DbError> {
         let found = rows(
             session,
-            "select name, type, \"notnull\", pk, hidden from pragma_table_xinfo(?1, ?2) \
+            "select name, type, \"notnull\", pk, hidden, dflt_value from pragma_table_xinfo(?1, ?2) \
              where hidden <> 1 order by cid",
             self.itself(),
         )
@@ -118,6 +120,7 @@ impl Catalog {
                 computed_from: (row.int(4)? != 0).then(|| all.clone()),
                 collation: None,
                 nondeterministic: false,
+                default: row.optional_text(5)?.map(str::to_owned),
             });
         }
         primary.sort();
@@ -209,6 +212,19 @@ impl Catalog {
             (false, true) => index.eq_ignore_ascii_case("rtrim"),
             (true, true) => false,
         })
+    }
+
+    async fn resolves_conflicts(&self, session: &mut SqliteSession) -> Result<bool, DbError> {
+        let found = rows(
+            session,
+            format!(
+                "select coalesce(sql, '') from {}.sqlite_master where type = 'table' and name = ?1",
+                quote(&self.schema)
+            ),
+            vec![self.name.as_str().into()],
+        )
+        .await?;
+        Ok(found.first().map(|row| row.text(0)).transpose()?.is_some_and(resolves_conflicts))
     }
 
     async fn triggers(&self, session: &mut SqliteSession) -> Result<Vec<Trigger>, DbError> {

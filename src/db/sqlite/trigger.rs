@@ -1,4 +1,4 @@
-//! What a trigger's text says: the catalog keeps nothing else of it.
+//! What the text of a trigger or a table says: the catalog keeps nothing else of it.
 
 /// The event of `CREATE [TEMP] TRIGGER [IF NOT EXISTS] [schema.]name [BEFORE|AFTER|INSTEAD OF] …`.
 pub(super) fn event(sql: &str) -> Option<&'static str> {
@@ -16,6 +16,16 @@ pub(super) fn event(sql: &str) -> Option<&'static str> {
     let _name = word;
     std::iter::once(next).chain(words).find_map(|word| {
         ["UPDATE", "DELETE", "INSERT"].into_iter().find(|event| word.eq_ignore_ascii_case(event))
+    })
+}
+
+/// Whether a table's constraint deals with a conflict by deleting or skipping a row.
+pub(super) fn resolves_conflicts(sql: &str) -> bool {
+    let words: Vec<_> = words(sql).map(str::to_ascii_uppercase).collect();
+    words.windows(3).any(|words| {
+        words[0] == "ON"
+            && words[1] == "CONFLICT"
+            && (words[2] == "REPLACE" || words[2] == "IGNORE")
     })
 }
 
@@ -64,7 +74,7 @@ fn quoted_length(text: &str, quote: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::event;
+    use super::{event, resolves_conflicts};
 
     #[test]
     fn the_event_is_found_behind_any_name() {
@@ -76,6 +86,25 @@ mod tests {
             ("CREATE TRIGGER [x y] INSTEAD OF DELETE ON v", "DELETE"),
         ] {
             assert_eq!(event(sql), Some(expected), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_that_deletes_or_skips_rows_is_found() {
+        for (sql, expected) in [
+            ("CREATE TABLE t (id integer primary key, n int unique on\nconflict Replace)", true),
+            ("CREATE TABLE t (id int, n int, unique (n) ON CONFLICT /* so */ IGNORE)", true),
+            (
+                "CREATE TABLE t (n int UNIQUE ON CONFLICT ROLLBACK, m int UNIQUE ON CONFLICT FAIL)",
+                false,
+            ),
+            (
+                "CREATE TABLE t (n int /* ON CONFLICT REPLACE */, c text DEFAULT 'ON CONFLICT IGNORE')",
+                false,
+            ),
+            ("CREATE TABLE \"on conflict replace\" (n int UNIQUE)", false),
+        ] {
+            assert_eq!(resolves_conflicts(sql), expected, "{sql}");
         }
     }
 }

@@ -183,6 +183,7 @@ async fn a_dead_database_stays_dead() {
         watch.transact(std::slice::from_ref(&select)).await.map(drop),
         session.bare("second").await.map(drop),
         session.table(&table).await.map(drop),
+        session.reading(&[]).await.map(drop),
         canceller.cancel().await,
         locker.try_lock().await.map(drop),
         locker.still_held().await.map(drop),
