@@ -45,8 +45,8 @@ impl fmt::Display for Rows {
             Rows::MoreThan(rows) => ("more than", rows),
         };
         match rows {
-            ..10_000 => write!(f, "{word} {rows} rows"),
-            ..1_000_000 => write!(f, "{word} {} thousand rows", rows / 1_000),
+            0..10_000 => write!(f, "{word} {rows} rows"),
+            10_000..1_000_000 => write!(f, "{word} {} thousand rows", rows / 1_000),
             _ => write!(f, "{word} {:.1} million rows", rows as f64 / 1e6),
         }
     }
