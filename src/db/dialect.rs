@@ -164,6 +164,22 @@ impl Dialect {
         }
     }
 
+    /// The statement with which the server ends by itself what this session asks, after so long.
+    /// MariaDB and MySQL have each their own word for it, and pass over the other's comment.
+    pub fn set_statement_timeout(&self, timeout: Duration) -> Option<String> {
+        let millis = timeout.as_millis().max(1);
+        match self.engine {
+            Engine::Postgres => Some(format!("set statement_timeout = {millis}")),
+            Engine::MySql => Some(format!(
+                "set session /*M!100101 max_statement_time = {} */\
+                 /*!50708 max_execution_time = {millis} */",
+                millis.div_ceil(1000)
+            )),
+            // What is asked ends with this process.
+            Engine::Sqlite => None,
+        }
+    }
+
     /// Statements that set a session up for batches.
     ///
     /// A batch is right only when it follows the key's index. PostgreSQL's planner, without fresh

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::db::{Session, Statement};
+use crate::db::Statement;
 
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// At so many limits the work stands still: below that, smaller batches hold their locks for less.
@@ -44,7 +44,8 @@ impl Signal for Blocked {
         INTERVAL
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         let rows = session.query(&Statement::new(BLOCKED, Vec::new())).await?;
         let value = rows.first().map_or(Ok(0), |row| row.int(0))? as f64;
         let limit = f64::from(self.limit);

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 
 use crate::db::{Session, Statement};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Governor, Line, Reading, Signal, SignalError, Unit};
 use replica::Replica;
 use timeline::Timeline;
 
@@ -164,7 +164,8 @@ impl Signal for ReplicaLag {
         Governor::of_backlog(self.limit)
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         if self.aurora.is_none() {
             let rows = session.query(&Statement::new(IS_AURORA, Vec::new())).await?;
             self.aurora = Some(rows.first().map_or(Ok(0), |row| row.int(0))? != 0);

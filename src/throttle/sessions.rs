@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::db::{Dialect, Engine, Session, Statement};
+use crate::db::{Dialect, Engine, Statement};
 
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
@@ -34,7 +34,8 @@ impl Signal for Sessions {
         "sessions"
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         let sql = if self.engine == Engine::Postgres { POSTGRES } else { MYSQL };
         let rows = session.query(&Statement::new(sql, Vec::new())).await?;
         let Some(row) = rows.first() else { return Ok(None) };

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::db::{Session, Statement};
+use crate::db::Statement;
 
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
@@ -40,7 +40,8 @@ impl Signal for Wal {
         "wal"
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         let rows = session.query(&Statement::new(BACKLOG, Vec::new())).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (limit, value) = (self.limit as f64, row.int(1)? as f64);

@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
+use crate::db::Database;
 use crate::ledger::{Ledger, LedgerError, Requests};
 use crate::progress::Event;
 use crate::stop::Stop;
 
 use super::board::CONTROL;
-use super::{Limits, Shared, Signal, SignalError, Throttle};
+use super::line::{Line, Silence, in_time};
+use super::{Limits, Shared, Signal, Throttle};
 
-/// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(2);
 /// How long a statement that is under way may take to end by itself when the run is aborted.
 const ABORT: Duration = Duration::from_millis(300);
 
@@ -62,37 +61,6 @@ impl Drop for Watch {
     }
 }
 
-/// A session that is opened when it is needed, and again when it was lost.
-struct Line {
-    database: Arc<dyn Database>,
-    session: Option<Box<dyn Session>>,
-}
-
-impl Line {
-    fn new(database: &Arc<dyn Database>) -> Self {
-        Line { database: database.clone(), session: None }
-    }
-
-    async fn session(&mut self) -> Result<&mut dyn Session, DbError> {
-        if self.session.is_none() {
-            self.session = Some(self.database.session(Purpose::Watch).await?);
-        }
-        match self.session.as_deref_mut() {
-            Some(session) => Ok(session),
-            None => Err(silent()),
-        }
-    }
-
-    /// Whatever failed, a new session is the better one to ask again.
-    fn hang_up(&mut self) {
-        self.session = None;
-    }
-}
-
-fn silent() -> DbError {
-    DbError::new(ErrorKind::Connection, "the server gives no answer")
-}
-
 /// What operators ask for.
 struct Control {
     line: Line,
@@ -111,10 +79,16 @@ impl Control {
                 () = tokio::time::sleep(CONTROL) => {}
                 () = self.shared.rested.notified(), if self.is_to_pause() => {}
             }
-            let looked = tokio::time::timeout(ANSWER, self.look()).await;
-            if let Err(error) = looked.unwrap_or_else(|_| Err(silent().into())) {
-                self.shared.board().fail_control(error.to_string());
-                self.line.hang_up();
+            match in_time(self.look()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.shared.board().fail_control(error.outline());
+                    self.line.hang_up();
+                }
+                Err(Silence) => {
+                    self.shared.board().fail_control(Silence::TEXT.to_owned());
+                    self.line.break_off().await;
+                }
             }
             first.take();
         }
@@ -204,37 +178,40 @@ impl Loads {
             let due = self.signals.iter().map(|posted| posted.due).min();
             let pause = due.map_or(RETRY, |due| due.saturating_duration_since(Instant::now()));
             tokio::time::sleep(pause).await;
-            if self.look().await.is_err() {
-                self.line.hang_up();
+            if !self.look().await {
                 tokio::time::sleep(RETRY).await;
             }
             first.take();
         }
     }
 
-    /// Reads what is due. What fails is read again in another session.
-    async fn look(&mut self) -> Result<(), SignalError> {
+    /// Reads what is due, what has waited longest first, until something fails: the line is then
+    /// another one. Whether all was read.
+    async fn look(&mut self) -> bool {
         let now = Instant::now();
-        let mut result = Ok(());
-        for posted in self.signals.iter_mut().filter(|posted| posted.due <= now) {
-            let reading = async {
-                let session = self.line.session().await?;
-                posted.signal.read(session).await
-            };
-            let answer = tokio::time::timeout(ANSWER, reading).await;
+        loop {
+            let due = self.signals.iter_mut().filter(|posted| posted.due <= now);
+            let Some(posted) = due.min_by_key(|posted| posted.due) else { return true };
+            let answer = in_time(posted.signal.read(&mut self.line)).await;
             posted.due = Instant::now() + posted.signal.interval();
-            match answer.unwrap_or_else(|_| Err(silent().into())) {
-                Ok(reading) => {
-                    let now = Instant::now();
-                    self.shared.change(|board| board.read(posted.place, reading, now));
+            let fault = match answer {
+                Ok(Ok(reading)) => {
+                    let (place, now) = (posted.place, Instant::now());
+                    self.shared.change(|board| board.read(place, reading, now));
+                    continue;
                 }
-                Err(error) => {
-                    self.shared.board().fail(posted.place, error.to_string());
-                    result = Err(error);
+                Ok(Err(error)) => {
+                    self.line.hang_up();
+                    error.outline()
                 }
-            }
+                Err(Silence) => {
+                    self.line.break_off().await;
+                    Silence::TEXT.to_owned()
+                }
+            };
+            self.shared.board().fail(posted.place, fault);
+            return false;
         }
-        result
     }
 }
 

@@ -1,13 +1,15 @@
 //! What slows or holds a backfill beside its operator and its replicas, on real servers.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::Duration;
 
 use crate::suite::held::Held;
 use crate::support::counters::{self, COUNT};
-use crate::support::{Database, Kind, Lockkeeper, Project, Running};
+use crate::support::{Database, Kind, Lockkeeper, Project, Running, wait_until};
 
 const ROWS: u64 = 500_000;
 
@@ -45,7 +47,9 @@ async fn a_query_holds_and_lets_go(kind: Kind) {
     assert_eq!(database.query_i64(counters::PASSED).await, 0);
     // What can't be read is no permission to go on.
     database.execute("alter table pressure rename to gone").await;
-    running.line_with("probe-sql unknown for ").await;
+    let line = running.line_with("probe-sql unknown for ").await;
+    // It is for everybody to read, and what the server says may quote what stands in the tables.
+    assert!(!line.contains("pressure"), "{line}");
     assert_eq!(database.query_i64(counters::PASSED).await, 0);
     database.execute("alter table gone rename to pressure; update pressure set n = 1").await;
     scene.ends(running).await;
@@ -64,6 +68,31 @@ async fn a_query_holds_and_lets_go_on_mariadb() {
 #[tokio::test]
 async fn a_query_holds_and_lets_go_on_sqlite() {
     a_query_holds_and_lets_go(Kind::Sqlite).await;
+}
+
+/// A query that takes too long is ended in the server, before the next try adds another one.
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_ended_in_the_server() {
+    let scene = Scene::of(Kind::Postgres15).await;
+    let probe = ["--throttle-sql", "select count(pg_sleep(60))", "--throttle-sql-limit", "10"];
+    let running = scene.start(&probe);
+    let asleep = "select pid::text from pg_stat_activity where query like 'select count(pg_sleep%' \
+                  and state = 'active' and datname = current_database()";
+    let mut seen = BTreeSet::new();
+    let tried_again = async || {
+        let asleep = scene.database.query_column(asleep).await;
+        // The last one may be about to end.
+        assert!(asleep.len() <= 2, "{asleep:?}");
+        seen.extend(asleep);
+        seen.len() >= 4
+    };
+    wait_until("it was tried again", Duration::from_secs(60), tried_again).await;
+    let line = running.line_with("probe-sql unknown for ").await;
+    assert!(line.contains("no answer within 2 s"), "{line}");
+    Lockkeeper::new(["abort"]).database(&scene.database).run().await.expect(0);
+    running.wait().await.expect(4);
+    let sleeps = format!("select (count(*) = 0)::int from ({asleep}) asleep");
+    scene.database.wait_for(&sleeps).await;
 }
 
 /// A server that answers everything with a status that the test sets.
