@@ -76,6 +76,7 @@ impl Up {
     /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
+        let limits = self.throttles.limits(options.engine)?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
@@ -92,7 +93,7 @@ impl Up {
             lock_wait: self.lock_wait,
             reconnect: self.reconnect_timeout,
             identity: identity(),
-            limits: self.throttles.limits(),
+            limits,
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let result = tokio::select! {

@@ -152,6 +152,12 @@ impl Dialect {
         }
     }
 
+    /// The same for the open transaction alone, where there is such a thing.
+    pub fn set_local_lock_timeout(&self, timeout: Duration) -> Option<String> {
+        let millis = timeout.as_millis().max(1);
+        (self.engine == Engine::Postgres).then(|| format!("set local lock_timeout = {millis}"))
+    }
+
     /// The statement that undoes [`Dialect::set_lock_timeout`].
     pub fn reset_lock_timeout(&self) -> &'static str {
         match self.engine {

@@ -95,6 +95,46 @@ async fn a_query_that_takes_too_long_is_ended_in_the_server() {
     scene.database.wait_for(&sleeps).await;
 }
 
+/// Also where nobody is left to cancel it.
+#[tokio::test]
+async fn the_server_ends_by_itself_what_takes_too_long() {
+    for (kind, limit) in [
+        (Kind::Postgres15, "current_setting('statement_timeout') = '4s'"),
+        (Kind::MariaDb, "@@max_statement_time = 4"),
+    ] {
+        let scene = Scene::of(kind).await;
+        let probe = format!("select case when {limit} then 100 else 1 end");
+        let running = scene.start(&["--throttle-sql", &probe, "--throttle-sql-limit", "10"]);
+        running.line_with("probe-sql 100 ≥ 10").await;
+        Lockkeeper::new(["abort"]).database(&scene.database).run().await.expect(0);
+        running.wait().await.expect(4);
+    }
+}
+
+/// A limit that nobody would keep is refused.
+#[tokio::test]
+async fn a_limit_that_the_database_cannot_show_is_refused() {
+    let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
+    let postgres_alone = [("--max-lag", "1s"), ("--max-blocked", "3"), ("--max-wal", "1GiB")];
+    for kind in [Kind::MariaDb, Kind::Sqlite] {
+        let database = Database::of(kind).await;
+        let up = |option, value| Lockkeeper::up(&project, &database).args([option, value]);
+        let name = if kind == Kind::Sqlite { "SQLite" } else { "MySQL/MariaDB" };
+        for (option, value) in postgres_alone {
+            let refused = up(option, value).run().await.expect(2);
+            refused.expect_text(&format!("{option} can't be watched on {name}"));
+        }
+        let sessions = up("--max-sessions", "500").run().await;
+        if kind == Kind::Sqlite {
+            sessions.expect(2).expect_text("--max-sessions can't be watched on SQLite");
+        } else {
+            sessions.expect(0);
+        }
+        let off = up("--max-lag", "off").args(["--max-blocked", "off"]);
+        off.run().await.expect(0);
+    }
+}
+
 /// A server that answers everything with a status that the test sets.
 struct Answering {
     address: String,
