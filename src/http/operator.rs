@@ -115,7 +115,7 @@ fn asked() -> Response {
 /// For everybody to read: without the server's words.
 fn failed(error: DeskError) -> Response {
     match error {
-        DeskError::NoLedger | DeskError::NobodyAtWork => {
+        DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown => {
             (StatusCode::CONFLICT, format!("{error}\n")).into_response()
         }
         DeskError::Run(error) => {

@@ -44,6 +44,10 @@ impl Signal for Blocked {
         INTERVAL
     }
 
+    fn left_out_by(&self) -> Option<&'static str> {
+        Some("--max-blocked off")
+    }
+
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
         let session = line.session().await?;
         let rows = session.query(&Statement::new(BLOCKED, Vec::new())).await?;

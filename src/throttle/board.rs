@@ -30,6 +30,7 @@ pub struct Board {
 struct Post {
     name: &'static str,
     governor: Governor,
+    left_out_by: Option<&'static str>,
     sight: Sight,
     reading: Option<Reading>,
 }
@@ -102,9 +103,15 @@ impl Board {
     }
 
     /// From now on somebody reads this signal. Returns its place.
-    pub fn post(&mut self, name: &'static str, interval: Duration, governor: Governor) -> usize {
+    pub fn post(
+        &mut self,
+        name: &'static str,
+        interval: Duration,
+        governor: Governor,
+        left_out_by: Option<&'static str>,
+    ) -> usize {
         let sight = Sight::new(interval);
-        self.posts.push(Post { name, governor, sight, reading: None });
+        self.posts.push(Post { name, governor, left_out_by, sight, reading: None });
         self.posts.len() - 1
     }
 
@@ -214,10 +221,16 @@ impl Board {
 }
 
 impl Post {
+    /// How to go on all the same.
+    fn way_out(&self) -> String {
+        let option = self.left_out_by.map(|option| format!(" (`{option}` leaves it out)"));
+        option.unwrap_or_default()
+    }
+
     fn says(&self, now: Instant) -> (f64, Option<String>) {
         let (name, sight) = (self.name, &self.sight);
         if let Some(age) = sight.lost(now) {
-            return (0.0, Some(sight.complaint(name, age)));
+            return (0.0, Some(sight.complaint(name, age) + &self.way_out()));
         }
         match &self.reading {
             None if sight.seen => (1.0, None),
@@ -225,7 +238,7 @@ impl Post {
             Some(reading) => {
                 let pace = self.governor.pace();
                 let share = match reading.is_critical() {
-                    true => String::new(),
+                    true => self.way_out(),
                     false => format!(", at {:.0} % of the pace", (pace * 100.0).max(1.0)),
                 };
                 (pace, Some(format!("{name} {reading}{share}")))

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::db::{Session, Statement};
+use crate::db::{DbError, Session, Statement};
 
 use super::{Governor, Line, Reading, Signal, SignalError, Unit};
 use replica::Replica;
@@ -56,6 +56,8 @@ pub struct ReplicaLag {
     /// Somebody has asked for it: then it is no way out not to be allowed to see them.
     asked_for: bool,
     aurora: Option<bool>,
+    /// The server lets us knock.
+    knocks: bool,
     timeline: Timeline,
     replicas: BTreeMap<String, Replica>,
 }
@@ -67,6 +69,7 @@ impl ReplicaLag {
             limit,
             asked_for,
             aurora: None,
+            knocks: true,
             timeline: Timeline::default(),
             replicas: BTreeMap::new(),
         }
@@ -86,16 +89,14 @@ impl ReplicaLag {
         &mut self,
         session: &mut dyn Session,
     ) -> Result<Option<Reading>, SignalError> {
-        if !self.replicas.is_empty() {
-            session.bare(KNOCK).await?;
-            tokio::time::sleep(WAY).await;
+        if !self.replicas.is_empty() && self.knocks {
+            self.knock(session).await?;
         }
         let rows = session.query(&Statement::new(REPLICAS, Vec::new())).await?;
         if self.asked_for && rows.iter().any(|row| row.optional_text(2).is_ok_and(|s| s.is_none()))
         {
             return Err(SignalError::Other(
-                "this user may not see replicas: GRANT pg_monitor to it, or say --max-lag off"
-                    .into(),
+                "this user may not see replicas: GRANT pg_monitor to it".into(),
             ));
         }
         if rows.is_empty() && self.replicas.is_empty() {
@@ -136,6 +137,21 @@ impl ReplicaLag {
         Ok(lags.fold(None, later).map(|worst| self.reading(worst)))
     }
 
+    /// Where nobody has asked for a limit, a server that doesn't take it is no error: readings are then
+    /// as old as the replicas' own reports.
+    async fn knock(&mut self, session: &mut dyn Session) -> Result<(), DbError> {
+        match session.bare(KNOCK).await {
+            Ok(_) => tokio::time::sleep(WAY).await,
+            Err(error) if self.asked_for || error.is_lost() => return Err(error),
+            Err(_) => {
+                self.knocks = false;
+                // It may have failed in the middle of its transaction.
+                session.bare("rollback").await?;
+            }
+        }
+        Ok(())
+    }
+
     fn reading(&self, (name, value): (String, f64)) -> Reading {
         let limit = self.limit.as_secs_f64();
         let (critical, unit) = (CRITICAL * limit, Unit::Seconds);
@@ -164,6 +180,10 @@ impl Signal for ReplicaLag {
         Governor::of_backlog(self.limit)
     }
 
+    fn left_out_by(&self) -> Option<&'static str> {
+        Some("--max-lag off")
+    }
+
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
         let session = line.session().await?;
         if self.aurora.is_none() {
@@ -176,3 +196,6 @@ impl Signal for ReplicaLag {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,12 @@ pub trait Signal: Send {
         Governor::of_load()
     }
 
+    /// The option that leaves it out, where it may be watched though nobody has asked for it: who is
+    /// held by it learns from this how to go on.
+    fn left_out_by(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Reads it, over the line to the database if that is where it stands. `None` where there is nothing that it could speak of, such as no replica.
     ///
     /// # Errors

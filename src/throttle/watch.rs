@@ -14,6 +14,9 @@ use super::board::CONTROL;
 use super::line::{Line, Silence, in_time};
 use super::{Limits, Shared, Signal, Throttle};
 
+/// How long it may take to enter that a pause is met: short of what makes the board take the control
+/// for lost.
+const MEETING: Duration = Duration::from_secs(1);
 /// How long a statement that is under way may take to end by itself when the run is aborted.
 const ABORT: Duration = Duration::from_millis(300);
 
@@ -43,6 +46,7 @@ impl Watch {
             shared: throttle.shared.clone(),
             epoch,
             stop: stop.clone(),
+            aborts: false,
         };
         let groups = limits.signals(database.dialect());
         throttle.shared.blind.send_replace(1 + groups.len());
@@ -68,6 +72,8 @@ struct Control {
     shared: Arc<Shared>,
     epoch: i64,
     stop: Stop,
+    /// An abort is under way.
+    aborts: bool,
 }
 
 impl Control {
@@ -99,9 +105,7 @@ impl Control {
         let rests = self.is_to_pause() && self.shared.at_work() == 0;
         let session = self.line.session().await?;
         let requests = self.ledger.requests(session).await?;
-        if rests && is_unmet(&requests, self.epoch) {
-            self.ledger.meet_pause(session, self.epoch).await?;
-        }
+        let is_met = rests && is_unmet(&requests, self.epoch);
         self.obey_abort(&requests);
         let now = Instant::now();
         let news = self.shared.board().ask(requests, now);
@@ -109,22 +113,42 @@ impl Control {
             self.shared.change(|_| {});
             self.shared.tell_pausing();
         }
+        if is_met {
+            self.meet_pause().await;
+        }
         Ok(())
+    }
+
+    /// For those who look from outside. The pause holds without it, and the next look tries again.
+    async fn meet_pause(&mut self) {
+        let meeting = async {
+            let session = self.line.session().await?;
+            self.ledger.meet_pause(session, self.epoch).await
+        };
+        match tokio::time::timeout(MEETING, meeting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => self.line.hang_up(),
+            Err(_) => self.line.break_off().await,
+        }
     }
 
     fn is_to_pause(&self) -> bool {
         self.shared.board().requests().pause.is_some()
     }
 
-    fn obey_abort(&self, requests: &Requests) {
+    fn obey_abort(&mut self, requests: &Requests) {
         let Some(abort) = &requests.abort else { return };
-        if abort.value != Some(self.epoch) || self.stop.is_requested() {
+        if abort.value != Some(self.epoch) || self.aborts {
             return;
         }
-        let reason = format!("an abort that {} asked for", abort.asked_by);
-        self.stop.request(reason.clone());
-        // It ends as soon without anybody's help.
-        self.shared.reporter.emit(Event::Stopping { reason, ends_now: true });
+        self.aborts = true;
+        // A run that stops already is in no such hurry.
+        if !self.stop.is_requested() {
+            let reason = format!("an abort that {} asked for", abort.asked_by);
+            self.stop.request(reason.clone());
+            // It ends as soon without anybody's help.
+            self.shared.reporter.emit(Event::Stopping { reason, ends_now: true });
+        }
         let stop = self.stop.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ABORT).await;
@@ -156,7 +180,8 @@ impl Loads {
         let shared = throttle.shared.clone();
         let post = |signal: Box<dyn Signal>| {
             let (name, interval) = (signal.name(), signal.interval());
-            let place = shared.board().post(name, interval, signal.governor());
+            let (governor, left_out_by) = (signal.governor(), signal.left_out_by());
+            let place = shared.board().post(name, interval, governor, left_out_by);
             Posted { signal, place, due: Instant::now() }
         };
         let signals = signals.into_iter().map(post).collect();

@@ -189,6 +189,24 @@ async fn an_abort_ends_a_long_statement() {
     assert_eq!(scene.database.query_i64(sleeps).await, 0);
 }
 
+/// Also where the run has been told already to stop, and lets the statement end by itself.
+#[tokio::test]
+async fn an_abort_hurries_a_run_that_stops() {
+    let database = Database::of(Kind::Postgres15).await;
+    let scene =
+        Scene { database, project: Project::with([("V1__sleep.sql", "select pg_sleep(600);\n")]) };
+    let up = Lockkeeper::up(&scene.project, &scene.database).args(["--stop-timeout", "10m"]);
+    let running = up.start();
+    let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' \
+                  and datname = current_database()";
+    scene.database.wait_for(sleeps).await;
+    running.signal(libc::SIGTERM);
+    running.line_with("SIGTERM").await;
+    let (_, asked) = scene.ask(&["abort"]).await;
+    running.wait().await.expect(4);
+    assert!(asked.elapsed() < limit(), "{:?}", asked.elapsed());
+}
+
 /// Where nothing can be asked, that is said.
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused() {
@@ -202,6 +220,14 @@ async fn what_cannot_be_asked_is_refused() {
     let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
     Lockkeeper::up(&project, &database).run().await.expect(0);
     ask(&["abort"]).run().await.expect(1).expect_text("no run is at work that could be aborted");
+    // Somebody has the lock, and hasn't said yet who.
+    let mut other = database.connect().await;
+    let take = "select pg_advisory_lock(('x' || encode(substr(sha256(convert_to('lockkeeper ' \
+                || current_database() || ' ' || current_schema(), 'UTF8')), 1, 8), 'hex'))\
+                ::bit(64)::bigint)";
+    other.execute(take).await;
+    ask(&["abort"]).run().await.expect(1).expect_text("isn't known by its name yet");
+    other.execute("select pg_advisory_unlock_all()").await;
     ask(&["resume"]).run().await.expect(0).expect_text("nothing was paused");
     ask(&["pause"]).run().await.expect(0).expect_text("no run is at work: the next one waits");
     for rate in ["0", "-1", "fast"] {

@@ -36,18 +36,21 @@ fn what_is_not_seen_holds() {
     let later = |millis| now + Duration::from_millis(millis);
     assert_eq!(board.verdict(later(60_000), 0).pace, 1.0, "nobody watches");
     board.watch();
-    let place = board.post("replica-lag", Duration::from_millis(250), Governor::of_backlog(FRESH));
+    let (interval, governor) = (Duration::from_millis(250), Governor::of_backlog(FRESH));
+    let place = board.post("replica-lag", interval, governor, Some("--max-lag off"));
     assert_eq!(board.verdict(now, 0), Verdict { pace: 0.0, rate: None, reason: None });
     board.ask(Requests::default(), later(3_000));
     board.fail(place, "no connection".into());
     let reason = board.verdict(later(3_100), 0).reason;
-    assert_eq!(reason.as_deref(), Some("replica-lag unknown for 3 s: no connection"));
+    let unknown = "replica-lag unknown for 3 s: no connection (`--max-lag off` leaves it out)";
+    assert_eq!(reason.as_deref(), Some(unknown));
     board.read(place, None, later(3_100));
     assert_eq!(board.verdict(later(3_100), 0).pace, 1.0, "there is no replica");
     board.read(place, lag(1.8), later(3_200));
     let verdict = board.verdict(later(3_300), 0);
     assert_eq!(verdict.pace, 0.0);
-    assert_eq!(verdict.reason.as_deref(), Some("replica-lag 1.8 s ≥ 1.0 s on replica-1"));
+    let late = "replica-lag 1.8 s ≥ 1.0 s on replica-1 (`--max-lag off` leaves it out)";
+    assert_eq!(verdict.reason.as_deref(), Some(late));
     let verdict = board.verdict(later(6_500), 0);
     assert_eq!(verdict.reason.as_deref(), Some("control unknown for 3 s: no answer"));
 }
