@@ -173,6 +173,46 @@ async fn a_script_is_let_end_and_the_next_one_waits() {
     running.wait().await.expect(0);
 }
 
+/// A step that is tried again and again, since somebody has the table, isn't tried any more.
+async fn a_pause_comes_between_two_tries(statement: &str) {
+    let database = Database::of(Kind::Postgres15).await;
+    database.execute("create table busy (id int)").await;
+    let mut holder = database.connect().await;
+    holder.execute("begin; lock table busy in access exclusive mode").await;
+    let text = format!("-- lockkeeper: lock-timeout=50ms\n{statement}\n");
+    let scene = Scene { database, project: Project::with([("V1__busy.sql", text)]) };
+    let running = Lockkeeper::up(&scene.project, &scene.database).start();
+    // Without the server's words: these are for everybody to read.
+    running.line_with("waited too long for a lock (55P03)").await;
+    scene.ask(&["pause"]).await;
+    running.line_with("paused by alice on ").await;
+    scene.database.wait_for(MET).await;
+    holder.execute("rollback").await;
+    // The pause may last: the session is kept, and where that fails, made anew.
+    let works = "application_name like 'lockkeeper work%' and datname = current_database()";
+    let kept =
+        format!("select count(*) from pg_stat_activity where query = 'select 1' and {works}");
+    scene.database.wait_for(&kept).await;
+    let end =
+        format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where {works}");
+    assert_eq!(scene.database.query_i64(&end).await, 1);
+    let indexes = "select count(*) from pg_index where indrelid = 'busy'::regclass and indisvalid";
+    assert_eq!(scene.database.query_i64(indexes).await, 0);
+    scene.ask(&["resume"]).await;
+    running.wait().await.expect(0);
+    assert_eq!(scene.database.query_i64(indexes).await, 1);
+}
+
+#[tokio::test]
+async fn a_pause_comes_between_two_tries_of_a_script() {
+    a_pause_comes_between_two_tries("create index on busy (id);").await;
+}
+
+#[tokio::test]
+async fn a_pause_comes_between_two_tries_of_a_bare_statement() {
+    a_pause_comes_between_two_tries("create index concurrently busy_id on busy (id);").await;
+}
+
 /// A statement that takes its time is cancelled in the server.
 #[tokio::test]
 async fn an_abort_ends_a_long_statement() {
