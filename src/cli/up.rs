@@ -205,12 +205,20 @@ impl Up {
     fn operator(&self) -> Result<Option<Operator>, Error> {
         let Some(name) = &self.http_token_env else { return Ok(None) };
         let token = named_variable("--http-token-env", name)?;
-        if token.len() < SHORTEST_TOKEN {
-            return Err(Error::Usage {
-                message: format!("the token in {name} is shorter than {SHORTEST_TOKEN} characters"),
-                next: "make a random one: openssl rand -hex 32".to_owned(),
-            });
-        }
-        Ok(Some(Operator::with(&token)))
+        // A secret that comes from a file ends with a line break, which no header can have.
+        let token = token.trim();
+        let fault = match token {
+            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                "has other characters than visible ASCII".to_owned()
+            }
+            token if token.len() < SHORTEST_TOKEN => {
+                format!("is shorter than {SHORTEST_TOKEN} characters")
+            }
+            token => return Ok(Some(Operator::with(token))),
+        };
+        Err(Error::Usage {
+            message: format!("the token in {name} {fault}"),
+            next: "make a random one: openssl rand -hex 32".to_owned(),
+        })
     }
 }
