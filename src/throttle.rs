@@ -123,6 +123,28 @@ impl Shared {
         result
     }
 
+    fn is_to_pause(&self) -> bool {
+        self.board().requests().pause.is_some()
+    }
+
+    /// Whether somebody goes by the load: there is a backfill, and no pause that holds it anyway.
+    /// Reading it costs the server something, too.
+    fn is_needed(&self) -> bool {
+        *self.lanes.borrow() > 0 && !self.is_to_pause()
+    }
+
+    /// Waits until somebody goes by the load.
+    async fn needed(&self) {
+        let (mut lanes, mut changes) = (self.lanes.subscribe(), self.changes.subscribe());
+        while !self.is_needed() {
+            // Their senders live as long as this.
+            tokio::select! {
+                _ = lanes.changed() => {}
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
     fn at_work(&self) -> usize {
         self.at_work.load(Ordering::SeqCst)
     }

@@ -186,6 +186,15 @@ impl Dialect {
         }
     }
 
+    /// The statement after which nothing can be written in a session, but by who takes it back.
+    pub fn only_read(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => "set default_transaction_read_only = on",
+            Engine::MySql => "set session transaction read only",
+            Engine::Sqlite => "pragma query_only = on",
+        }
+    }
+
     /// Statements that set a session up for batches.
     ///
     /// A batch is right only when it follows the key's index. PostgreSQL's planner, without fresh

@@ -23,6 +23,8 @@ pub struct Board {
     bucket: Bucket,
     /// The pace of the last verdict that work was done at since, if any was.
     used: f64,
+    /// The share of the time in which there was work to do, under the operator's rate.
+    share: f64,
 }
 
 /// One signal's place on the board.
@@ -94,6 +96,7 @@ impl Board {
             posts: Vec::new(),
             bucket: Bucket::new(Instant::now()),
             used: 0.0,
+            share: 1.0,
         }
     }
 
@@ -143,7 +146,8 @@ impl Board {
 
     /// A signal was read.
     pub fn read(&mut self, place: usize, reading: Option<Reading>, now: Instant) {
-        let used = self.used;
+        // Slowed by the operator, the work shows nothing of what it would do at the signals' pace.
+        let used = if self.rate().is_some() { self.used.min(self.share) } else { self.used };
         let Some(post) = self.posts.get_mut(place) else { return };
         let passed = now.saturating_duration_since(post.sight.at);
         match &reading {
@@ -165,6 +169,12 @@ impl Board {
     pub fn worked(&mut self, now: Instant, rows: u64) {
         let rate = self.rate();
         self.bucket.add(now, rows, rate);
+    }
+
+    /// A round worked so long, and took so long with the pause behind it.
+    pub fn rested(&mut self, worked: Duration, whole: Duration) {
+        let share = worked.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
+        self.share = share.clamp(0.0, 1.0);
     }
 
     /// How long the operator's rate makes the work wait.

@@ -38,7 +38,9 @@ const REPLICAS: &str = "select r.pid::text, \
     (extract(epoch from r.replay_lag) * 1000)::bigint, pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint \
     from pg_stat_replication r where r.state is distinct from 'backup' and not exists \
     (select 1 from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')";
-const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
+/// Where the log is, and which one it is: a segment's name begins with the number of its timeline.
+const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint, \
+                        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 /// A standby reports what it has replayed when it has flushed what it got, and else only every ten
 /// seconds (`wal_receiver_status_interval`): without this, written to be answered, a reading would
 /// tell of the moment before the last write.
@@ -79,8 +81,15 @@ impl ReplicaLag {
         let rows = session.query(&Statement::new(AURORA, Vec::new())).await?;
         let mut worst = None;
         for row in &rows {
-            let lag = row.optional_int(1)?.unwrap_or(0).max(0) as f64 / 1000.0;
-            worst = later(worst, (row.text(0)?.to_owned(), lag));
+            let name = row.text(0)?;
+            match row.optional_int(1)? {
+                Some(lag) => worst = later(worst, (name.to_owned(), lag.max(0) as f64 / 1000.0)),
+                // It isn't known to be at 0. Where nobody has asked, it isn't watched.
+                None if self.asked_for => {
+                    return Err(SignalError::Other(format!("{name} says nothing of its lag")));
+                }
+                None => {}
+            }
         }
         Ok(worst.map(|worst| self.reading(worst)))
     }
@@ -102,9 +111,16 @@ impl ReplicaLag {
         if rows.is_empty() && self.replicas.is_empty() {
             return Ok(None);
         }
-        let row = session.query(&Statement::new(POSITION, Vec::new())).await?;
-        let position = row.first().map_or(Ok(0), |row| row.int(0))?;
+        let found = session.query(&Statement::new(POSITION, Vec::new())).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let (position, branch) = (row.int(0)?, row.text(1)?);
         let now = Instant::now();
+        if !self.timeline.leads_to(branch, position) {
+            // Another server is the primary now. Of its replicas nothing is known yet, and one that
+            // isn't there any more may be itself.
+            self.timeline = Timeline::of(branch);
+            self.replicas.clear();
+        }
         self.timeline.push(now, position);
         for row in &rows {
             // One that only receives has replayed nothing, ever.

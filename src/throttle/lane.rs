@@ -110,6 +110,10 @@ impl Lane {
             wait(stop, &mut changes, pause.min(LOOK)).await;
         }
         let began = Instant::now();
+        if !worked.is_zero() {
+            let pause = began.saturating_duration_since(ended);
+            self.shared.board().rested(worked, worked + pause);
+        }
         self.round = Some(Round { began, keys: 0, _turn: Turn::new(&self.shared, false) });
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::db::{Statement, Value};
+use crate::db::{Dialect, Statement, Value};
 
 use super::{Line, Reading, Signal, SignalError, Unit};
 
@@ -14,12 +14,13 @@ const CRITICAL: f64 = 1.5;
 pub struct ProbeSql {
     sql: String,
     limit: f64,
+    dialect: Dialect,
 }
 
 impl ProbeSql {
     /// This query, whose number may be at most so large.
-    pub fn new(sql: &str, limit: f64) -> Self {
-        ProbeSql { sql: sql.trim_end_matches([';', ' ', '\n']).to_owned(), limit }
+    pub fn new(sql: &str, limit: f64, dialect: Dialect) -> Self {
+        ProbeSql { sql: sql.trim_end_matches([';', ' ', '\n']).to_owned(), limit, dialect }
     }
 }
 
@@ -31,6 +32,8 @@ impl Signal for ProbeSql {
 
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
         let session = line.session().await?;
+        // It is asked again and again: what it changed by mistake, it would change each second.
+        session.bare(self.dialect.only_read()).await?;
         let rows = session.query(&Statement::new(self.sql.clone(), Vec::new())).await?;
         let value = match rows.first().and_then(|row| row.0.first()) {
             Some(Value::Int(value)) => Some(*value as f64),

@@ -9,9 +9,12 @@ use super::{Line, Reading, Signal, SignalError, Unit};
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
-/// What other users' sessions are at is NULL to who may not see it.
-const POSTGRES: &str = "select count(*) filter (where state = 'active'), \
-    count(*) filter (where state is null and backend_type = 'client backend') \
+/// What other users' sessions are at is NULL to who may not see it, and so is of what kind they are; but
+/// only those that clients have, and their helpers, have a user in a database. A replica's is always at
+/// work, and no load of that sort.
+const POSTGRES: &str = "select count(*) filter (where state = 'active' \
+     and backend_type = 'client backend'), \
+    count(*) filter (where backend_type is null and usesysid is not null and datid is not null) \
     from pg_stat_activity";
 const MYSQL: &str = "show global status like 'Threads_running'";
 

@@ -83,7 +83,7 @@ impl Control {
             // At first, too: what was asked before the run began is known.
             tokio::select! {
                 () = tokio::time::sleep(CONTROL) => {}
-                () = self.shared.rested.notified(), if self.is_to_pause() => {}
+                () = self.shared.rested.notified(), if self.shared.is_to_pause() => {}
             }
             match in_time(self.look()).await {
                 Ok(Ok(())) => {}
@@ -102,7 +102,7 @@ impl Control {
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         // The pause was on the board already at the last look: nobody has begun anything since.
-        let rests = self.is_to_pause() && self.shared.at_work() == 0;
+        let rests = self.shared.is_to_pause() && self.shared.at_work() == 0;
         let session = self.line.session().await?;
         let requests = self.ledger.requests(session).await?;
         let is_met = rests && is_unmet(&requests, self.epoch);
@@ -130,10 +130,6 @@ impl Control {
             Ok(Err(_)) => self.line.hang_up(),
             Err(_) => self.line.break_off().await,
         }
-    }
-
-    fn is_to_pause(&self) -> bool {
-        self.shared.board().requests().pause.is_some()
     }
 
     fn obey_abort(&mut self, requests: &Requests) {
@@ -189,12 +185,10 @@ impl Loads {
     }
 
     async fn run(mut self) {
-        let mut lanes = self.shared.lanes.subscribe();
         let mut first = self.shared.first_look();
         loop {
-            if *lanes.borrow() == 0 {
-                // Its sender lives as long as this.
-                let _ = lanes.wait_for(|lanes| *lanes > 0).await;
+            if !self.shared.is_needed() {
+                self.shared.needed().await;
                 for posted in &mut self.signals {
                     self.shared.board().look_again(posted.place);
                     posted.due = Instant::now();

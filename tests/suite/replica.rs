@@ -82,7 +82,9 @@ async fn a_replica_that_stands_still_holds_the_backfill() {
     running.line_with("paused by ").await;
     let met = "select count(*) from lockkeeper_request where met_epoch is not null";
     scene.database.wait_for(met).await;
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    // On a machine that has nothing else to do; beside all other tests it may take longer.
+    let limit = Duration::from_secs(if long() { 1 } else { 10 });
+    assert!(asked.elapsed() < limit, "{:?}", asked.elapsed());
     scene.ask(&["resume"]).await;
     running.line_with(held).await;
     let before = scene.database.query_i64(counters::PASSED).await;

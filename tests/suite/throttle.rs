@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::suite::held::Held;
 use crate::support::counters::{self, COUNT};
-use crate::support::{Database, Kind, Lockkeeper, Project, Running, wait_until};
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Running, Server, wait_until};
 
 const ROWS: u64 = 500_000;
 
@@ -240,15 +240,44 @@ async fn too_many_sessions_at_work() {
 
 #[tokio::test]
 async fn log_that_a_slot_keeps() {
-    let scene = Scene::of(Kind::Postgres18).await;
+    let server = Server::with(Options { durable: false, ..Options::new(Kind::Postgres18) });
+    let database = server.database().await;
+    counters::fill(&database, ROWS).await;
+    let scene = Scene { database, project: Project::with([("V1__count.sql", COUNT)]) };
     let slot = "select pg_create_physical_replication_slot('keeper', true)";
     scene.database.execute(slot).await;
     let running = scene.start(&["--max-wal", "4MiB"]);
-    let line = running.line_with("wal ").await;
-    assert!(
-        line.contains(" of 4.0 MiB on slot ") || line.contains(" ≥ 4.0 MiB on slot "),
-        "{line}"
-    );
+    running.line_with(" ≥ 4.0 MiB on slot keeper").await;
+    // It stands still, since nobody fetches the log.
+    let passed = async || scene.database.query_i64(counters::PASSED).await;
+    let mut before = -1;
+    let stands = async || std::mem::replace(&mut before, passed().await) == before;
+    wait_until("it stands still", Duration::from_secs(60), stands).await;
+    assert!((passed().await as u64) < ROWS);
     scene.database.execute("select pg_drop_replication_slot('keeper')").await;
     scene.ends(running).await;
+}
+
+/// It is asked each second: what it changes, it would change each second.
+#[tokio::test]
+async fn a_query_cannot_write() {
+    for kind in [Kind::Postgres15, Kind::MariaDb] {
+        let scene = Scene::of(kind).await;
+        let database = &scene.database;
+        database.execute("create table hits (n int); insert into hits values (0)").await;
+        let begin = if kind == Kind::MariaDb {
+            "create function hit() returns int modifies sql data begin \
+             update hits set n = n + 1; return 0; end"
+        } else {
+            "create function hit() returns int language sql as \
+             'update hits set n = n + 1; select 0'"
+        };
+        database.execute(begin).await;
+        let probe = ["--throttle-sql", "select hit()", "--throttle-sql-limit", "10"];
+        let running = scene.start(&probe);
+        running.line_with("probe-sql unknown for ").await;
+        assert_eq!(database.query_i64("select n from hits").await, 0);
+        Lockkeeper::new(["abort"]).database(database).run().await.expect(0);
+        running.wait().await.expect(4);
+    }
 }

@@ -62,3 +62,24 @@ fn a_rate_is_told_where_nothing_slows_more() {
     assert_eq!((verdict.pace, verdict.rate), (1.0, Some(500)));
     assert_eq!(verdict.reason.as_deref(), Some("rate 500 rows/s, asked for by ops on desk"));
 }
+
+/// What holds the work back isn't what the load allows.
+#[test]
+fn a_rate_teaches_no_pace_that_was_never_worked_at() {
+    let paces = [None, request(Some(500))].map(|rate| {
+        let now = Instant::now();
+        let mut board = Board::new(Requests { rate, ..Requests::default() });
+        let second = Duration::from_secs(1);
+        let place = board.post("replica-lag", second, Governor::of_backlog(FRESH), None);
+        for seconds in 0..60 {
+            board.read(place, lag(0.0), now + seconds * second);
+            board.verdict(now + seconds * second, 1);
+            board.rested(second / 100, second);
+        }
+        // The rate is taken back.
+        board.ask(Requests::default(), now + 60 * second);
+        board.verdict(now + 60 * second, 1).pace
+    });
+    assert_eq!(paces[0], 1.0);
+    assert!(paces[1] <= 0.06, "{}", paces[1]);
+}
