@@ -9,7 +9,7 @@ const PLACES: [&str; 4] = ["/pause", "/resume", "/rate?rows=5", "/abort"];
 
 fn with_token(up: Lockkeeper) -> Lockkeeper {
     // As from a file, which ends with a line break.
-    up.args(["--http-token-env", "HTTP_TOKEN"]).env("HTTP_TOKEN", &format!("{TOKEN}\n"))
+    up.args(["--http-token-env", "HTTP_TOKEN"]).env("HTTP_TOKEN", format!("{TOKEN}\n"))
 }
 
 async fn ask(served: &Served, path: &str, token: &str) -> Answer {
