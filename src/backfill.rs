@@ -101,10 +101,13 @@ impl Backfill<'_> {
         let mut cut = Cut::default();
         let mut lane = self.throttle.lane();
         while !range.is_done() {
-            tokio::select! {
-                () = lane.pass(self.stop) => {}
-                () = ranges.closed() => {}
-            }
+            let pass = async {
+                tokio::select! {
+                    () = lane.pass(self.stop) => {}
+                    () = ranges.closed() => {}
+                }
+            };
+            worker.idle(pass).await;
             cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()

@@ -151,7 +151,7 @@ impl Error {
             Error::Resolve(ResolveError::Run(error)) => run(error),
             Error::NotReady { .. }
             | Error::Probe { .. }
-            | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork)
+            | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown)
             | Error::Io { .. } => Exit::Failed,
         }
     }

@@ -40,6 +40,17 @@ pub enum LedgerError {
     Db(DbError),
 }
 
+impl LedgerError {
+    /// What is wrong, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            LedgerError::Db(error) => error.outline(),
+            LedgerError::Damaged { .. } => "the ledger is damaged".to_owned(),
+            LedgerError::Newer { .. } => self.to_string(),
+        }
+    }
+}
+
 impl From<DbError> for LedgerError {
     /// Our own queries have no mistakes that depend on the database, unless a table of ours is gone
     /// or isn't ours.

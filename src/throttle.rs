@@ -13,6 +13,7 @@ mod governor;
 mod lag;
 mod lane;
 mod limits;
+mod line;
 mod probe_http;
 mod probe_sql;
 mod reading;
@@ -34,6 +35,7 @@ pub use board::{Board, Verdict};
 pub use governor::Governor;
 pub use lane::{Lane, Turn};
 pub use limits::{Limit, Limits};
+pub use line::Line;
 pub use reading::{Reading, Unit};
 pub use signal::{Signal, SignalError};
 pub use watch::Watch;
@@ -119,6 +121,28 @@ impl Shared {
         let result = change(&mut self.board());
         self.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    fn is_to_pause(&self) -> bool {
+        self.board().requests().pause.is_some()
+    }
+
+    /// Whether somebody goes by the load: there is a backfill, and no pause that holds it anyway.
+    /// Reading it costs the server something, too.
+    fn is_needed(&self) -> bool {
+        *self.lanes.borrow() > 0 && !self.is_to_pause()
+    }
+
+    /// Waits until somebody goes by the load.
+    async fn needed(&self) {
+        let (mut lanes, mut changes) = (self.lanes.subscribe(), self.changes.subscribe());
+        while !self.is_needed() {
+            // Their senders live as long as this.
+            tokio::select! {
+                _ = lanes.changed() => {}
+                _ = changes.changed() => {}
+            }
+        }
     }
 
     fn at_work(&self) -> usize {

@@ -12,6 +12,9 @@ use crate::stop::Stop;
 /// How long opening a session may take, with all that is set in it: a host that swallows packets would
 /// else hold up one try for minutes.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// Between two questions in a session that has nothing to do: less than what servers and what lies on
+/// the way to them take for idle.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A session that writes for a run.
 pub struct Worker {
@@ -168,6 +171,30 @@ impl Worker {
                 Err(_) => stop.sleep(pause).await,
             }
             pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// Waits for something, and keeps the session meanwhile: the server, or a proxy on the way, may end
+    /// what is idle for long, and with it go a file's temporary tables.
+    pub async fn idle<T>(&mut self, until: impl Future<Output = T>) -> T {
+        tokio::pin!(until);
+        loop {
+            if let Ok(done) = tokio::time::timeout(KEEP_ALIVE, &mut until).await {
+                return done;
+            }
+            // What can't be mended now is found out again by who needs the session.
+            self.ensure().await.ok();
+        }
+    }
+
+    /// Asks whether the session is still there, and makes it anew where it isn't.
+    ///
+    /// # Errors
+    /// As [`Worker::renew`].
+    pub async fn ensure(&mut self) -> Result<(), DbError> {
+        match self.query(&Statement::new("select 1", Vec::new())).await {
+            Err(error) if error.is_lost() => self.renew().await,
+            asked => asked.map(drop),
         }
     }
 

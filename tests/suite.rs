@@ -45,6 +45,7 @@ mod suite {
     mod secrets;
     mod session;
     mod severed;
+    mod signals;
     mod sqlite;
     mod stop;
     mod support;

@@ -50,7 +50,7 @@ impl Backfill<'_> {
         }
         if !fenced {
             let pause = back_off(attempts);
-            self.reporter.emit(Event::Retrying { reason: cause.to_string(), pause });
+            self.reporter.emit(Event::Retrying { reason: cause.outline(), pause });
             self.stop.sleep(pause).await;
         }
         Ok(cause.clone())

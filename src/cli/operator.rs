@@ -5,6 +5,7 @@ use clap::Args;
 use crate::error::{Error, Exit};
 use crate::progress::Holder;
 use crate::runner::{Desk, Leader, RowRate};
+use crate::terminal::format::one_line;
 
 use super::connection::Connection;
 use super::print;
@@ -111,6 +112,8 @@ fn at_work(leader: Leader) -> Option<String> {
         Leader::Nobody => None,
         Leader::Running(None) => Some("the run at work".to_owned()),
         Leader::Running(Some(Holder { run, host, pid, .. })) => {
+            // What stands in the tables may be anybody's.
+            let (run, host) = (one_line(&run), one_line(&host));
             Some(format!("run {run} on {host} (process {pid})"))
         }
     }

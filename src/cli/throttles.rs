@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::db::Engine;
+use crate::error::Error;
 use crate::throttle::{Limit, Limits};
 
 /// What holds a backfill back, or slows it down.
@@ -41,16 +43,33 @@ pub struct Throttles {
 }
 
 impl Throttles {
-    /// As the engine takes them.
-    pub fn limits(&self) -> Limits {
-        Limits {
+    /// As they are read of a database of this engine.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a limit is asked for that can't be read there: it would be kept by
+    /// nobody.
+    pub fn limits(&self, engine: Engine) -> Result<Limits, Error> {
+        let is_postgres = engine == Engine::Postgres;
+        let asked = [
+            ("--max-lag", matches!(self.max_lag, Some(Limit::At(_))), is_postgres),
+            ("--max-blocked", matches!(self.max_blocked, Some(Limit::At(_))), is_postgres),
+            ("--max-sessions", self.max_sessions.is_some(), engine != Engine::Sqlite),
+            ("--max-wal", self.max_wal.is_some(), is_postgres),
+        ];
+        if let Some((option, ..)) = asked.iter().find(|(_, asked, read)| *asked && !read) {
+            return Err(Error::Usage {
+                message: format!("{option} can't be watched on {engine}"),
+                next: "leave it out, and see --throttle-sql and --throttle-url".to_owned(),
+            });
+        }
+        Ok(Limits {
             lag: self.max_lag,
             blocked: self.max_blocked,
             sessions: self.max_sessions.map(NonZeroU32::get),
             wal: self.max_wal,
             sql: self.throttle_sql.clone().zip(self.throttle_sql_limit),
             url: self.throttle_url.clone(),
-        }
+        })
     }
 }
 

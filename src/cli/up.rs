@@ -78,6 +78,7 @@ impl Up {
     /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
+        let limits = self.throttles.limits(options.engine)?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
@@ -95,7 +96,7 @@ impl Up {
             reconnect: self.reconnect_timeout,
             auto_batch: self.auto_batch.rows(),
             identity: identity(),
-            limits: self.throttles.limits(),
+            limits,
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let result = tokio::select! {
@@ -207,12 +208,20 @@ impl Up {
     fn operator(&self) -> Result<Option<Operator>, Error> {
         let Some(name) = &self.http_token_env else { return Ok(None) };
         let token = named_variable("--http-token-env", name)?;
-        if token.len() < SHORTEST_TOKEN {
-            return Err(Error::Usage {
-                message: format!("the token in {name} is shorter than {SHORTEST_TOKEN} characters"),
-                next: "make a random one: openssl rand -hex 32".to_owned(),
-            });
-        }
-        Ok(Some(Operator::with(&token)))
+        // A secret that comes from a file ends with a line break, which no header can have.
+        let token = token.trim();
+        let fault = match token {
+            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                "has other characters than visible ASCII".to_owned()
+            }
+            token if token.len() < SHORTEST_TOKEN => {
+                format!("is shorter than {SHORTEST_TOKEN} characters")
+            }
+            token => return Ok(Some(Operator::with(token))),
+        };
+        Err(Error::Usage {
+            message: format!("the token in {name} {fault}"),
+            next: "make a random one: openssl rand -hex 32".to_owned(),
+        })
     }
 }

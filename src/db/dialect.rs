@@ -152,6 +152,12 @@ impl Dialect {
         }
     }
 
+    /// The same for the open transaction alone, where there is such a thing.
+    pub fn set_local_lock_timeout(&self, timeout: Duration) -> Option<String> {
+        let millis = timeout.as_millis().max(1);
+        (self.engine == Engine::Postgres).then(|| format!("set local lock_timeout = {millis}"))
+    }
+
     /// The statement that undoes [`Dialect::set_lock_timeout`].
     pub fn reset_lock_timeout(&self) -> &'static str {
         match self.engine {
@@ -161,6 +167,31 @@ impl Dialect {
             }
             // What our connections begin with.
             Engine::Sqlite => "pragma busy_timeout = 5000",
+        }
+    }
+
+    /// The statement with which the server ends by itself what this session asks, after so long.
+    /// MariaDB and MySQL have each their own word for it, and pass over the other's comment.
+    pub fn set_statement_timeout(&self, timeout: Duration) -> Option<String> {
+        let millis = timeout.as_millis().max(1);
+        match self.engine {
+            Engine::Postgres => Some(format!("set statement_timeout = {millis}")),
+            Engine::MySql => Some(format!(
+                "set session /*M!100101 max_statement_time = {} */\
+                 /*!50708 max_execution_time = {millis} */",
+                millis.div_ceil(1000)
+            )),
+            // What is asked ends with this process.
+            Engine::Sqlite => None,
+        }
+    }
+
+    /// The statement after which nothing can be written in a session, but by who takes it back.
+    pub fn only_read(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => "set default_transaction_read_only = on",
+            Engine::MySql => "set session transaction read only",
+            Engine::Sqlite => "pragma query_only = on",
         }
     }
 

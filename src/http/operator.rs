@@ -49,7 +49,7 @@ impl Operator {
     /// The desk, for who may stand there.
     async fn desk(&self, headers: &HeaderMap) -> Result<Desk, Response> {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")) else {
+        let Some(token) = given.and_then(bearer) else {
             let asks = [(header::WWW_AUTHENTICATE, "Bearer")];
             return Err(
                 (StatusCode::UNAUTHORIZED, asks, "a bearer token is needed\n").into_response()
@@ -64,6 +64,12 @@ impl Operator {
         };
         Desk::open(database.clone(), "somebody over HTTP".to_owned()).await.map_err(failed)
     }
+}
+
+/// The token of `Bearer TOKEN`, whose first word may be written in any case (RFC 7235, 2.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
 pub(super) fn routes(operator: Operator) -> Router {
@@ -115,7 +121,7 @@ fn asked() -> Response {
 /// For everybody to read: without the server's words.
 fn failed(error: DeskError) -> Response {
     match error {
-        DeskError::NoLedger | DeskError::NobodyAtWork => {
+        DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown => {
             (StatusCode::CONFLICT, format!("{error}\n")).into_response()
         }
         DeskError::Run(error) => {

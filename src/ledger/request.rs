@@ -58,7 +58,7 @@ impl Ledger {
     /// What is asked for, of a ledger that [takes requests](Ledger::takes_requests).
     ///
     /// # Errors
-    /// The database's, and [`LedgerError::Damaged`].
+    /// The database's.
     pub async fn requests(&self, session: &mut dyn Session) -> Result<Requests, LedgerError> {
         let sql = self
             .sql("select name, value, asked_by, asked_at, met_epoch from [request] order by name");
@@ -74,9 +74,8 @@ impl Ledger {
                 PAUSE => requests.pause = Some(request),
                 RATE => requests.rate = Some(request),
                 ABORT => requests.abort = Some(request),
-                other => {
-                    return Err(LedgerError::Damaged { fault: format!("a request is {other:?}") });
-                }
+                // A later version's, which is nothing that this one could do.
+                _ => {}
             }
         }
         Ok(requests)
@@ -170,10 +169,17 @@ impl Ledger {
         session: &mut dyn Session,
         list: &[Statement],
     ) -> Result<Vec<u64>, LedgerError> {
+        // A pooler may hand the server's session to an application afterwards, with all that was set
+        // for longer than a transaction.
+        let local = self.dialect.set_local_lock_timeout(ONE_TRY).map(Statement::script);
+        let is_local = local.is_some();
+        let whole: Vec<_> = local.into_iter().chain(list.iter().cloned()).collect();
         let started = Instant::now();
-        session.bare(&self.dialect.set_lock_timeout(ONE_TRY)).await?;
+        if !is_local {
+            session.bare(&self.dialect.set_lock_timeout(ONE_TRY)).await?;
+        }
         loop {
-            match session.transact(list).await {
+            match session.transact(&whole).await {
                 Err(error)
                     if (error.is_transient() || error.is_duplicate())
                         && started.elapsed() < PATIENCE =>
@@ -181,8 +187,12 @@ impl Ledger {
                     tokio::time::sleep(ONE_TRY).await;
                 }
                 done => {
-                    session.bare(self.dialect.reset_lock_timeout()).await?;
-                    return Ok(done?);
+                    if !is_local {
+                        // What was written stays written, and what failed has failed before this. A
+                        // session that can't be set back isn't one that could be asked anything.
+                        session.bare(self.dialect.reset_lock_timeout()).await.ok();
+                    }
+                    return Ok(done?.split_off(whole.len() - list.len()));
                 }
             }
         }

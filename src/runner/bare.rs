@@ -4,15 +4,20 @@ use std::time::{Duration, Instant};
 
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Session, Statement, whole_millis};
 use crate::migration::{ConcurrentIndex, Repeat};
+use crate::throttle::Turn;
 use crate::worker::Worker;
 
 use super::RunError;
+use super::held::Reliance;
 use super::steps::{At, Steps, passing, reset_role};
 
 /// PostgreSQL's "relation already exists": the index there is somebody else's.
 const DUPLICATE_TABLE: &str = "42P07";
 /// MySQL's syntax error.
 const SYNTAX: &str = "1064";
+
+/// As long as it is there, the lock is relied on, and the run isn't paused.
+type Underway = (Reliance, Turn);
 
 impl Steps<'_> {
     /// Claims, runs, completes: three commits, since the statement makes its own. A process that
@@ -25,21 +30,38 @@ impl Steps<'_> {
         at: At<'_>,
         resumed: bool,
     ) -> Result<Duration, RunError> {
-        let _turn = self.begin(at).await?;
+        let turn = self.begin(worker, at).await?;
         let started = Instant::now();
-        // What is under way outside a transaction, the fence can't hold back.
-        let Some(_reliance) = self.held.rely().await else { return Err(self.stopped()) };
+        let mut underway = self.rely(turn).await?;
         let happened = match &at.step.repeat {
             Repeat::AskIndex(index) => self.look(worker, at, index, resumed).await?,
             Repeat::AskHuman | Repeat::Freely => false,
         };
         if !happened {
             self.claim(worker, at).await?;
-            self.run_bare(worker, at).await?;
+            underway = self.run_bare(worker, at, underway).await?;
         }
         let took = whole_millis(started.elapsed());
         self.complete(worker, at, took).await?;
+        drop(underway);
         Ok(took)
+    }
+
+    /// What is under way outside a transaction, the fence can't hold back.
+    async fn rely(&self, turn: Turn) -> Result<Underway, RunError> {
+        let reliance = self.held.rely().await;
+        reliance.map(|reliance| (reliance, turn)).ok_or_else(|| self.stopped())
+    }
+
+    /// The lock isn't relied on as long as the operator holds the next try: nothing is under way then.
+    async fn next_try(
+        &self,
+        worker: &mut Worker,
+        (reliance, turn): Underway,
+    ) -> Result<Underway, RunError> {
+        drop(reliance);
+        let turn = self.next_turn(worker, turn).await?;
+        self.rely(turn).await
     }
 
     /// Whether an earlier run's statement happened, of which it had no reply. What its death left
@@ -84,12 +106,17 @@ impl Steps<'_> {
         Ok(())
     }
 
-    async fn run_bare(&self, worker: &mut Worker, at: At<'_>) -> Result<(), RunError> {
+    async fn run_bare(
+        &self,
+        worker: &mut Worker,
+        at: At<'_>,
+        mut underway: Underway,
+    ) -> Result<Underway, RunError> {
         let sql = &at.migration.text[at.step.statements[0].clone()];
         let mut attempts = 0;
         loop {
             let error = match worker.bare(sql).await {
-                Ok(_) => return self.check(worker, at).await,
+                Ok(_) => return self.check(worker, at).await.map(|()| underway),
                 Err(error) => error,
             };
             attempts += 1;
@@ -110,6 +137,13 @@ impl Steps<'_> {
             if error.is_transient() && self.may_retry(attempts) {
                 self.pause(&error, attempts).await;
                 if !self.stop.is_requested() {
+                    match self.next_try(worker, underway).await {
+                        Ok(next) => underway = next,
+                        Err(ended) => {
+                            self.unclaim(worker, at).await?;
+                            return Err(ended);
+                        }
+                    }
                     continue;
                 }
             }

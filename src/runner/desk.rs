@@ -4,9 +4,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::db::{Database, DbError, Purpose, Session};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, RunRecord};
 
+use super::lock::holder;
 use super::{Leader, RunError, leader};
+
+/// How often an abort looks who is at work: before it is written, after that, and once more where that
+/// was another run by then.
+const LOOKS: usize = 3;
 
 /// Why something can't be asked.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,9 @@ pub enum DeskError {
     /// There is nobody to end.
     #[error("no run is at work that could be aborted")]
     NobodyAtWork,
+    /// It has the lock, and hasn't entered yet who it is.
+    #[error("a run has just taken the lock, and isn't known by its name yet")]
+    NotYetKnown,
     /// As for any run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -40,6 +48,7 @@ impl DeskError {
         match self {
             DeskError::NoLedger => Some("ask again when `lockkeeper up` is at work"),
             DeskError::NobodyAtWork => Some("`lockkeeper pause` keeps the next one from working"),
+            DeskError::NotYetKnown => Some("ask again in a moment"),
             DeskError::Run(_) => None,
         }
     }
@@ -114,17 +123,25 @@ impl Desk {
     /// Asks the run at work to end, and returns which that is.
     ///
     /// # Errors
-    /// [`DeskError::NobodyAtWork`], and the database's.
+    /// [`DeskError::NobodyAtWork`], [`DeskError::NotYetKnown`], and the database's.
     pub async fn abort(&mut self) -> Result<Leader, DeskError> {
-        let leader = self.leader().await?;
-        let record = self.ledger.leader(self.session.as_mut()).await?;
-        match record {
-            Some(record) if leader != Leader::Nobody => {
-                self.ledger.ask_abort(self.session.as_mut(), record.epoch, &self.by).await?;
-                Ok(leader)
+        let mut asked: Option<RunRecord> = None;
+        // Who has ended meanwhile has a successor, perhaps, and that one is meant then.
+        for _ in 0..LOOKS {
+            if !self.database.is_locked(self.session.as_mut()).await? {
+                let ended = asked.map(|record| Leader::Running(Some(holder(record))));
+                return ended.ok_or(DeskError::NobodyAtWork);
             }
-            _ => Err(DeskError::NobodyAtWork),
+            let Some(record) = self.ledger.leader(self.session.as_mut()).await? else {
+                return Err(DeskError::NotYetKnown);
+            };
+            if asked.as_ref().is_some_and(|asked| asked.epoch == record.epoch) {
+                return Ok(Leader::Running(Some(holder(record))));
+            }
+            self.ledger.ask_abort(self.session.as_mut(), record.epoch, &self.by).await?;
+            asked = Some(record);
         }
+        Err(DeskError::NotYetKnown)
     }
 
     async fn leader(&mut self) -> Result<Leader, DeskError> {

@@ -151,13 +151,10 @@ impl RunError {
             RunError::Preparing(error) => {
                 format!("can't prepare lockkeeper's own tables: {}", error.outline())
             }
-            RunError::Db(error)
-            | RunError::History(HistoryError::Db(error))
-            | RunError::Ledger(LedgerError::Db(error)) => error.outline(),
-            RunError::Ledger(LedgerError::Damaged { .. }) => "the ledger is damaged".to_owned(),
+            RunError::Db(error) | RunError::History(HistoryError::Db(error)) => error.outline(),
+            RunError::Ledger(error) => error.outline(),
             RunError::Plan(_)
             | RunError::History(_)
-            | RunError::Ledger(_)
             | RunError::Refused { .. }
             | RunError::NoTable { .. }
             | RunError::KeyChanged { .. }

@@ -31,12 +31,11 @@ impl Steps<'_> {
         let started = Instant::now();
         // Counting the keys of a large table takes its time, and this is what it is spent on.
         let version = at.migration.version;
-        let turn = self.begin(at).await?;
+        let turn = self.begin(worker, at).await?;
         settle(worker, lock_timeout(at.step)).await?;
-        let prepared = match self.prepared(worker, at, directive).await {
+        let (prepared, turn) = match self.prepared(worker, at, directive, turn).await {
             // Nobody has said that it could be. Once batches are committed, it must not run whole.
             Err(RunError::Refused { refusal, .. }) if directive.auto && !resumed => {
-                drop(turn);
                 return self.whole(worker, at, directive, &refusal).await;
             }
             prepared => prepared?,
@@ -137,13 +136,14 @@ impl Steps<'_> {
         worker: &mut Worker,
         at: At<'_>,
         directive: &BatchDirective,
-    ) -> Result<Prepared, RunError> {
+        mut turn: Turn,
+    ) -> Result<(Prepared, Turn), RunError> {
         let dialect = worker.database().dialect();
         let mut attempts = 0;
         loop {
             let prepared = prepare(worker.session(), dialect, at.migration, at.step, directive);
             match prepared.await {
-                Ok(Some(prepared)) => return Ok(prepared),
+                Ok(Some(prepared)) => return Ok((prepared, turn)),
                 Ok(None) => return Err(no_table(at)),
                 Err(PrepareError::Refused { refusal, explanation }) => {
                     let explanation = explanation.note("kept", kept(at));
@@ -154,6 +154,7 @@ impl Steps<'_> {
                 }
                 Err(PrepareError::Db(error)) if self.is_worth_a_try(&error, &mut attempts) => {
                     self.pause(&error, attempts).await;
+                    turn = self.next_turn(worker, turn).await?;
                 }
                 Err(error) => return Err(unprepared(at, error)),
             }

@@ -185,7 +185,8 @@ pub async fn leader(
     Ok(Leader::Running(Ledger::of(database).leader(session).await?.map(holder)))
 }
 
-fn holder(run: RunRecord) -> Holder {
+/// What is told of a run.
+pub fn holder(run: RunRecord) -> Holder {
     Holder {
         run: run.run,
         host: run.host,

@@ -121,10 +121,32 @@ impl Steps<'_> {
     }
 
     /// Says that the step begins, and waits as long as the operator holds the run.
-    pub(super) async fn begin(&self, at: At<'_>) -> Result<Turn, RunError> {
+    pub(super) async fn begin(&self, worker: &mut Worker, at: At<'_>) -> Result<Turn, RunError> {
         let version = at.migration.version;
         self.reporter.emit(Event::StepStarted { version, step: at.number, backfill: None });
-        let turn = self.throttle.turn(self.stop).await;
+        self.turn(worker).await
+    }
+
+    /// Between two tries of a step: a pause that was asked for meanwhile isn't to wait for the last one.
+    pub(super) async fn next_turn(
+        &self,
+        worker: &mut Worker,
+        ended: Turn,
+    ) -> Result<Turn, RunError> {
+        drop(ended);
+        self.turn(worker).await
+    }
+
+    async fn turn(&self, worker: &mut Worker) -> Result<Turn, RunError> {
+        let turn = worker.idle(self.throttle.turn(self.stop)).await;
+        if turn.was_held()
+            && !self.stop.is_requested()
+            // An hour's pause is no reason for the step to fail.
+            && let Err(error) = worker.ensure().await
+            && !self.stop.is_requested()
+        {
+            return Err(error.into());
+        }
         if self.stop.is_requested() { Err(self.stopped()) } else { Ok(turn) }
     }
 
@@ -156,7 +178,7 @@ impl Steps<'_> {
         at: At<'_>,
     ) -> Result<Duration, RunError> {
         let version = at.migration.version;
-        let _turn = self.begin(at).await?;
+        let mut turn = self.begin(worker, at).await?;
         let mut list = vec![self.pen.fence()];
         let text = &at.migration.text;
         list.extend(at.step.statements.iter().map(|span| Statement::script(&text[span.clone()])));
@@ -173,9 +195,7 @@ impl Steps<'_> {
                 return Err(self.ended(at, error, Some(1)));
             }
             self.pause(&error, attempts).await;
-            if self.stop.is_requested() {
-                return Err(self.stopped());
-            }
+            turn = self.next_turn(worker, turn).await?;
         }
     }
 
@@ -202,7 +222,7 @@ impl Steps<'_> {
     pub(super) async fn pause(&self, error: &DbError, attempts: u32) {
         let base = Duration::from_millis(100) * 2_u32.pow(attempts.min(6));
         let pause = base.mul_f64(0.5 + fastrand::f64());
-        self.reporter.emit(Event::Retrying { reason: error.to_string(), pause });
+        self.reporter.emit(Event::Retrying { reason: error.outline(), pause });
         self.stop.sleep(pause).await;
         self.reporter.emit(Event::Unthrottled);
     }

@@ -23,6 +23,8 @@ pub struct Board {
     bucket: Bucket,
     /// The pace of the last verdict that work was done at since, if any was.
     used: f64,
+    /// The share of the time in which there was work to do, under the operator's rate.
+    share: f64,
 }
 
 /// One signal's place on the board.
@@ -30,6 +32,7 @@ pub struct Board {
 struct Post {
     name: &'static str,
     governor: Governor,
+    left_out_by: Option<&'static str>,
     sight: Sight,
     reading: Option<Reading>,
 }
@@ -93,6 +96,7 @@ impl Board {
             posts: Vec::new(),
             bucket: Bucket::new(Instant::now()),
             used: 0.0,
+            share: 1.0,
         }
     }
 
@@ -102,9 +106,15 @@ impl Board {
     }
 
     /// From now on somebody reads this signal. Returns its place.
-    pub fn post(&mut self, name: &'static str, interval: Duration, governor: Governor) -> usize {
+    pub fn post(
+        &mut self,
+        name: &'static str,
+        interval: Duration,
+        governor: Governor,
+        left_out_by: Option<&'static str>,
+    ) -> usize {
         let sight = Sight::new(interval);
-        self.posts.push(Post { name, governor, sight, reading: None });
+        self.posts.push(Post { name, governor, left_out_by, sight, reading: None });
         self.posts.len() - 1
     }
 
@@ -136,7 +146,8 @@ impl Board {
 
     /// A signal was read.
     pub fn read(&mut self, place: usize, reading: Option<Reading>, now: Instant) {
-        let used = self.used;
+        // Slowed by the operator, the work shows nothing of what it would do at the signals' pace.
+        let used = if self.rate().is_some() { self.used.min(self.share) } else { self.used };
         let Some(post) = self.posts.get_mut(place) else { return };
         let passed = now.saturating_duration_since(post.sight.at);
         match &reading {
@@ -158,6 +169,12 @@ impl Board {
     pub fn worked(&mut self, now: Instant, rows: u64) {
         let rate = self.rate();
         self.bucket.add(now, rows, rate);
+    }
+
+    /// A round worked so long, and took so long with the pause behind it.
+    pub fn rested(&mut self, worked: Duration, whole: Duration) {
+        let share = worked.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
+        self.share = share.clamp(0.0, 1.0);
     }
 
     /// How long the operator's rate makes the work wait.
@@ -214,10 +231,16 @@ impl Board {
 }
 
 impl Post {
+    /// How to go on all the same.
+    fn way_out(&self) -> String {
+        let option = self.left_out_by.map(|option| format!(" (`{option}` leaves it out)"));
+        option.unwrap_or_default()
+    }
+
     fn says(&self, now: Instant) -> (f64, Option<String>) {
         let (name, sight) = (self.name, &self.sight);
         if let Some(age) = sight.lost(now) {
-            return (0.0, Some(sight.complaint(name, age)));
+            return (0.0, Some(sight.complaint(name, age) + &self.way_out()));
         }
         match &self.reading {
             None if sight.seen => (1.0, None),
@@ -225,7 +248,7 @@ impl Post {
             Some(reading) => {
                 let pace = self.governor.pace();
                 let share = match reading.is_critical() {
-                    true => String::new(),
+                    true => self.way_out(),
                     false => format!(", at {:.0} % of the pace", (pace * 100.0).max(1.0)),
                 };
                 (pace, Some(format!("{name} {reading}{share}")))

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::db::{Session, Statement};
+use crate::db::{DbError, Session, Statement};
 
-use super::{Governor, Reading, Signal, SignalError, Unit};
+use super::{Governor, Line, Reading, Signal, SignalError, Unit};
 use replica::Replica;
 use timeline::Timeline;
 
@@ -38,7 +38,9 @@ const REPLICAS: &str = "select r.pid::text, \
     (extract(epoch from r.replay_lag) * 1000)::bigint, pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint \
     from pg_stat_replication r where r.state is distinct from 'backup' and not exists \
     (select 1 from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')";
-const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
+/// Where the log is, and which one it is: a segment's name begins with the number of its timeline.
+const POSITION: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint, \
+                        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 /// A standby reports what it has replayed when it has flushed what it got, and else only every ten
 /// seconds (`wal_receiver_status_interval`): without this, written to be answered, a reading would
 /// tell of the moment before the last write.
@@ -56,6 +58,8 @@ pub struct ReplicaLag {
     /// Somebody has asked for it: then it is no way out not to be allowed to see them.
     asked_for: bool,
     aurora: Option<bool>,
+    /// The server lets us knock.
+    knocks: bool,
     timeline: Timeline,
     replicas: BTreeMap<String, Replica>,
 }
@@ -67,6 +71,7 @@ impl ReplicaLag {
             limit,
             asked_for,
             aurora: None,
+            knocks: true,
             timeline: Timeline::default(),
             replicas: BTreeMap::new(),
         }
@@ -76,8 +81,15 @@ impl ReplicaLag {
         let rows = session.query(&Statement::new(AURORA, Vec::new())).await?;
         let mut worst = None;
         for row in &rows {
-            let lag = row.optional_int(1)?.unwrap_or(0).max(0) as f64 / 1000.0;
-            worst = later(worst, (row.text(0)?.to_owned(), lag));
+            let name = row.text(0)?;
+            match row.optional_int(1)? {
+                Some(lag) => worst = later(worst, (name.to_owned(), lag.max(0) as f64 / 1000.0)),
+                // It isn't known to be at 0. Where nobody has asked, it isn't watched.
+                None if self.asked_for => {
+                    return Err(SignalError::Other(format!("{name} says nothing of its lag")));
+                }
+                None => {}
+            }
         }
         Ok(worst.map(|worst| self.reading(worst)))
     }
@@ -86,24 +98,29 @@ impl ReplicaLag {
         &mut self,
         session: &mut dyn Session,
     ) -> Result<Option<Reading>, SignalError> {
-        if !self.replicas.is_empty() {
-            session.bare(KNOCK).await?;
-            tokio::time::sleep(WAY).await;
+        if !self.replicas.is_empty() && self.knocks {
+            self.knock(session).await?;
         }
         let rows = session.query(&Statement::new(REPLICAS, Vec::new())).await?;
         if self.asked_for && rows.iter().any(|row| row.optional_text(2).is_ok_and(|s| s.is_none()))
         {
             return Err(SignalError::Other(
-                "this user may not see replicas: GRANT pg_monitor to it, or say --max-lag off"
-                    .into(),
+                "this user may not see replicas: GRANT pg_monitor to it".into(),
             ));
         }
         if rows.is_empty() && self.replicas.is_empty() {
             return Ok(None);
         }
-        let row = session.query(&Statement::new(POSITION, Vec::new())).await?;
-        let position = row.first().map_or(Ok(0), |row| row.int(0))?;
+        let found = session.query(&Statement::new(POSITION, Vec::new())).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let (position, branch) = (row.int(0)?, row.text(1)?);
         let now = Instant::now();
+        if !self.timeline.leads_to(branch, position) {
+            // Another server is the primary now. Of its replicas nothing is known yet, and one that
+            // isn't there any more may be itself.
+            self.timeline = Timeline::of(branch);
+            self.replicas.clear();
+        }
         self.timeline.push(now, position);
         for row in &rows {
             // One that only receives has replayed nothing, ever.
@@ -136,6 +153,21 @@ impl ReplicaLag {
         Ok(lags.fold(None, later).map(|worst| self.reading(worst)))
     }
 
+    /// Where nobody has asked for a limit, a server that doesn't take it is no error: readings are then
+    /// as old as the replicas' own reports.
+    async fn knock(&mut self, session: &mut dyn Session) -> Result<(), DbError> {
+        match session.bare(KNOCK).await {
+            Ok(_) => tokio::time::sleep(WAY).await,
+            Err(error) if self.asked_for || error.is_lost() => return Err(error),
+            Err(_) => {
+                self.knocks = false;
+                // It may have failed in the middle of its transaction.
+                session.bare("rollback").await?;
+            }
+        }
+        Ok(())
+    }
+
     fn reading(&self, (name, value): (String, f64)) -> Reading {
         let limit = self.limit.as_secs_f64();
         let (critical, unit) = (CRITICAL * limit, Unit::Seconds);
@@ -164,7 +196,12 @@ impl Signal for ReplicaLag {
         Governor::of_backlog(self.limit)
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    fn left_out_by(&self) -> Option<&'static str> {
+        Some("--max-lag off")
+    }
+
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         if self.aurora.is_none() {
             let rows = session.query(&Statement::new(IS_AURORA, Vec::new())).await?;
             self.aurora = Some(rows.first().map_or(Ok(0), |row| row.int(0))? != 0);
@@ -175,3 +212,6 @@ impl Signal for ReplicaLag {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,12 +39,18 @@ struct Round {
 #[derive(Debug)]
 pub struct Turn {
     shared: Arc<Shared>,
+    was_held: bool,
 }
 
 impl Turn {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<Shared>, was_held: bool) -> Self {
         shared.at_work.fetch_add(1, Ordering::SeqCst);
-        Turn { shared: shared.clone() }
+        Turn { shared: shared.clone(), was_held }
+    }
+
+    /// Whether it had to be waited for.
+    pub fn was_held(&self) -> bool {
+        self.was_held
     }
 }
 
@@ -77,7 +83,7 @@ impl Throttle {
         if told {
             self.shared.tell(None);
         }
-        Turn::new(&self.shared)
+        Turn::new(&self.shared, told)
     }
 }
 
@@ -104,7 +110,11 @@ impl Lane {
             wait(stop, &mut changes, pause.min(LOOK)).await;
         }
         let began = Instant::now();
-        self.round = Some(Round { began, keys: 0, _turn: Turn::new(&self.shared) });
+        if !worked.is_zero() {
+            let pause = began.saturating_duration_since(ended);
+            self.shared.board().rested(worked, worked + pause);
+        }
+        self.round = Some(Round { began, keys: 0, _turn: Turn::new(&self.shared, false) });
     }
 
     /// So many keys were passed in this round.

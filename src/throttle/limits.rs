@@ -66,7 +66,7 @@ impl Limits {
         let mut groups = vec![own];
         // Whatever these take, the others don't wait for it.
         if let Some((sql, limit)) = &self.sql {
-            groups.push(vec![Box::new(ProbeSql::new(sql, *limit))]);
+            groups.push(vec![Box::new(ProbeSql::new(sql, *limit, dialect))]);
         }
         if let Some(url) = &self.url {
             groups.push(vec![Box::new(ProbeHttp::new(url))]);

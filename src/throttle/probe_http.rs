@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::db::Session;
-
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 /// How long the answer is waited for.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -43,7 +41,7 @@ impl Signal for ProbeHttp {
         "probe-http"
     }
 
-    async fn read(&mut self, _session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, _line: &mut Line) -> Result<Option<Reading>, SignalError> {
         let (agent, url) = (self.agent.clone(), self.url.clone());
         let answer = tokio::task::spawn_blocking(move || agent.get(&url).call()).await;
         let failed = |why: &str| SignalError::Other(format!("{} {why}", self.host()));

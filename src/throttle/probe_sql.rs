@@ -2,24 +2,25 @@
 
 use async_trait::async_trait;
 
-use crate::db::{Session, Statement, Value};
+use crate::db::{Dialect, Statement, Value};
 
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
-/// A query that answers a number. It has a session of its own: how long it takes is the user's
-/// business, and the operator mustn't wait for it.
+/// A query that answers a number. It has a session of its own: neither the operator nor our own
+/// signals are to wait for it.
 pub struct ProbeSql {
     sql: String,
     limit: f64,
+    dialect: Dialect,
 }
 
 impl ProbeSql {
     /// This query, whose number may be at most so large.
-    pub fn new(sql: &str, limit: f64) -> Self {
-        ProbeSql { sql: sql.trim_end_matches([';', ' ', '\n']).to_owned(), limit }
+    pub fn new(sql: &str, limit: f64, dialect: Dialect) -> Self {
+        ProbeSql { sql: sql.trim_end_matches([';', ' ', '\n']).to_owned(), limit, dialect }
     }
 }
 
@@ -29,7 +30,10 @@ impl Signal for ProbeSql {
         "probe-sql"
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
+        // It is asked again and again: what it changed by mistake, it would change each second.
+        session.bare(self.dialect.only_read()).await?;
         let rows = session.query(&Statement::new(self.sql.clone(), Vec::new())).await?;
         let value = match rows.first().and_then(|row| row.0.first()) {
             Some(Value::Int(value)) => Some(*value as f64),

@@ -2,16 +2,19 @@
 
 use async_trait::async_trait;
 
-use crate::db::{Dialect, Engine, Session, Statement};
+use crate::db::{Dialect, Engine, Statement};
 
-use super::{Reading, Signal, SignalError, Unit};
+use super::{Line, Reading, Signal, SignalError, Unit};
 
 /// At so many limits the work stands still.
 const CRITICAL: f64 = 1.5;
 
-/// What other users' sessions are at is NULL to who may not see it.
-const POSTGRES: &str = "select count(*) filter (where state = 'active'), \
-    count(*) filter (where state is null and backend_type = 'client backend') \
+/// What other users' sessions are at is NULL to who may not see it, and so is of what kind they are; but
+/// only those that clients have, and their helpers, have a user in a database. A replica's is always at
+/// work, and no load of that sort.
+const POSTGRES: &str = "select count(*) filter (where state = 'active' \
+     and backend_type = 'client backend'), \
+    count(*) filter (where backend_type is null and usesysid is not null and datid is not null) \
     from pg_stat_activity";
 const MYSQL: &str = "show global status like 'Threads_running'";
 
@@ -34,7 +37,8 @@ impl Signal for Sessions {
         "sessions"
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError> {
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
+        let session = line.session().await?;
         let sql = if self.engine == Engine::Postgres { POSTGRES } else { MYSQL };
         let rows = session.query(&Statement::new(sql, Vec::new())).await?;
         let Some(row) = rows.first() else { return Ok(None) };

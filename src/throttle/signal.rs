@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::db::{DbError, Session};
+use crate::db::DbError;
 
-use super::{Governor, Reading};
+use super::{Governor, Line, Reading};
 
 /// Something that says how loaded the world is. A file each.
 #[async_trait]
@@ -24,11 +24,17 @@ pub trait Signal: Send {
         Governor::of_load()
     }
 
-    /// Reads it. `None` where there is nothing that it could speak of, such as no replica.
+    /// The option that leaves it out, where it may be watched though nobody has asked for it: who is
+    /// held by it learns from this how to go on.
+    fn left_out_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Reads it, over the line to the database if that is where it stands. `None` where there is nothing that it could speak of, such as no replica.
     ///
     /// # Errors
     /// [`SignalError`]; what can't be read for a while holds the work.
-    async fn read(&mut self, session: &mut dyn Session) -> Result<Option<Reading>, SignalError>;
+    async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError>;
 }
 
 /// Why a signal can't be read.
@@ -37,7 +43,18 @@ pub enum SignalError {
     /// The database's error.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// It was read, and makes no sense, or something else than the database didn't answer.
+    /// It was read, and makes no sense, or something else than the database didn't answer. Never
+    /// what others have said: it is for everybody to read.
     #[error("{0}")]
     Other(String),
+}
+
+impl SignalError {
+    /// What is wrong, for everybody to read: without the server's words.
+    pub fn outline(&self) -> String {
+        match self {
+            SignalError::Db(error) => error.outline(),
+            SignalError::Other(fault) => fault.clone(),
+        }
+    }
 }

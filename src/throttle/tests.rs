@@ -92,3 +92,18 @@ async fn a_rate_makes_batches_small_and_far_between() {
     let debt = throttle.shared.board().debt(Instant::now());
     assert!((0.2..=0.25).contains(&debt.as_secs_f64()), "{debt:?}");
 }
+
+#[tokio::test]
+async fn during_a_pause_nobody_goes_by_the_load() {
+    let (throttle, _progress) = throttle(Requests { pause: request(None), ..Requests::default() });
+    let shared = throttle.shared.clone();
+    let lane = throttle.lane();
+    assert!(!shared.is_needed(), "a replica isn't knocked at for hours");
+    let (needed, resumed) = (shared.needed(), async {
+        shared.change(|board| board.ask(Requests::default(), Instant::now()));
+    });
+    let both = async { tokio::join!(needed, resumed) };
+    tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
+    drop(lane);
+    assert!(!shared.is_needed(), "without a backfill neither");
+}

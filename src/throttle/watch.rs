@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
+use crate::db::Database;
 use crate::ledger::{Ledger, LedgerError, Requests};
 use crate::progress::Event;
 use crate::stop::Stop;
 
 use super::board::CONTROL;
-use super::{Limits, Shared, Signal, SignalError, Throttle};
+use super::line::{Line, Silence, in_time};
+use super::{Limits, Shared, Signal, Throttle};
 
-/// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(2);
+/// How long it may take to enter that a pause is met: short of what makes the board take the control
+/// for lost.
+const MEETING: Duration = Duration::from_secs(1);
 /// How long a statement that is under way may take to end by itself when the run is aborted.
 const ABORT: Duration = Duration::from_millis(300);
 
@@ -44,6 +46,7 @@ impl Watch {
             shared: throttle.shared.clone(),
             epoch,
             stop: stop.clone(),
+            aborts: false,
         };
         let groups = limits.signals(database.dialect());
         throttle.shared.blind.send_replace(1 + groups.len());
@@ -62,37 +65,6 @@ impl Drop for Watch {
     }
 }
 
-/// A session that is opened when it is needed, and again when it was lost.
-struct Line {
-    database: Arc<dyn Database>,
-    session: Option<Box<dyn Session>>,
-}
-
-impl Line {
-    fn new(database: &Arc<dyn Database>) -> Self {
-        Line { database: database.clone(), session: None }
-    }
-
-    async fn session(&mut self) -> Result<&mut dyn Session, DbError> {
-        if self.session.is_none() {
-            self.session = Some(self.database.session(Purpose::Watch).await?);
-        }
-        match self.session.as_deref_mut() {
-            Some(session) => Ok(session),
-            None => Err(silent()),
-        }
-    }
-
-    /// Whatever failed, a new session is the better one to ask again.
-    fn hang_up(&mut self) {
-        self.session = None;
-    }
-}
-
-fn silent() -> DbError {
-    DbError::new(ErrorKind::Connection, "the server gives no answer")
-}
-
 /// What operators ask for.
 struct Control {
     line: Line,
@@ -100,6 +72,8 @@ struct Control {
     shared: Arc<Shared>,
     epoch: i64,
     stop: Stop,
+    /// An abort is under way.
+    aborts: bool,
 }
 
 impl Control {
@@ -109,12 +83,18 @@ impl Control {
             // At first, too: what was asked before the run began is known.
             tokio::select! {
                 () = tokio::time::sleep(CONTROL) => {}
-                () = self.shared.rested.notified(), if self.is_to_pause() => {}
+                () = self.shared.rested.notified(), if self.shared.is_to_pause() => {}
             }
-            let looked = tokio::time::timeout(ANSWER, self.look()).await;
-            if let Err(error) = looked.unwrap_or_else(|_| Err(silent().into())) {
-                self.shared.board().fail_control(error.to_string());
-                self.line.hang_up();
+            match in_time(self.look()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.shared.board().fail_control(error.outline());
+                    self.line.hang_up();
+                }
+                Err(Silence) => {
+                    self.shared.board().fail_control(Silence::TEXT.to_owned());
+                    self.line.break_off().await;
+                }
             }
             first.take();
         }
@@ -122,12 +102,10 @@ impl Control {
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         // The pause was on the board already at the last look: nobody has begun anything since.
-        let rests = self.is_to_pause() && self.shared.at_work() == 0;
+        let rests = self.shared.is_to_pause() && self.shared.at_work() == 0;
         let session = self.line.session().await?;
         let requests = self.ledger.requests(session).await?;
-        if rests && is_unmet(&requests, self.epoch) {
-            self.ledger.meet_pause(session, self.epoch).await?;
-        }
+        let is_met = rests && is_unmet(&requests, self.epoch);
         self.obey_abort(&requests);
         let now = Instant::now();
         let news = self.shared.board().ask(requests, now);
@@ -135,22 +113,38 @@ impl Control {
             self.shared.change(|_| {});
             self.shared.tell_pausing();
         }
+        if is_met {
+            self.meet_pause().await;
+        }
         Ok(())
     }
 
-    fn is_to_pause(&self) -> bool {
-        self.shared.board().requests().pause.is_some()
+    /// For those who look from outside. The pause holds without it, and the next look tries again.
+    async fn meet_pause(&mut self) {
+        let meeting = async {
+            let session = self.line.session().await?;
+            self.ledger.meet_pause(session, self.epoch).await
+        };
+        match tokio::time::timeout(MEETING, meeting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => self.line.hang_up(),
+            Err(_) => self.line.break_off().await,
+        }
     }
 
-    fn obey_abort(&self, requests: &Requests) {
+    fn obey_abort(&mut self, requests: &Requests) {
         let Some(abort) = &requests.abort else { return };
-        if abort.value != Some(self.epoch) || self.stop.is_requested() {
+        if abort.value != Some(self.epoch) || self.aborts {
             return;
         }
-        let reason = format!("an abort that {} asked for", abort.asked_by);
-        self.stop.request(reason.clone());
-        // It ends as soon without anybody's help.
-        self.shared.reporter.emit(Event::Stopping { reason, ends_now: true });
+        self.aborts = true;
+        // A run that stops already is in no such hurry.
+        if !self.stop.is_requested() {
+            let reason = format!("an abort that {} asked for", abort.asked_by);
+            self.stop.request(reason.clone());
+            // It ends as soon without anybody's help.
+            self.shared.reporter.emit(Event::Stopping { reason, ends_now: true });
+        }
         let stop = self.stop.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ABORT).await;
@@ -182,7 +176,8 @@ impl Loads {
         let shared = throttle.shared.clone();
         let post = |signal: Box<dyn Signal>| {
             let (name, interval) = (signal.name(), signal.interval());
-            let place = shared.board().post(name, interval, signal.governor());
+            let (governor, left_out_by) = (signal.governor(), signal.left_out_by());
+            let place = shared.board().post(name, interval, governor, left_out_by);
             Posted { signal, place, due: Instant::now() }
         };
         let signals = signals.into_iter().map(post).collect();
@@ -190,12 +185,10 @@ impl Loads {
     }
 
     async fn run(mut self) {
-        let mut lanes = self.shared.lanes.subscribe();
         let mut first = self.shared.first_look();
         loop {
-            if *lanes.borrow() == 0 {
-                // Its sender lives as long as this.
-                let _ = lanes.wait_for(|lanes| *lanes > 0).await;
+            if !self.shared.is_needed() {
+                self.shared.needed().await;
                 for posted in &mut self.signals {
                     self.shared.board().look_again(posted.place);
                     posted.due = Instant::now();
@@ -204,37 +197,40 @@ impl Loads {
             let due = self.signals.iter().map(|posted| posted.due).min();
             let pause = due.map_or(RETRY, |due| due.saturating_duration_since(Instant::now()));
             tokio::time::sleep(pause).await;
-            if self.look().await.is_err() {
-                self.line.hang_up();
+            if !self.look().await {
                 tokio::time::sleep(RETRY).await;
             }
             first.take();
         }
     }
 
-    /// Reads what is due. What fails is read again in another session.
-    async fn look(&mut self) -> Result<(), SignalError> {
+    /// Reads what is due, what has waited longest first, until something fails: the line is then
+    /// another one. Whether all was read.
+    async fn look(&mut self) -> bool {
         let now = Instant::now();
-        let mut result = Ok(());
-        for posted in self.signals.iter_mut().filter(|posted| posted.due <= now) {
-            let reading = async {
-                let session = self.line.session().await?;
-                posted.signal.read(session).await
-            };
-            let answer = tokio::time::timeout(ANSWER, reading).await;
+        loop {
+            let due = self.signals.iter_mut().filter(|posted| posted.due <= now);
+            let Some(posted) = due.min_by_key(|posted| posted.due) else { return true };
+            let answer = in_time(posted.signal.read(&mut self.line)).await;
             posted.due = Instant::now() + posted.signal.interval();
-            match answer.unwrap_or_else(|_| Err(silent().into())) {
-                Ok(reading) => {
-                    let now = Instant::now();
-                    self.shared.change(|board| board.read(posted.place, reading, now));
+            let fault = match answer {
+                Ok(Ok(reading)) => {
+                    let (place, now) = (posted.place, Instant::now());
+                    self.shared.change(|board| board.read(place, reading, now));
+                    continue;
                 }
-                Err(error) => {
-                    self.shared.board().fail(posted.place, error.to_string());
-                    result = Err(error);
+                Ok(Err(error)) => {
+                    self.line.hang_up();
+                    error.outline()
                 }
-            }
+                Err(Silence) => {
+                    self.line.break_off().await;
+                    Silence::TEXT.to_owned()
+                }
+            };
+            self.shared.board().fail(posted.place, fault);
+            return false;
         }
-        result
     }
 }
 

@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
 use super::held::Held;
 use crate::support::counters;
-use crate::support::{Database, Kind, Lockkeeper, PgBouncer, Project, Running, Server, wait_until};
+use crate::support::{
+    Connection, Database, Kind, Lockkeeper, PgBouncer, Project, Running, Server, wait_until,
+};
 
 /// What a waiter says of the leader.
 const NAMED: &str = "holds it since";
@@ -291,4 +296,34 @@ async fn readers_share_a_pooler() {
         output.expect_text("\"version\": 2");
     }
     through(&["wait", "--to", "1", "--timeout", "10s"]).run().await.expect(0);
+}
+
+/// Nor does who asks something of a run: the application gets the server's session next.
+#[tokio::test]
+async fn an_operator_leaves_nothing_in_a_pooler() {
+    let server = Server::postgres15();
+    let database = server.database().await;
+    let project = Project::with([("V1__make.sql", "CREATE TABLE made (id int);\n")]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let bouncer = PgBouncer::with(server, "pool_mode = transaction\ndefault_pool_size = 1");
+    let through = |command: &[&str]| Lockkeeper::new(command).url(&bouncer.url(&database));
+    for command in [["pause"].as_slice(), &["rate", "5"], &["rate", "7"], &["rate", "off"]] {
+        through(command).run().await.expect(0);
+    }
+    // The other one at the way is waited for, as long as it takes.
+    let mut other = database.connect().await;
+    other.execute("begin; lock table lockkeeper_request").await;
+    let resume = through(&["resume"]).start();
+    let tried = "select count(*) from pg_stat_activity \
+                 where query = 'rollback' and datname = current_database()";
+    database.wait_for(tried).await;
+    other.execute("commit").await;
+    resume.wait().await.expect(0).expect_text("the next one won't wait");
+    let options: PgConnectOptions = bouncer.url(&database).parse().unwrap();
+    // PgBouncer refuses this start-up parameter.
+    let options = options.extra_float_digits(None);
+    let mut application = Connection::Postgres(PgConnection::connect_with(&options).await.unwrap());
+    let left = "select current_setting('lock_timeout') || ' ' \
+                || (select count(*) from pg_prepared_statements)";
+    assert_eq!(application.query_column(left).await, ["0 0"]);
 }

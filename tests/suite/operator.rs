@@ -173,6 +173,46 @@ async fn a_script_is_let_end_and_the_next_one_waits() {
     running.wait().await.expect(0);
 }
 
+/// A step that is tried again and again, since somebody has the table, isn't tried any more.
+async fn a_pause_comes_between_two_tries(statement: &str) {
+    let database = Database::of(Kind::Postgres15).await;
+    database.execute("create table busy (id int)").await;
+    let mut holder = database.connect().await;
+    holder.execute("begin; lock table busy in access exclusive mode").await;
+    let text = format!("-- lockkeeper: lock-timeout=50ms\n{statement}\n");
+    let scene = Scene { database, project: Project::with([("V1__busy.sql", text)]) };
+    let running = Lockkeeper::up(&scene.project, &scene.database).start();
+    // Without the server's words: these are for everybody to read.
+    running.line_with("waited too long for a lock (55P03)").await;
+    scene.ask(&["pause"]).await;
+    running.line_with("paused by alice on ").await;
+    scene.database.wait_for(MET).await;
+    holder.execute("rollback").await;
+    // The pause may last: the session is kept, and where that fails, made anew.
+    let works = "application_name like 'lockkeeper work%' and datname = current_database()";
+    let kept =
+        format!("select count(*) from pg_stat_activity where query = 'select 1' and {works}");
+    scene.database.wait_for(&kept).await;
+    let end =
+        format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where {works}");
+    assert_eq!(scene.database.query_i64(&end).await, 1);
+    let indexes = "select count(*) from pg_index where indrelid = 'busy'::regclass and indisvalid";
+    assert_eq!(scene.database.query_i64(indexes).await, 0);
+    scene.ask(&["resume"]).await;
+    running.wait().await.expect(0);
+    assert_eq!(scene.database.query_i64(indexes).await, 1);
+}
+
+#[tokio::test]
+async fn a_pause_comes_between_two_tries_of_a_script() {
+    a_pause_comes_between_two_tries("create index on busy (id);").await;
+}
+
+#[tokio::test]
+async fn a_pause_comes_between_two_tries_of_a_bare_statement() {
+    a_pause_comes_between_two_tries("create index concurrently busy_id on busy (id);").await;
+}
+
 /// A statement that takes its time is cancelled in the server.
 #[tokio::test]
 async fn an_abort_ends_a_long_statement() {
@@ -189,6 +229,24 @@ async fn an_abort_ends_a_long_statement() {
     assert_eq!(scene.database.query_i64(sleeps).await, 0);
 }
 
+/// Also where the run has been told already to stop, and lets the statement end by itself.
+#[tokio::test]
+async fn an_abort_hurries_a_run_that_stops() {
+    let database = Database::of(Kind::Postgres15).await;
+    let scene =
+        Scene { database, project: Project::with([("V1__sleep.sql", "select pg_sleep(600);\n")]) };
+    let up = Lockkeeper::up(&scene.project, &scene.database).args(["--stop-timeout", "10m"]);
+    let running = up.start();
+    let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' \
+                  and datname = current_database()";
+    scene.database.wait_for(sleeps).await;
+    running.signal(libc::SIGTERM);
+    running.line_with("SIGTERM").await;
+    let (_, asked) = scene.ask(&["abort"]).await;
+    running.wait().await.expect(4);
+    assert!(asked.elapsed() < limit(), "{:?}", asked.elapsed());
+}
+
 /// Where nothing can be asked, that is said.
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused() {
@@ -202,6 +260,14 @@ async fn what_cannot_be_asked_is_refused() {
     let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
     Lockkeeper::up(&project, &database).run().await.expect(0);
     ask(&["abort"]).run().await.expect(1).expect_text("no run is at work that could be aborted");
+    // Somebody has the lock, and hasn't said yet who.
+    let mut other = database.connect().await;
+    let take = "select pg_advisory_lock(('x' || encode(substr(sha256(convert_to('lockkeeper ' \
+                || current_database() || ' ' || current_schema(), 'UTF8')), 1, 8), 'hex'))\
+                ::bit(64)::bigint)";
+    other.execute(take).await;
+    ask(&["abort"]).run().await.expect(1).expect_text("isn't known by its name yet");
+    other.execute("select pg_advisory_unlock_all()").await;
     ask(&["resume"]).run().await.expect(0).expect_text("nothing was paused");
     ask(&["pause"]).run().await.expect(0).expect_text("no run is at work: the next one waits");
     for rate in ["0", "-1", "fast"] {

@@ -82,7 +82,9 @@ async fn a_replica_that_stands_still_holds_the_backfill() {
     running.line_with("paused by ").await;
     let met = "select count(*) from lockkeeper_request where met_epoch is not null";
     scene.database.wait_for(met).await;
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    // On a machine that has nothing else to do; beside all other tests it may take longer.
+    let limit = Duration::from_secs(if long() { 1 } else { 10 });
+    assert!(asked.elapsed() < limit, "{:?}", asked.elapsed());
     scene.ask(&["resume"]).await;
     running.line_with(held).await;
     let before = scene.database.query_i64(counters::PASSED).await;
@@ -109,9 +111,10 @@ impl Lags {
         self.seconds.iter().copied().fold(0.0, f64::max)
     }
 
-    /// The short form shares its two cores with all other tests, and so does the replica.
+    /// The short form shares its two cores with all other tests, and so does the replica; and of its few
+    /// seconds the greater part is the begin, in which the pace is looked for.
     fn keeps(&self) -> bool {
-        let (share, worst) = if long() { (0.01, 2.0) } else { (0.1, 3.0) };
+        let (share, worst) = if long() { (0.01, 2.0) } else { (0.2, 3.0) };
         self.share_over(1.0) <= share && self.worst() <= worst
     }
 }

@@ -78,6 +78,28 @@ async fn a_backfill_goes_on_on_mariadb() {
     a_backfill_goes_on(Kind::MariaDb).await;
 }
 
+/// A pause that outlasts the sessions ends as any other.
+#[tokio::test]
+async fn a_paused_backfill_goes_on_with_other_sessions() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V1__count.sql", counters::count(3))]);
+    let running = Lockkeeper::up(&project, &database).start();
+    counters::passed(&database, ROWS / 50).await;
+    let ask = async |words: &[&str]| {
+        Lockkeeper::new(words).database(&database).run().await.expect(0);
+    };
+    ask(&["pause"]).await;
+    let met = "select count(*) from lockkeeper_request where met_epoch is not null";
+    database.wait_for(met).await;
+    assert!(sever(&database).await);
+    let passed = database.query_i64(counters::PASSED).await;
+    assert!((passed as u64) < ROWS);
+    ask(&["resume"]).await;
+    running.wait().await.expect(0).expect_text("ready: the schema is at version 1");
+    counters::assert_once(&database, ROWS).await;
+}
+
 /// An hour's script isn't begun again unasked; it is rolled back, and the next run's to do.
 async fn a_script_is_interrupted(kind: Kind) {
     let sleep = if kind == Kind::MariaDb { "sleep" } else { "pg_sleep" };

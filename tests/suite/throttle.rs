@@ -1,13 +1,15 @@
 //! What slows or holds a backfill beside its operator and its replicas, on real servers.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::Duration;
 
 use crate::suite::held::Held;
 use crate::support::counters::{self, COUNT};
-use crate::support::{Database, Kind, Lockkeeper, Project, Running};
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Running, Server, wait_until};
 
 const ROWS: u64 = 500_000;
 
@@ -45,7 +47,9 @@ async fn a_query_holds_and_lets_go(kind: Kind) {
     assert_eq!(database.query_i64(counters::PASSED).await, 0);
     // What can't be read is no permission to go on.
     database.execute("alter table pressure rename to gone").await;
-    running.line_with("probe-sql unknown for ").await;
+    let line = running.line_with("probe-sql unknown for ").await;
+    // It is for everybody to read, and what the server says may quote what stands in the tables.
+    assert!(!line.contains("pressure"), "{line}");
     assert_eq!(database.query_i64(counters::PASSED).await, 0);
     database.execute("alter table gone rename to pressure; update pressure set n = 1").await;
     scene.ends(running).await;
@@ -64,6 +68,71 @@ async fn a_query_holds_and_lets_go_on_mariadb() {
 #[tokio::test]
 async fn a_query_holds_and_lets_go_on_sqlite() {
     a_query_holds_and_lets_go(Kind::Sqlite).await;
+}
+
+/// A query that takes too long is ended in the server, before the next try adds another one.
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_ended_in_the_server() {
+    let scene = Scene::of(Kind::Postgres15).await;
+    let probe = ["--throttle-sql", "select count(pg_sleep(60))", "--throttle-sql-limit", "10"];
+    let running = scene.start(&probe);
+    let asleep = "select pid::text from pg_stat_activity where query like 'select count(pg_sleep%' \
+                  and state = 'active' and datname = current_database()";
+    let mut seen = BTreeSet::new();
+    let tried_again = async || {
+        let asleep = scene.database.query_column(asleep).await;
+        // The last one may be about to end.
+        assert!(asleep.len() <= 2, "{asleep:?}");
+        seen.extend(asleep);
+        seen.len() >= 4
+    };
+    wait_until("it was tried again", Duration::from_secs(60), tried_again).await;
+    let line = running.line_with("probe-sql unknown for ").await;
+    assert!(line.contains("no answer within 2 s"), "{line}");
+    Lockkeeper::new(["abort"]).database(&scene.database).run().await.expect(0);
+    running.wait().await.expect(4);
+    let sleeps = format!("select (count(*) = 0)::int from ({asleep}) asleep");
+    scene.database.wait_for(&sleeps).await;
+}
+
+/// Also where nobody is left to cancel it.
+#[tokio::test]
+async fn the_server_ends_by_itself_what_takes_too_long() {
+    for (kind, limit) in [
+        (Kind::Postgres15, "current_setting('statement_timeout') = '4s'"),
+        (Kind::MariaDb, "@@max_statement_time = 4"),
+    ] {
+        let scene = Scene::of(kind).await;
+        let probe = format!("select case when {limit} then 100 else 1 end");
+        let running = scene.start(&["--throttle-sql", &probe, "--throttle-sql-limit", "10"]);
+        running.line_with("probe-sql 100 ≥ 10").await;
+        Lockkeeper::new(["abort"]).database(&scene.database).run().await.expect(0);
+        running.wait().await.expect(4);
+    }
+}
+
+/// A limit that nobody would keep is refused.
+#[tokio::test]
+async fn a_limit_that_the_database_cannot_show_is_refused() {
+    let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
+    let postgres_alone = [("--max-lag", "1s"), ("--max-blocked", "3"), ("--max-wal", "1GiB")];
+    for kind in [Kind::MariaDb, Kind::Sqlite] {
+        let database = Database::of(kind).await;
+        let up = |option, value| Lockkeeper::up(&project, &database).args([option, value]);
+        let name = if kind == Kind::Sqlite { "SQLite" } else { "MySQL/MariaDB" };
+        for (option, value) in postgres_alone {
+            let refused = up(option, value).run().await.expect(2);
+            refused.expect_text(&format!("{option} can't be watched on {name}"));
+        }
+        let sessions = up("--max-sessions", "500").run().await;
+        if kind == Kind::Sqlite {
+            sessions.expect(2).expect_text("--max-sessions can't be watched on SQLite");
+        } else {
+            sessions.expect(0);
+        }
+        let off = up("--max-lag", "off").args(["--max-blocked", "off"]);
+        off.run().await.expect(0);
+    }
 }
 
 /// A server that answers everything with a status that the test sets.
@@ -171,15 +240,44 @@ async fn too_many_sessions_at_work() {
 
 #[tokio::test]
 async fn log_that_a_slot_keeps() {
-    let scene = Scene::of(Kind::Postgres18).await;
+    let server = Server::with(Options { durable: false, ..Options::new(Kind::Postgres18) });
+    let database = server.database().await;
+    counters::fill(&database, ROWS).await;
+    let scene = Scene { database, project: Project::with([("V1__count.sql", COUNT)]) };
     let slot = "select pg_create_physical_replication_slot('keeper', true)";
     scene.database.execute(slot).await;
     let running = scene.start(&["--max-wal", "4MiB"]);
-    let line = running.line_with("wal ").await;
-    assert!(
-        line.contains(" of 4.0 MiB on slot ") || line.contains(" ≥ 4.0 MiB on slot "),
-        "{line}"
-    );
+    running.line_with(" ≥ 4.0 MiB on slot keeper").await;
+    // It stands still, since nobody fetches the log.
+    let passed = async || scene.database.query_i64(counters::PASSED).await;
+    let mut before = -1;
+    let stands = async || std::mem::replace(&mut before, passed().await) == before;
+    wait_until("it stands still", Duration::from_secs(60), stands).await;
+    assert!((passed().await as u64) < ROWS);
     scene.database.execute("select pg_drop_replication_slot('keeper')").await;
     scene.ends(running).await;
+}
+
+/// It is asked each second: what it changes, it would change each second.
+#[tokio::test]
+async fn a_query_cannot_write() {
+    for kind in [Kind::Postgres15, Kind::MariaDb] {
+        let scene = Scene::of(kind).await;
+        let database = &scene.database;
+        database.execute("create table hits (n int); insert into hits values (0)").await;
+        let begin = if kind == Kind::MariaDb {
+            "create function hit() returns int modifies sql data begin \
+             update hits set n = n + 1; return 0; end"
+        } else {
+            "create function hit() returns int language sql as \
+             'update hits set n = n + 1; select 0'"
+        };
+        database.execute(begin).await;
+        let probe = ["--throttle-sql", "select hit()", "--throttle-sql-limit", "10"];
+        let running = scene.start(&probe);
+        running.line_with("probe-sql unknown for ").await;
+        assert_eq!(database.query_i64("select n from hits").await, 0);
+        Lockkeeper::new(["abort"]).database(database).run().await.expect(0);
+        running.wait().await.expect(4);
+    }
 }

@@ -38,6 +38,7 @@ pub(super) fn as_text(report: &Report) -> String {
     }
     for asked in &report.requests {
         let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
+        let at = one_line(&at);
         text.push_str(&match (asked.state, asked.rows_per_second) {
             (_, Some(rows)) => {
                 format!("\nrate: no more than {rows} rows/s, asked for by {by} at {at}\n")
@@ -113,6 +114,7 @@ fn in_utc(date: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Asked;
     use super::*;
 
     #[test]
@@ -149,15 +151,21 @@ mod tests {
                 refusal: None,
                 target: None,
                 lock: Some(holder),
-                requests: Vec::new(),
+                requests: vec![Asked {
+                    state: "paused",
+                    asked_by: since.to_owned(),
+                    asked_at: since.to_owned(),
+                    rows_per_second: None,
+                }],
                 migrations: vec![entry],
             })
         };
         let text = told("2026-11-20T09:14:02.123Z");
-        assert!(text.ends_with(" is at work since 2026-11-20 09:14 UTC\n"), "{text}");
+        assert!(text.contains(" is at work since 2026-11-20 09:14 UTC\n"), "{text}");
+        assert!(text.contains(" asked at 2026-11-20 09:14: "), "{text}");
         let text = told("soon\x1b[2J\nerror: none");
         assert!(!text.contains('\x1b') && !text.contains("UTC\n"), "{text:?}");
-        assert_eq!(text.lines().count(), 4, "{text:?}");
+        assert_eq!(text.lines().count(), 6, "{text:?}");
         assert!(text.lines().all(|line| !line.starts_with("error")), "{text:?}");
     }
 }

@@ -26,7 +26,8 @@ pub struct PostgresSession {
     canceller: Arc<PostgresCanceller>,
     /// A transaction was begun, and its end not seen: the caller dropped the future.
     open: bool,
-    /// It only reads, and so may well be behind a pooler: it leaves nothing in the server.
+    /// It does without the run lock, and so may well be behind a pooler: it leaves nothing in the
+    /// server's session.
     plain: bool,
 }
 
@@ -57,9 +58,17 @@ impl PostgresSession {
     }
 
     async fn run(&mut self, statement: &Statement) -> Result<u64, DbError> {
-        let done = match statement.shape {
-            Shape::Prepared => prepare(statement).execute(&mut self.connection).await,
-            Shape::Script => {
+        // Behind a pooler what one prepares is found by the next one under the same name.
+        let plain = match statement.shape {
+            Shape::Prepared if self.plain => plain::inlined(statement),
+            _ => None,
+        };
+        let done = match (plain, statement.shape) {
+            (Some(text), _) => {
+                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.connection).await
+            }
+            (None, Shape::Prepared) => prepare(statement).execute(&mut self.connection).await,
+            (None, Shape::Script) => {
                 sqlx::raw_sql(AssertSqlSafe(statement.sql.clone()))
                     .execute(&mut self.connection)
                     .await

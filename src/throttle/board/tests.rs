@@ -36,18 +36,21 @@ fn what_is_not_seen_holds() {
     let later = |millis| now + Duration::from_millis(millis);
     assert_eq!(board.verdict(later(60_000), 0).pace, 1.0, "nobody watches");
     board.watch();
-    let place = board.post("replica-lag", Duration::from_millis(250), Governor::of_backlog(FRESH));
+    let (interval, governor) = (Duration::from_millis(250), Governor::of_backlog(FRESH));
+    let place = board.post("replica-lag", interval, governor, Some("--max-lag off"));
     assert_eq!(board.verdict(now, 0), Verdict { pace: 0.0, rate: None, reason: None });
     board.ask(Requests::default(), later(3_000));
     board.fail(place, "no connection".into());
     let reason = board.verdict(later(3_100), 0).reason;
-    assert_eq!(reason.as_deref(), Some("replica-lag unknown for 3 s: no connection"));
+    let unknown = "replica-lag unknown for 3 s: no connection (`--max-lag off` leaves it out)";
+    assert_eq!(reason.as_deref(), Some(unknown));
     board.read(place, None, later(3_100));
     assert_eq!(board.verdict(later(3_100), 0).pace, 1.0, "there is no replica");
     board.read(place, lag(1.8), later(3_200));
     let verdict = board.verdict(later(3_300), 0);
     assert_eq!(verdict.pace, 0.0);
-    assert_eq!(verdict.reason.as_deref(), Some("replica-lag 1.8 s ≥ 1.0 s on replica-1"));
+    let late = "replica-lag 1.8 s ≥ 1.0 s on replica-1 (`--max-lag off` leaves it out)";
+    assert_eq!(verdict.reason.as_deref(), Some(late));
     let verdict = board.verdict(later(6_500), 0);
     assert_eq!(verdict.reason.as_deref(), Some("control unknown for 3 s: no answer"));
 }
@@ -58,4 +61,25 @@ fn a_rate_is_told_where_nothing_slows_more() {
     let verdict = board.verdict(Instant::now(), 0);
     assert_eq!((verdict.pace, verdict.rate), (1.0, Some(500)));
     assert_eq!(verdict.reason.as_deref(), Some("rate 500 rows/s, asked for by ops on desk"));
+}
+
+/// What holds the work back isn't what the load allows.
+#[test]
+fn a_rate_teaches_no_pace_that_was_never_worked_at() {
+    let paces = [None, request(Some(500))].map(|rate| {
+        let now = Instant::now();
+        let mut board = Board::new(Requests { rate, ..Requests::default() });
+        let second = Duration::from_secs(1);
+        let place = board.post("replica-lag", second, Governor::of_backlog(FRESH), None);
+        for seconds in 0..60 {
+            board.read(place, lag(0.0), now + seconds * second);
+            board.verdict(now + seconds * second, 1);
+            board.rested(second / 100, second);
+        }
+        // The rate is taken back.
+        board.ask(Requests::default(), now + 60 * second);
+        board.verdict(now + 60 * second, 1).pace
+    });
+    assert_eq!(paces[0], 1.0);
+    assert!(paces[1] <= 0.06, "{}", paces[1]);
 }

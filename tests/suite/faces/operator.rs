@@ -8,7 +8,8 @@ const TOKEN: &str = "correct-horse-battery-staple";
 const PLACES: [&str; 4] = ["/pause", "/resume", "/rate?rows=5", "/abort"];
 
 fn with_token(up: Lockkeeper) -> Lockkeeper {
-    up.args(["--http-token-env", "HTTP_TOKEN"]).env("HTTP_TOKEN", TOKEN)
+    // As from a file, which ends with a line break.
+    up.args(["--http-token-env", "HTTP_TOKEN"]).env("HTTP_TOKEN", format!("{TOKEN}\n"))
 }
 
 async fn ask(served: &Served, path: &str, token: &str) -> Answer {
@@ -41,7 +42,8 @@ async fn with_the_token_the_run_can_be_asked() {
     ask(&served, "/rate?rows=100000", TOKEN).await.expect(202);
     ask(&served, "/resume", TOKEN).await.expect(202);
     served.progress_that("at a rate", held_by("rate 100000 rows/s")).await;
-    ask(&served, "/rate?rows=off", TOKEN).await.expect(202);
+    let bearer = format!("authorization: bearer {TOKEN}\r\n");
+    served.ask_with("POST", "/rate?rows=off", &bearer).await.expect(202);
     ask(&served, "/abort", TOKEN).await.expect(202);
     let output = served.running.wait().await.expect(4);
     let output = output.expect_text("stopped by an abort that somebody over HTTP asked for");
@@ -69,5 +71,7 @@ async fn a_token_that_could_be_guessed_is_refused() {
     let short = up().env("HTTP_TOKEN", "hunter2").run().await.expect(2);
     assert!(!short.text().contains("hunter2"), "{}", short.text());
     short.expect_text("the token in HTTP_TOKEN is shorter than 16 characters");
+    let odd = up().env("HTTP_TOKEN", "hunter2 hunter2 hunter2").run().await.expect(2);
+    odd.expect_text("the token in HTTP_TOKEN has other characters than visible ASCII");
     up().run().await.expect(2).expect_text("the environment variable HTTP_TOKEN is not set");
 }
