@@ -8,6 +8,7 @@
 //! each writes to the log that replicas follow is counted too, since noise doesn't touch it.
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
 
+#[allow(dead_code, reason = "it measures for two benchmarks")]
 mod measure;
 #[allow(dead_code, unused_imports, reason = "the harness offers more than this uses")]
 #[path = "../tests/support/mod.rs"]

@@ -299,6 +299,14 @@ pub trait Session: Send {
         Ok(self.table(name).await?.map(|table| table.columns).unwrap_or_default())
     }
 
+    /// Whether there is such a relation.
+    ///
+    /// # Errors
+    /// The server's.
+    async fn has_table(&mut self, name: &TableName) -> Result<bool, DbError> {
+        Ok(!self.columns(name).await?.is_empty())
+    }
+
     /// How this session reads a statement that calls functions and operators by these bare names.
     /// SQLite has none of a user's own, and reads a text in one way.
     ///

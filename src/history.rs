@@ -84,10 +84,11 @@ impl History {
         session: &mut dyn Session,
         catalog: &Catalog,
     ) -> Result<Self, HistoryError> {
-        History::ahead(database, session).await?.fitting(catalog)
+        History::ahead(database, session).await?.fitting(session, catalog).await
     }
 
-    /// Reads it ahead of the files; [`History::fitting`] completes it.
+    /// Reads it ahead of the files; [`History::fitting`] completes it. What the columns are isn't asked:
+    /// that takes as long as all the rest, and a start with nothing to do needs no more than the rows.
     ///
     /// # Errors
     /// [`HistoryError::NotOurs`] and [`HistoryError::Damaged`] rather than a guess.
@@ -98,17 +99,20 @@ impl History {
         let dialect = database.dialect();
         let name = TableName { schema: Some(database.schema().to_owned()), name: TABLE.to_owned() };
         let table = dialect.qualified(Some(database.schema()), TABLE);
-        let columns = session.columns(&name).await?;
-        if columns.is_empty() {
-            let (width, applied) = (Width::Int4, Vec::new());
-            return Ok(History { dialect, name, table, exists: false, width, applied });
+        // Until it is known to be another.
+        let width = Width::Int4;
+        if !session.has_table(&name).await? {
+            return Ok(History { dialect, name, table, exists: false, width, applied: Vec::new() });
         }
-        let width = check_columns(dialect, &name, &columns)?;
-        let select =
-            format!("select {}, name, applied_on, checksum from {table}", text(dialect, "version"));
-        let rows = session.query(&Statement::new(select, Vec::new())).await?;
-        let applied = rows.into_iter().map(|row| applied(&name, row));
-        let mut applied = applied.collect::<Result<Vec<_>, _>>()?;
+        let mut applied = match rows(session, dialect, &name).await {
+            Ok(applied) => applied,
+            Err(HistoryError::Db(error)) if !error.is_lost() => {
+                // Its columns may be the cause, and say more.
+                check_columns(dialect, &name, &session.columns(&name).await?)?;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error),
+        };
         // Not by the server: to PostgreSQL the cast's name is that of its column, and 10 stands
         // before 2 as text.
         applied.sort_by_key(|applied| applied.version);
@@ -122,15 +126,27 @@ impl History {
         Ok(History { dialect, name, table, exists: true, width, applied })
     }
 
-    /// The same, for the versions of these files.
+    /// The same, for these files: where one of them is to be entered, the columns are looked at.
     ///
     /// # Errors
-    /// [`HistoryError::TooNarrow`].
-    pub fn fitting(mut self, catalog: &Catalog) -> Result<Self, HistoryError> {
-        let wide = |migration: &&Migration| i32::try_from(migration.version).is_err();
-        match catalog.migrations.iter().find(wide) {
-            Some(migration) if self.exists && self.width == Width::Int4 => {
-                Err(self.too_narrow(migration.version))
+    /// [`HistoryError::NotOurs`] and [`HistoryError::TooNarrow`].
+    pub async fn fitting(
+        mut self,
+        session: &mut dyn Session,
+        catalog: &Catalog,
+    ) -> Result<Self, HistoryError> {
+        let is_new = |migration: &&Migration| self.find(migration.version).is_none();
+        let new = || catalog.migrations.iter().filter(is_new);
+        let wide = new().find(|migration| i32::try_from(migration.version).is_err());
+        let wide = wide.map(|migration| migration.version);
+        let is_any_new = new().next().is_some();
+        if self.exists && is_any_new {
+            let columns = session.columns(&self.name).await?;
+            self.width = check_columns(self.dialect, &self.name, &columns)?;
+        }
+        match wide {
+            Some(version) if self.exists && self.width == Width::Int4 => {
+                Err(self.too_narrow(version))
             }
             Some(_) if !self.exists => {
                 self.width = Width::Int8;
@@ -214,6 +230,20 @@ impl History {
         };
         HistoryError::TooNarrow { table: self.name.to_string(), version, remedy }
     }
+}
+
+async fn rows(
+    session: &mut dyn Session,
+    dialect: Dialect,
+    name: &TableName,
+) -> Result<Vec<Applied>, HistoryError> {
+    let select = format!(
+        "select {}, name, applied_on, checksum from {}",
+        text(dialect, "version"),
+        dialect.qualified(name.schema.as_deref(), &name.name)
+    );
+    let rows = session.query(&Statement::new(select, Vec::new())).await?;
+    rows.into_iter().map(|row| applied(name, row)).collect()
 }
 
 /// Now, as refinery writes it.

@@ -141,6 +141,10 @@ pub fn start(progress: watch::Receiver<Progress>, face: Face) -> FaceHandle {
 
 async fn draw(mut painter: Painter, done: CancellationToken) {
     loop {
+        tokio::select! {
+            () = done.cancelled() => {}
+            () = tokio::time::sleep(GLANCE) => {}
+        }
         // What is true before the look is in it.
         let last = done.is_cancelled() || painter.progress.has_changed().is_err();
         // Writing may block for as long as a reader doesn't read; that must not stop the run.
@@ -151,10 +155,6 @@ async fn draw(mut painter: Painter, done: CancellationToken) {
         match looked.await {
             Ok(looked) if !last => painter = looked,
             _ => return,
-        }
-        tokio::select! {
-            () = done.cancelled() => {}
-            () = tokio::time::sleep(GLANCE) => {}
         }
     }
 }

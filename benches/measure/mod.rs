@@ -14,6 +14,16 @@ pub struct Cost {
     pub peak: u64,
 }
 
+/// How long a program runs that must exit 0. For what takes milliseconds: whoever looks at its memory
+/// meanwhile takes a processor away from it.
+pub async fn wall(program: &Lockkeeper) -> Duration {
+    let started = Instant::now();
+    let output = program.run().await;
+    let wall = started.elapsed();
+    output.expect(0);
+    wall
+}
+
 /// Runs a program that must exit 0.
 pub async fn cost(program: &Lockkeeper) -> Cost {
     let started = Instant::now();

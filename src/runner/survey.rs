@@ -88,7 +88,7 @@ impl<'a> Survey<'a> {
         session: &mut dyn Session,
         catalog: &'a Catalog,
     ) -> Result<Self, SurveyError> {
-        let history = early.history.fitting(catalog)?;
+        let history = early.history.fitting(session, catalog).await?;
         let pending = |version| history.find(version).is_none();
         let any_pending = catalog.migrations.iter().any(|migration| pending(migration.version));
         // Filtered here and not by the server: what another run completes between the two queries

@@ -69,7 +69,10 @@ async fn a_narrow_terminal_does_not_wrap() {
 /// `NO_COLOR`: bars as ever, and not one colour. `TERM=dumb`: no bars, but lines.
 #[tokio::test]
 async fn colours_and_bars_are_left_out_on_wish() {
-    let project = Project::with([("V1__a.sql", "create table a (id int);")]);
+    // Long enough for a bar to be drawn.
+    let text = "create table a as with recursive s(i) as (select 1 union all select i + 1 from s \
+                where i < 2000000) select count(*) from s;";
+    let project = Project::with([("V1__a.sql", text)]);
     let colors = |raw: &[u8]| {
         let raw = String::from_utf8_lossy(raw).into_owned();
         raw.split("\x1b[").skip(1).any(|rest| {

@@ -187,6 +187,11 @@ impl Session for FaultySession {
         self.inner.columns(name).await
     }
 
+    async fn has_table(&mut self, name: &TableName) -> Result<bool, DbError> {
+        self.state.alive()?;
+        self.inner.has_table(name).await
+    }
+
     async fn reading(&mut self, names: &[String]) -> Result<Reading, DbError> {
         self.state.alive()?;
         self.inner.reading(names).await

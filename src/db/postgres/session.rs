@@ -144,6 +144,10 @@ impl Session for PostgresSession {
         table::columns(self, name).await
     }
 
+    async fn has_table(&mut self, name: &TableName) -> Result<bool, DbError> {
+        table::exists(self, name).await
+    }
+
     async fn reading(&mut self, names: &[String]) -> Result<Reading, DbError> {
         reading::read(self, names).await
     }

@@ -214,6 +214,12 @@ pub async fn columns(
     rows.iter().map(column).collect()
 }
 
+pub async fn exists(session: &mut PostgresSession, name: &TableName) -> Result<bool, DbError> {
+    let sql = "select 1 where to_regclass($1) is not null";
+    let rows = session.query(&Statement::new(sql, vec![spelled(name).into()])).await?;
+    Ok(!rows.is_empty())
+}
+
 /// As `to_regclass` reads it.
 fn spelled(name: &TableName) -> String {
     Dialect::POSTGRES.qualified(name.schema.as_deref(), &name.name)
