@@ -23,11 +23,13 @@ mod refusal;
 mod rewrite;
 mod servo;
 mod shape;
+mod single;
 mod source;
 mod survey;
 mod template;
 mod tree;
 mod unnamed;
+mod walk;
 mod warning;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};
 pub use servo::Servo;
 pub use shape::{Shape, Verb, parse};
+pub use single::is_of_one_row;
 pub use warning::Warning;
 
 /// The tables that a statement names: whose facts [`rewrite()`] asks for.

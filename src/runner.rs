@@ -171,7 +171,7 @@ impl Run<'_> {
         session: &mut dyn Session,
         mut survey: Survey<'_>,
     ) -> Result<Outlook, RunError> {
-        self.cut_bulk(session, &mut survey).await;
+        self.cut_bulk(&mut survey).await;
         // What another run is at isn't dirt; only the plan under the lock tells them apart.
         if let Left::Plan(plan) = self.plan_of_leader(&survey)? {
             self.report(&plan);
@@ -213,12 +213,17 @@ impl Run<'_> {
     /// Everything that happens once no older run can write any more.
     async fn fenced(&self, worker: &mut Worker, pen: &Pen, held: &Held) -> Result<u64, RunError> {
         let mut survey = self.survey(worker.session()).await?;
-        self.cut_bulk(worker.session(), &mut survey).await;
-        let plan = self.plan(&survey)?;
         let requests = pen.ledger().requests(worker.session()).await?;
         let throttle = Throttle::new(requests, self.reporter);
         let limits = &self.settings.limits;
         let watch = Watch::start(&self.database, &throttle, limits, pen.epoch(), self.stop);
+        tokio::select! {
+            () = self.cut_bulk(&mut survey) => {}
+            () = self.stop.requested() => {
+                return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
+            }
+        }
+        let plan = self.plan(&survey)?;
         let result = self.take_steps(worker, pen, held, &throttle, &survey, &plan).await;
         drop(watch);
         result
@@ -255,9 +260,9 @@ impl Run<'_> {
         result
     }
 
-    async fn cut_bulk(&self, session: &mut dyn Session, survey: &mut Survey<'_>) {
+    async fn cut_bulk(&self, survey: &mut Survey<'_>) {
         let Settings { selection, auto_batch, .. } = *self.settings;
-        cut_bulk(session, self.database.dialect(), survey, selection, auto_batch).await;
+        cut_bulk(self.database.as_ref(), survey, selection, auto_batch).await;
     }
 
     fn plan<'s>(&self, survey: &'s Survey<'_>) -> Result<Plan<'s>, RunError> {

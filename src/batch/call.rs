@@ -4,7 +4,6 @@ use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, Value,
-    visit_expressions,
 };
 use sqlparser::tokenizer::Span;
 
@@ -14,6 +13,7 @@ use super::pin::{Clock, Tells};
 use super::refusal::Refusal;
 use super::shape::Call;
 use super::survey::{Step, Survey, identifiers};
+use super::walk::find;
 use super::warning::Warning;
 use crate::db::Engine;
 
@@ -192,12 +192,15 @@ impl Survey<'_> {
             }
             let words: &[&str] =
                 if index == at { &["now", "subsec", "subsecond"] } else { &["now"] };
-            visit_expressions(argument, |expr| match written(expr) {
-                Some((text, span)) if words.contains(&&*text.trim().to_ascii_lowercase()) => {
-                    ControlFlow::Break(Box::new(self.clock(&format!("'{}'", text.trim()), span)))
-                }
-                _ => ControlFlow::Continue(()),
-            })?;
+            let clock = find(argument, |expr| {
+                let (text, span) = written(expr)?;
+                let text = text.trim();
+                let is_one = words.contains(&&*text.to_ascii_lowercase());
+                is_one.then(|| self.clock(&format!("'{text}'"), span))
+            });
+            if let Some(refusal) = clock {
+                return ControlFlow::Break(Box::new(refusal));
+            }
         }
         ControlFlow::Continue(())
     }

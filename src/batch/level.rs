@@ -5,13 +5,14 @@ use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, LimitClause, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
-    WindowFrameUnits, WindowType,
+    FunctionArguments, LimitClause, Query, Select, SetExpr, Spanned, TableFactor, WindowFrameUnits,
+    WindowType,
 };
 
 use super::join::{conjuncts, known_as};
 use super::order::{grouping, order};
 use super::survey::{Survey, identifiers};
+use super::walk::{Seen, walk};
 use crate::db::TableName;
 
 /// What stands in the FROM of a SELECT: a table whose columns have their own names, or rows of which
@@ -132,7 +133,7 @@ impl Survey<'_> {
 
     /// The columns of an aggregate. Those of its conditions and its order count: they decide as well.
     fn names(&self, function: &Function) -> Option<Vec<Named>> {
-        let mut names = Names { survey: self, found: Vec::new() };
+        let mut found = Vec::new();
         if let FunctionArguments::List(list) = &function.args {
             for argument in &list.args {
                 let (FunctionArg::Unnamed(argument)
@@ -141,15 +142,20 @@ impl Survey<'_> {
                 // PostgreSQL's whole row.
                 if let FunctionArgExpr::QualifiedWildcard(name) = argument {
                     let table = identifiers(name).last().map(|ident| self.fold(ident));
-                    names.found.push(Named { table, column: "*".to_owned() });
+                    found.push(Named { table, column: "*".to_owned() });
                 }
             }
         }
-        let parts = (&function.args, &function.within_group, &function.filter);
-        let walked = parts.0.visit(&mut names).is_continue()
-            && parts.1.visit(&mut names).is_continue()
-            && parts.2.visit(&mut names).is_continue();
-        walked.then_some(names.found)
+        // Not those of a subquery in it.
+        let mut look = |seen: Seen<'_>| {
+            let Seen::Expr(expr) = seen else { return ControlFlow::Break(()) };
+            found.extend(self.named(expr));
+            ControlFlow::Continue(())
+        };
+        let walked = walk(&function.args, &mut look).is_continue()
+            && walk(&function.within_group, &mut look).is_continue()
+            && walk(&function.filter, &mut look).is_continue();
+        walked.then_some(found)
     }
 
     /// The columns that the order is made by which a function's answer depends on; `None` for one that
@@ -237,24 +243,5 @@ impl Survey<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// Gathers columns, and stops at a subquery.
-struct Names<'s, 'a> {
-    survey: &'s Survey<'a>,
-    found: Vec<Named>,
-}
-
-impl Visitor for Names<'_, '_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        self.found.extend(self.survey.named(expr));
-        ControlFlow::Continue(())
     }
 }

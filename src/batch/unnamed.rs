@@ -1,15 +1,12 @@
 //! Columns that are named by what computes them: another name, where a clock is pinned.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{
-    Expr, FunctionArguments, Query, SelectItem, SetExpr, Spanned, visit_expressions,
-};
+use sqlparser::ast::{Expr, FunctionArguments, Query, SelectItem, SetExpr, Spanned};
 
 use super::call::written;
 use super::function::{Nature, nature, reads_now};
 use super::refusal::Refusal;
 use super::survey::{Survey, identifiers};
+use super::walk::find;
 use crate::db::Engine;
 
 impl Survey<'_> {
@@ -34,15 +31,12 @@ impl Survey<'_> {
     }
 
     fn no_clock(&self, expr: &Expr) -> Result<(), Refusal> {
-        let clock = visit_expressions(expr, |part| match tells_time(self.engine, part) {
-            true => ControlFlow::Break(part.span()),
-            false => ControlFlow::Continue(()),
-        });
+        let clock = find(expr, |part| tells_time(self.engine, part).then(|| part.span()));
         match clock {
-            ControlFlow::Break(span) => Err(self
+            Some(span) => Err(self
                 .refuse("a column that tells the time has no name of its own", span, "")
                 .way("give it a name: `now() AS told`")),
-            ControlFlow::Continue(()) => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -60,13 +54,10 @@ pub(super) fn tells_time(engine: Engine, expr: &Expr) -> bool {
                 return is_clock(&name.value, 0);
             };
             let reads = reads_now(engine, &name.value.to_ascii_lowercase());
-            let tells = visit_expressions(&list.args, |part| match written(part) {
-                Some((text, _)) if text.trim().eq_ignore_ascii_case("now") => {
-                    ControlFlow::Break(())
-                }
-                _ => ControlFlow::Continue(()),
+            let tells = find(&list.args, |part| {
+                written(part).filter(|(text, _)| text.trim().eq_ignore_ascii_case("now")).map(drop)
             });
-            is_clock(&name.value, list.args.len()) || reads && tells.is_break()
+            is_clock(&name.value, list.args.len()) || reads && tells.is_some()
         }
         _ => false,
     }

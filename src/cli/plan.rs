@@ -55,7 +55,7 @@ impl PlanCommand {
         let mut session = database.session(Purpose::Watch).await?;
         let mut survey = Survey::read(database.as_ref(), session.as_mut(), &catalog).await?;
         let selection = self.files.selection(self.phase);
-        cut_bulk(session.as_mut(), dialect, &mut survey, selection, self.auto_batch.rows()).await;
+        cut_bulk(database.as_ref(), &mut survey, selection, self.auto_batch.rows()).await;
         let plan = Plan::new(&survey.catalog, &survey.history, &survey.steps, selection)?;
         let mut rows = Vec::new();
         for upcoming in plan.steps() {

@@ -11,6 +11,23 @@ use super::StepKind;
 ///
 /// The text is streamed: a large file isn't copied for its checksum.
 pub(super) fn checksum(kind: &StepKind, text: &str, statements: &[Range<usize>]) -> String {
+    let mut hash = beginning(kind);
+    for span in statements {
+        update(&mut hash, &text[span.clone()]);
+    }
+    hex(hash)
+}
+
+/// The fingerprints that scripts would have of the first statement, the first two, and so on.
+pub(super) fn prefixes(text: &str, statements: &[Range<usize>]) -> impl Iterator<Item = String> {
+    let mut hash = beginning(&StepKind::Script);
+    statements.iter().map(move |span| {
+        update(&mut hash, &text[span.clone()]);
+        hex(hash.clone())
+    })
+}
+
+fn beginning(kind: &StepKind) -> Sha256 {
     let mut hash = Sha256::new();
     hash.update(kind.as_str());
     if let StepKind::Backfill(directive) = kind {
@@ -19,11 +36,16 @@ pub(super) fn checksum(kind: &StepKind, text: &str, statements: &[Range<usize>])
             hash.update(column);
         }
     }
-    for span in statements {
-        // No text of a file holds a NUL, so that no two lists of statements read alike.
-        hash.update(b"\0");
-        update_normalised(&mut hash, &text[span.clone()]);
-    }
+    hash
+}
+
+/// No text of a file holds a NUL, so that no two lists of statements read alike.
+fn update(hash: &mut Sha256, statement: &str) {
+    hash.update(b"\0");
+    update_normalised(hash, statement);
+}
+
+fn hex(hash: Sha256) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
     hash.finalize().iter().flat_map(digits).collect()

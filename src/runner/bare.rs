@@ -134,20 +134,17 @@ impl Steps<'_> {
             if let Err(left) = self.clean_up(worker, at, &error).await {
                 return Err(self.ended(at, ours(left), None));
             }
+            // Before the pause, and before the operator's, which may take hours: whoever dies then leaves
+            // nothing that a human would have to look at.
+            self.unclaim(worker, at).await?;
             if error.is_transient() && self.may_retry(attempts) {
                 self.pause(&error, attempts).await;
                 if !self.stop.is_requested() {
-                    match self.next_try(worker, underway).await {
-                        Ok(next) => underway = next,
-                        Err(ended) => {
-                            self.unclaim(worker, at).await?;
-                            return Err(ended);
-                        }
-                    }
+                    underway = self.next_try(worker, underway).await?;
+                    self.claim(worker, at).await?;
                     continue;
                 }
             }
-            self.unclaim(worker, at).await?;
             return Err(self.ended(at, error, None));
         }
     }

@@ -3,22 +3,27 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
-use crate::backfill::{count_up_to, prepare};
-use crate::batch::{Verb, parse};
-use crate::db::{Dialect, Session, TableName};
-use crate::migration::{Bulk, Migration, StepKind};
+use tokio::time::timeout;
+
+use crate::backfill::{PrepareError, count_up_to, prepare};
+use crate::batch::{Verb, is_of_one_row, parse};
+use crate::db::{Database, Dialect, Engine, Purpose, Session, Table, TableKind, TableName};
+use crate::migration::{Bulk, Migration, Step, StepKind};
 use crate::place::Explanation;
 use crate::plan::{Plan, Selection, Upcoming};
 use crate::progress::Warning;
 
 use super::Survey;
 
-/// A statement over more rows than this is worth a word, where nothing else is said: at a usual pace it
-/// holds its locks for seconds.
+/// A statement on a table with more rows than this is worth a word, where nothing else is said: at a
+/// usual pace it holds its locks for seconds.
 const LARGE: u64 = 100_000;
+/// How long a table may take to tell its size. One that somebody has locked isn't waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A statement that could be batched, and is over many rows.
+/// A statement that could be batched, and whose table is large.
 struct Large {
     version: i64,
     /// From 0.
@@ -28,21 +33,27 @@ struct Large {
     span: Range<usize>,
     verb: Verb,
     table: TableName,
-    rows: Rows,
+    size: Size,
 }
 
 /// How many rows a table has.
-#[derive(Debug, Clone, Copy)]
-enum Rows {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// No more than the limit, or it isn't there.
+    Small,
     About(u64),
     MoreThan(u64),
+    /// It didn't tell in time.
+    Unknown,
 }
 
-impl fmt::Display for Rows {
+impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, rows) = match *self {
-            Rows::About(rows) => ("about", rows),
-            Rows::MoreThan(rows) => ("more than", rows),
+            Size::About(rows) => ("about", rows),
+            Size::MoreThan(rows) => ("more than", rows),
+            Size::Small => return f.write_str("few rows"),
+            Size::Unknown => return f.write_str("an unknown number of rows"),
         };
         match rows {
             0..10_000 => write!(f, "{word} {rows} rows"),
@@ -52,11 +63,13 @@ impl fmt::Display for Rows {
     }
 }
 
-/// Looks at the pending scripts' statements, in a session that only reads. With `auto`, those over more
-/// rows than that become steps of their own; the others are entered in [`Survey::large`].
+/// Looks at the pending scripts' statements. With `auto`, those on tables with more rows than that become
+/// steps of their own, where nothing stands against it; the others are entered in [`Survey::large`].
+///
+/// In sessions of its own, which nobody else waits for. A table that doesn't answer counts as large
+/// where that is for safety: with `auto`.
 pub async fn cut_bulk(
-    session: &mut dyn Session,
-    dialect: Dialect,
+    database: &dyn Database,
     survey: &mut Survey<'_>,
     selection: Selection,
     auto: Option<u64>,
@@ -69,13 +82,10 @@ pub async fn cut_bulk(
     let Ok(plan) = Plan::new(&survey.catalog, &survey.history, &survey.steps, selection) else {
         return;
     };
-    let limit = auto.unwrap_or(LARGE);
-    let mut scales = Scales { session, dialect, limit, seen: Vec::new() };
+    let mut scales = Scales { database, session: None, auto, seen: Vec::new() };
     let mut found = Vec::new();
     for upcoming in plan.steps() {
-        for bulk in upcoming.pending.migration.bulk(upcoming.step, dialect.engine) {
-            found.extend(scales.weigh(upcoming, bulk).await);
-        }
+        found.extend(scales.weigh_step(upcoming).await);
     }
     if auto.is_some() {
         cut(survey, &found);
@@ -86,32 +96,26 @@ pub async fn cut_bulk(
 
 fn cut(survey: &mut Survey<'_>, found: &[Large]) {
     // From the last to the first, so that the numbers of those to come stay.
-    for of_one in
-        found.chunk_by(|one, other| (one.version, one.step) == (other.version, other.step)).rev()
-    {
-        let loose = of_one.iter().filter(|large| large.bulk.is_loose);
-        let indices: Vec<_> = loose.map(|large| large.bulk.index).collect();
-        let (version, step) = (of_one[0].version, of_one[0].step);
+    for large in found.iter().rev().filter(|large| large.bulk.is_loose) {
         let migrations = &survey.catalog.migrations;
-        let at = migrations.binary_search_by_key(&version, |migration| migration.version);
-        if let (Ok(at), false) = (at, indices.is_empty()) {
-            survey.catalog.to_mut().migrations[at].cut(step, &indices);
+        let at = migrations.binary_search_by_key(&large.version, |migration| migration.version);
+        if let Ok(at) = at {
+            survey.catalog.to_mut().migrations[at].cut(large.step, large.bulk.index);
         }
     }
 }
 
 fn warning(survey: &Survey<'_>, large: &Large, auto: bool) -> Option<Warning> {
     let migration = survey.catalog.find(large.version)?;
-    // Another statement of its script may have been cut out.
+    // Another script of the file may have been cut.
     let mut steps = (1..).zip(&migration.steps);
     let (number, _) = steps.find(|(_, step)| step.statements.contains(&large.span))?;
-    let Large { verb, table, rows, span, .. } = large;
-    let message = format!("{verb} of {table} ({rows}) runs whole, in one transaction");
+    let Large { verb, table, size, span, .. } = large;
+    let message = format!("{verb} of {table}, which has {size}, runs whole, in one transaction");
     let place = Some(Box::new(migration.place(span.clone(), "")));
     let explanation = Explanation { place, ..Explanation::default() };
     let (why, next) = if auto {
-        let why = "something else in its script, such as a SET, may be meant for the transaction that \
-                   they share";
+        let why = "something else in its script may be meant for the transaction that they share";
         (Some(why), "put `-- lockkeeper: batch` before it")
     } else {
         (None, "put `-- lockkeeper: batch` before it, or say --auto-batch")
@@ -123,26 +127,43 @@ fn warning(survey: &Survey<'_>, large: &Large, auto: bool) -> Option<Warning> {
 
 /// Weighs statements, and asks for each table once.
 struct Scales<'a> {
-    session: &'a mut dyn Session,
-    dialect: Dialect,
-    limit: u64,
-    seen: Vec<(TableName, Option<Rows>)>,
+    database: &'a dyn Database,
+    session: Option<Box<dyn Session>>,
+    auto: Option<u64>,
+    seen: Vec<(TableName, Size, Option<Table>)>,
 }
 
 impl Scales<'_> {
-    /// `None` for what can't be batched, for small tables, and for what can't be known: the run tells
-    /// what is wrong when it gets there.
+    /// One statement of each table, if the step is a script.
+    async fn weigh_step(&mut self, upcoming: Upcoming<'_>) -> Vec<Large> {
+        let mut found: Vec<Large> = Vec::new();
+        let migration = upcoming.pending.migration;
+        for bulk in migration.bulk(upcoming.step, self.dialect().engine) {
+            let large = self.weigh(upcoming, bulk).await;
+            found.extend(large.filter(|large| found.iter().all(|one| one.table != large.table)));
+        }
+        found
+    }
+
+    /// `None` for what can't be batched or is of one row, and for small tables.
     async fn weigh(&mut self, upcoming: Upcoming<'_>, bulk: Bulk) -> Option<Large> {
         let Upcoming { pending, step, number, is_settled } = upcoming;
         let migration = pending.migration;
         let alone = migration.alone(step, bulk.index);
-        let shape = parse(migration.sql(&alone), self.dialect).ok()?;
-        let table = shape.relations().target;
-        let rows = self.rows(&table).await?;
-        let StepKind::Backfill(directive) = &alone.kind else { return None };
-        if is_settled && bulk.is_settled {
-            let prepared = prepare(self.session, self.dialect, migration, &alone, directive);
-            prepared.await.ok()??;
+        let shape = parse(migration.sql(&alone), self.dialect()).ok()?;
+        let target = shape.relations().target;
+        self.look_up(&target).await;
+        let (_, size, table) = self.seen.iter().find(|(seen, ..)| *seen == target)?;
+        let (size, table) = (*size, table.as_ref());
+        if size == Size::Small
+            || size == Size::Unknown && self.auto.is_none()
+            || table
+                .is_some_and(|table| is_of_one_row(&shape, table, self.database.dialect().engine))
+        {
+            return None;
+        }
+        if self.auto.is_some() && bulk.is_loose && is_settled && bulk.is_first {
+            self.prove(migration, &alone).await?;
         }
         Some(Large {
             version: migration.version,
@@ -150,29 +171,71 @@ impl Scales<'_> {
             bulk,
             span: alone.span,
             verb: shape.verb(),
-            table,
-            rows,
+            table: target,
+            size,
         })
     }
 
-    /// How many rows it has, if those are more than the limit.
-    async fn rows(&mut self, name: &TableName) -> Option<Rows> {
-        if let Some((_, rows)) = self.seen.iter().find(|(seen, _)| seen == name) {
-            return *rows;
+    /// `None` where it is refused. Without an answer, that is left for when its turn comes.
+    async fn prove(&mut self, migration: &Migration, alone: &Step) -> Option<()> {
+        let StepKind::Backfill(directive) = &alone.kind else { return None };
+        let dialect = self.dialect();
+        let session = self.session().await?;
+        let proof = prepare(session, dialect, migration, alone, directive);
+        match timeout(PATIENCE, proof).await {
+            Ok(Ok(Some(_))) => Some(()),
+            Ok(Ok(None) | Err(PrepareError::Refused { .. })) => None,
+            Ok(Err(_)) | Err(_) => {
+                self.session = None;
+                Some(())
+            }
         }
-        let rows = self.ask(name).await;
-        self.seen.push((name.clone(), rows));
-        rows
     }
 
-    async fn ask(&mut self, name: &TableName) -> Option<Rows> {
-        let table = self.session.table(name).await.ok()??;
-        if let Some(rows) = table.estimated_rows {
-            return (rows > self.limit).then_some(Rows::About(rows));
+    async fn look_up(&mut self, name: &TableName) {
+        if self.seen.iter().any(|(seen, ..)| seen == name) {
+            return;
         }
-        match count_up_to(self.session, self.dialect, &table.name, self.limit).await {
-            Ok(None) => Some(Rows::MoreThan(self.limit)),
-            Ok(Some(_)) | Err(_) => None,
+        let (size, table) = match timeout(PATIENCE, self.ask(name)).await {
+            Ok(Some(told)) => told,
+            Ok(None) | Err(_) => {
+                // Whatever it still waits for goes with it.
+                self.session = None;
+                (Size::Unknown, None)
+            }
+        };
+        self.seen.push((name.clone(), size, table));
+    }
+
+    async fn ask(&mut self, name: &TableName) -> Option<(Size, Option<Table>)> {
+        let (dialect, limit) = (self.dialect(), self.auto.unwrap_or(LARGE));
+        let session = self.session().await?;
+        let Some(table) = session.table(name).await.ok()? else { return Some((Size::Small, None)) };
+        // What a view does to be counted, nobody knows.
+        if table.kind != TableKind::Ordinary {
+            return Some((Size::Small, None));
         }
+        // SQLite's is the span of its row numbers, which may be of two rows.
+        let estimate = table.estimated_rows.filter(|_| dialect.engine != Engine::Sqlite);
+        let size = match estimate {
+            Some(rows) if rows > limit => Size::About(rows),
+            Some(_) => Size::Small,
+            None => match count_up_to(session, dialect, &table.name, limit).await.ok()? {
+                Some(_) => Size::Small,
+                None => Size::MoreThan(limit),
+            },
+        };
+        Some((size, Some(table)))
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
+    async fn session(&mut self) -> Option<&mut (dyn Session + 'static)> {
+        if self.session.is_none() {
+            self.session = self.database.session(Purpose::Watch).await.ok();
+        }
+        self.session.as_deref_mut()
     }
 }

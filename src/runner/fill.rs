@@ -6,7 +6,7 @@ use crate::backfill::{
     Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
     unsettle,
 };
-use crate::batch::{Pin, Refusal};
+use crate::batch::Pin;
 use crate::db::{DbError, Statement, whole_millis};
 use crate::ledger::{LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
@@ -35,8 +35,10 @@ impl Steps<'_> {
         settle(worker, lock_timeout(at.step)).await?;
         let (prepared, turn) = match self.prepared(worker, at, directive, turn).await {
             // Nobody has said that it could be. Once batches are committed, it must not run whole.
-            Err(RunError::Refused { refusal, .. }) if directive.auto && !resumed => {
-                return self.whole(worker, at, directive, &refusal).await;
+            Err(error @ (RunError::Refused { .. } | RunError::NoTable { .. }))
+                if directive.auto && !resumed =>
+            {
+                return self.whole(worker, at, directive, &error).await;
             }
             prepared => prepared?,
         };
@@ -68,12 +70,16 @@ impl Steps<'_> {
         worker: &mut Worker,
         at: At<'_>,
         directive: &BatchDirective,
-        refusal: &Refusal,
+        why_not: &RunError,
     ) -> Result<Duration, RunError> {
         let version = at.migration.version;
         let place = at.migration.place(directive.span.clone(), "");
         let explanation = Explanation { place: Some(Box::new(place)), ..Explanation::default() }
-            .note("why", refusal.to_string());
+            .note("why", why_not.to_string())
+            .note(
+                "next",
+                "nothing, if that is meant; `-- lockkeeper: batch off` before it says so",
+            );
         let message = "--auto-batch: this runs whole, in one transaction";
         self.reporter.emit(Event::Warned(Warning::new(version, at.number, message, &explanation)));
         unsettle(worker).await?;

@@ -88,6 +88,11 @@ async fn small_tables_and_batch_off_run_whole() {
 async fn large_statements_are_warned_of() {
     for database in [Database::of(Kind::Postgres15).await, Database::sqlite()] {
         counters::fill(&database, ROWS).await;
+        // One row is no batch's business.
+        let single = "UPDATE t SET n = 0 WHERE id = 1;\nUPDATE t SET n = 1 WHERE id IN (1, 2);\n";
+        let single = Project::with([("V1__one.sql", single)]);
+        let one = ask(&["plan"], &single, &database).await.expect(0);
+        assert!(!one.text().contains("warning"), "{}", one.text());
         let project = script();
         let plan = ask(&["plan"], &project, &database).await.expect(0);
         let up = Lockkeeper::up(&project, &database).run().await.expect(0);
@@ -100,18 +105,44 @@ async fn large_statements_are_warned_of() {
     }
 }
 
-/// What a SET LOCAL or a lock is for, nobody can know: the transaction stays one.
+/// What a SET LOCAL is for, nobody can know, and what is written between a copy and a DELETE would be
+/// lost: the transaction stays one.
 #[tokio::test]
 async fn scripts_that_share_more_than_tables_stay_whole() {
     let database = Database::of(Kind::Postgres15).await;
     counters::fill(&database, 2_000).await;
-    let text = "SET LOCAL work_mem = '8MB';\nUPDATE t SET n = n + 1;\n";
-    let project = Project::with([("V1__count.sql", text)]);
+    database.execute("create table kept (id bigint primary key, n bigint)").await;
+    let set = "SET LOCAL work_mem = '8MB';\nUPDATE t SET n = n + 1;\n";
+    let moves =
+        "INSERT INTO kept SELECT id, n FROM t WHERE id > 1000;\nDELETE FROM t WHERE id > 1000;\n";
+    let project = Project::with([("V1__count.sql", set), ("V2__move.sql", moves)]);
     let up = Lockkeeper::up(&project, &database).args(["--auto-batch", "1000"]);
     let told = up.run().await.expect(0);
-    told.expect_text("runs whole").expect_text("SET").expect_text("`-- lockkeeper: batch`");
+    assert_eq!(told.text().matches("runs whole").count(), 2, "{}", told.text());
+    told.expect_text("they share").expect_text("`-- lockkeeper: batch`");
     let kinds = database.query_column("select kind from lockkeeper_step").await;
-    assert_eq!(kinds, ["script"]);
+    assert_eq!(kinds, ["script", "script"]);
+    counters::assert_once(&database, 1_000).await;
+    assert_eq!(database.query_i64("select count(*) from kept where n = 1").await, 1_000);
+}
+
+/// Nobody waits for its size, and it isn't taken for small.
+#[tokio::test]
+async fn a_locked_table_keeps_nobody_waiting() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, 2_000).await;
+    let text = "-- lockkeeper: lock-timeout=1s\nUPDATE t SET n = n + 1;\n";
+    let project = Project::with([("V1__count.sql", text)]);
+    let mut other = database.connect().await;
+    other.execute("begin; lock table t in access exclusive mode").await;
+    let plan = ask(&["plan"], &project, &database).await.expect(0);
+    assert!(!plan.text().contains("warning"), "{}", plan.text());
+    let running = Lockkeeper::up(&project, &database).args(["--auto-batch", "1000"]).start();
+    running.line_with("waited too long for a lock").await;
+    other.execute("rollback").await;
+    running.wait().await.expect(0);
+    let kinds = database.query_column("select kind from lockkeeper_step").await;
+    assert_eq!(kinds, ["backfill"]);
     counters::assert_once(&database, 2_000).await;
 }
 

@@ -1,9 +1,7 @@
 //! What a row that is inserted gets in columns that the INSERT doesn't give: their DEFAULTs, computed in
 //! each batch, and not pinned.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{Expr, FunctionArguments, visit_expressions};
+use sqlparser::ast::{Expr, FunctionArguments};
 
 use super::super::function::{Nature, nature};
 use super::super::insert::{Into, Item};
@@ -14,6 +12,7 @@ use super::super::shape::Shape;
 use super::super::source::expression;
 use super::super::survey::identifiers;
 use super::super::unnamed::tells_time;
+use super::super::walk::find;
 use super::super::warning::Warning;
 use crate::db::{Column, Engine, Table};
 
@@ -107,11 +106,10 @@ fn made(default: &str, engine: Engine) -> Option<Made> {
     {
         return None;
     }
-    let walked = visit_expressions(&default, |expr| match part(expr, engine) {
-        Some(made) => ControlFlow::Break(made),
-        None => ControlFlow::Continue(()),
-    });
-    walked.break_value()
+    // Whatever stands before it, what isn't known is what counts.
+    let unknown = |made: &Made| matches!(made, Made::Unknown(_));
+    find(&default, |expr| part(expr, engine).filter(unknown))
+        .or_else(|| find(&default, |expr| part(expr, engine)))
 }
 
 fn part(expr: &Expr, engine: Engine) -> Option<Made> {
@@ -178,6 +176,8 @@ mod tests {
             (Postgres, "upper('x'::text)", "same"),
             (Postgres, "other.upper('x'::text)", "unknown"),
             (Postgres, "next_number()", "unknown"),
+            (Postgres, "(nextval('s'::regclass) * 0) + next_number()", "unknown"),
+            (Postgres, "EXTRACT(epoch FROM now()) + next_number()", "unknown"),
             (MySql, "current_timestamp()", "clock"),
             (MySql, "uuid()", "varying"),
             (MySql, "NULL", "same"),
