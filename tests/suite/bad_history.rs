@@ -187,8 +187,9 @@ async fn a_done_step_that_was_wrong() {
         (format!("{mark}{make}{enter}"), 1),
         // New and edited at once: the second, which is elsewhere now, tells.
         (format!("{other}pragma user_version = 6;\n{}", text("name")), 1),
+        // The step behind the first is one with the last now, and of another kind.
+        (format!("{make}{other}{enter}"), 2),
         // Two have become one, and steps of other kinds.
-        (format!("{make}{other}{enter}"), 1),
         (format!("pragma user_version = 6;\n{other}{enter}"), 1),
     ] {
         project.file("V1__t.sql", file.clone());
