@@ -23,9 +23,26 @@ async fn begun(kind: Kind, patience: &str) -> (Project, Database, Running, Conne
     let running = up(&project, &database, patience).start();
     counters::passed(&database, 1_000).await;
     if kind == Kind::Sqlite {
-        holder.execute("begin immediate").await;
+        come_between(&running, &mut holder).await;
     }
     (project, database, running, holder)
+}
+
+/// Takes SQLite's write lock between two of the run's batches. It gives nobody a turn by itself: on a slow
+/// machine the run could be done before.
+async fn come_between(running: &Running, holder: &mut Connection) {
+    holder.execute("pragma busy_timeout = 20").await;
+    loop {
+        running.signal(libc::SIGSTOP);
+        let taken = holder.try_execute("begin immediate").await.is_ok();
+        running.signal(libc::SIGCONT);
+        if taken {
+            return;
+        }
+        assert!(running.runs(), "it was done before: {}", running.stderr());
+        // It was stopped within a batch, and is to get out of that.
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+    }
 }
 
 /// A run that tries for so long to take a cut lock again.
