@@ -7,7 +7,7 @@ use crate::backfill::{
     unsettle,
 };
 use crate::batch::Pin;
-use crate::db::{DbError, Statement, whole_millis};
+use crate::db::{DbError, ErrorKind, Statement, whole_millis};
 use crate::ledger::{LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::place::Explanation;
@@ -33,7 +33,7 @@ impl Steps<'_> {
         let version = at.migration.version;
         let turn = self.begin(worker, at).await?;
         settle(worker, lock_timeout(at.step)).await?;
-        let (prepared, turn) = match self.prepared(worker, at, directive, turn).await {
+        let (prepared, mut turn) = match self.prepared(worker, at, directive, turn).await {
             // Nobody has said that it could be. Once batches are committed, it must not run whole.
             Err(error @ (RunError::Refused { .. } | RunError::NoTable { .. }))
                 if directive.auto && !resumed =>
@@ -46,20 +46,27 @@ impl Steps<'_> {
             let warning = Warning::new(version, at.number, message, explanation);
             self.reporter.emit(Event::Warned(warning));
         }
-        match self.fill(worker, at, &prepared, resumed, turn).await {
-            Ok(()) => {
-                let completed = self.completed(worker, at, started).await;
-                completed.map_err(|error| match self.is_stopped_by(&error) {
-                    true => self.stopped(),
-                    false => error.into(),
-                })
-            }
-            Err(error) => {
+        let (mut resumed, mut attempts) = (resumed, 0);
+        loop {
+            if let Err(error) = self.fill(worker, at, &prepared, resumed, turn).await {
                 // What is said of the end has to outlast a crash of the server, and so have the
                 // batches before it.
                 unsettle(worker).await.ok();
                 self.spent.push((version, at.number, started.elapsed()));
-                Err(self.ended_backfill(worker, at, &prepared, error).await)
+                return Err(self.ended_backfill(worker, at, &prepared, error).await);
+            }
+            attempts += 1;
+            match self.completed(worker, at, started).await {
+                // A crash of the server took back what a range did last: those commits hadn't waited for
+                // the disk, and whoever did them had done with the range. With another run at work, the
+                // ranges are out of reach as well.
+                Err(error) if error.kind == ErrorKind::Fenced && self.may_retry(attempts) => {
+                    settle(worker, lock_timeout(at.step)).await?;
+                    turn = self.turn(worker).await?;
+                    resumed = true;
+                }
+                Err(error) if self.is_stopped_by(&error) => return Err(self.stopped()),
+                completed => return Ok(completed?),
             }
         }
     }

@@ -137,7 +137,7 @@ impl Steps<'_> {
         self.turn(worker).await
     }
 
-    async fn turn(&self, worker: &mut Worker) -> Result<Turn, RunError> {
+    pub(super) async fn turn(&self, worker: &mut Worker) -> Result<Turn, RunError> {
         let turn = worker.idle(self.throttle.turn(self.stop)).await;
         if turn.was_held()
             && !self.stop.is_requested()

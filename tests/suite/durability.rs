@@ -1,7 +1,7 @@
 //! What waits for the disk: all that a run writes but its batches, whose rows and cursor a crash of the
 //! server takes back together. Triggers on the ledger's own tables see it.
 
-use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server, counters};
 
 /// The third row's update ends its own session, once: a sequence isn't rolled back.
 const TABLES: &str = "
@@ -87,4 +87,36 @@ async fn a_files_own_setting_holds_in_its_batches() {
     Lockkeeper::up(&project, &database).run().await.expect(0);
     let settings = database.query_column("select distinct setting from seen").await;
     assert_eq!(settings, ["local"]);
+}
+
+/// A crash takes back the last batches of a range that somebody had done with: they are done again. Here
+/// it is played, rows and cursor together, while the run waits to enter the step as done.
+#[tokio::test]
+async fn what_a_crash_takes_back_at_the_very_end_is_done_again() {
+    let rows = 1_000;
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", counters::COUNT)]);
+    let mut last = database.connect().await;
+    last.execute("begin; select from t where id = 1000 for update").await;
+    let running = Lockkeeper::up(&project, &database).start();
+    counters::passed(&database, 100).await;
+    // No step is entered without it.
+    let mut crash = database.connect().await;
+    crash.execute("begin; select from lockkeeper_control for update").await;
+    last.execute("rollback").await;
+    let open = "select count(*) from lockkeeper_range having \
+                count(*) filter (where cursor_key <> through_key) = 0 and count(*) > 0";
+    database.wait_for(open).await;
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                 and query like '%lockkeeper_control%' and datname = current_database()";
+    database.wait_for(waits).await;
+    crash
+        .execute(
+            "update lockkeeper_range set cursor_key = '[\"900\"]' where through_key = '[\"1000\"]'; \
+             update t set n = 0 where id > 900; commit",
+        )
+        .await;
+    running.wait().await.expect(0);
+    counters::assert_once(&database, rows).await;
 }
