@@ -96,8 +96,13 @@ impl<'a> PlannedStep<'a> {
         let named = read(dialect, migration, step, directive).map_err(error)?.relations().target;
         let prepared = match prepare(session, dialect, migration, step, directive).await {
             Ok(prepared) => prepared,
-            // An earlier step may change what stands against it.
-            Err(PrepareError::Refused { .. }) if !is_settled || directive.auto => None,
+            // An earlier step may change what stands against it. What nobody has asked for, and has not
+            // begun, runs whole.
+            Err(PrepareError::Refused { .. })
+                if !is_settled || directive.auto && pending.claim.is_none() =>
+            {
+                None
+            }
             Err(other) => return Err(error(other).into()),
         };
         let table = prepared.as_ref().map_or(named, |prepared| prepared.table.name.clone());

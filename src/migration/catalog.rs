@@ -55,8 +55,17 @@ impl Catalog {
 
     /// The migration of this version.
     pub fn find(&self, version: i64) -> Option<&Migration> {
-        let index = self.migrations.binary_search_by_key(&version, |found| found.version).ok()?;
-        self.migrations.get(index)
+        self.migrations.get(self.index(version)?)
+    }
+
+    /// The same, to be cut into other steps.
+    pub fn find_mut(&mut self, version: i64) -> Option<&mut Migration> {
+        let index = self.index(version)?;
+        self.migrations.get_mut(index)
+    }
+
+    fn index(&self, version: i64) -> Option<usize> {
+        self.migrations.binary_search_by_key(&version, |found| found.version).ok()
     }
 
     /// The migration with the greatest version.

@@ -17,10 +17,11 @@ pub fn as_begun<'a>(
     let mut begun = Cow::Borrowed(catalog);
     for of_one in steps.chunk_by(|one, other| one.version == other.version) {
         let version = of_one[0].version;
-        let found = catalog.migrations.binary_search_by_key(&version, |found| found.version);
-        let Ok(at) = found else { continue };
-        if let Some(cut) = cut_as(&catalog.migrations[at], of_one, engine) {
-            begun.to_mut().migrations[at].steps = cut;
+        let cut = catalog.find(version).and_then(|found| cut_as(found, of_one, engine));
+        if let Some(steps) = cut
+            && let Some(migration) = begun.to_mut().find_mut(version)
+        {
+            migration.steps = steps;
         }
     }
     begun

@@ -97,10 +97,8 @@ pub async fn cut_bulk(
 fn cut(survey: &mut Survey<'_>, found: &[Large]) {
     // From the last to the first, so that the numbers of those to come stay.
     for large in found.iter().rev().filter(|large| large.bulk.is_loose) {
-        let migrations = &survey.catalog.migrations;
-        let at = migrations.binary_search_by_key(&large.version, |migration| migration.version);
-        if let Ok(at) = at {
-            survey.catalog.to_mut().migrations[at].cut(large.step, large.bulk.index);
+        if let Some(migration) = survey.catalog.to_mut().find_mut(large.version) {
+            migration.cut(large.step, large.bulk.index);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::statement::Statement;
 use crate::db::Engine;
+use crate::migration::checksum::prefixes;
 use crate::migration::{BatchDirective, Migration, Repeat, Step, StepKind};
 
 /// What an ALTER TABLE may take away from the application, or from the table's own safeguards, for as
@@ -74,16 +75,15 @@ impl Migration {
 
     /// Splits a script into the statements whose fingerprint this is, and those behind them.
     pub fn split(&self, step: &Step, checksum: &str) -> Option<(Step, Option<Step>)> {
-        let mut prefixes = super::super::checksum::prefixes(&self.text, &step.statements);
-        let count = prefixes.position(|prefix| prefix == checksum)? + 1;
+        let mut found = prefixes(&self.text, &step.statements);
+        let count = found.position(|prefix| prefix == checksum)? + 1;
         Some((first(step, count)?, behind(step, count)))
     }
 
     /// Takes the script's first statement for a backfill, where it can be one.
     pub fn split_first(&self, step: &Step, engine: Engine) -> Option<(Step, Option<Step>)> {
         let first = &self.text[step.statements[0].clone()];
-        let is_one = step.kind == StepKind::Script && Statement::new(first, engine).is_batchable();
-        is_one.then(|| (self.alone(step, 0), behind(step, 1)))
+        Statement::new(first, engine).is_batchable().then(|| (self.alone(step, 0), behind(step, 1)))
     }
 }
 
