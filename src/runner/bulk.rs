@@ -66,8 +66,10 @@ impl fmt::Display for Size {
 /// Looks at the pending scripts' statements. With `auto`, those on tables with more rows than that become
 /// steps of their own, where nothing stands against it; the others are entered in [`Survey::large`].
 ///
-/// In sessions of its own, which nobody else waits for. A table that doesn't answer counts as large
-/// where that is for safety: with `auto`.
+/// In sessions of its own, which nobody else waits for. `plan` may be behind a pooler, so that unlike a
+/// watch's they set no time limit in the server, and cancel nothing, which could be somebody else's by
+/// then: what doesn't answer is left alone. Such a table counts as large where that is for safety: with
+/// `auto`.
 pub async fn cut_bulk(
     database: &dyn Database,
     survey: &mut Survey<'_>,
@@ -197,7 +199,6 @@ impl Scales<'_> {
         let (size, table) = match timeout(PATIENCE, self.ask(name)).await {
             Ok(Some(told)) => told,
             Ok(None) | Err(_) => {
-                // Whatever it still waits for goes with it.
                 self.session = None;
                 (Size::Unknown, None)
             }
