@@ -46,7 +46,7 @@ async fn assert_right(database: &Database, rows: u64) {
 
 #[tokio::test]
 async fn s1_ends_although_it_is_killed_again_and_again() {
-    let rows = if support::long() { 3_000_000 } else { 300_000 };
+    let rows = if support::long() { 3_000_000 } else { 600_000 };
     let project =
         Project::with([("V3__fill_new_column.sql", FILL), ("V4__require_new_column.sql", REQUIRE)]);
 
@@ -56,12 +56,12 @@ async fn s1_ends_although_it_is_killed_again_and_again() {
     let undisturbed = work(&calm).await;
     println!("undisturbed: {undisturbed} rows updated in {:?}", output.took);
     assert_eq!(undisturbed, rows);
-    // Each life loses its open batch. The shorter the lives, the more that is; and a busy machine
-    // needs longer for as much in each.
+    // Each life loses its open batch, which takes up to a fifth of a second. The shorter the lives, the
+    // more that is; and a busy machine needs longer for as much in each.
     let (life, limit) = if support::long() {
         (Duration::from_secs(3), 0.15)
     } else {
-        ((output.took / 3).max(Duration::from_millis(400)), 0.3)
+        ((output.took / 3).max(Duration::from_secs(1)), 0.3)
     };
 
     let database = grown(rows).await;
