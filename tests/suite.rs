@@ -29,6 +29,7 @@ mod suite {
     mod embedded;
     mod example;
     mod faces;
+    mod failover;
     mod fence;
     mod halves;
     mod held;

@@ -118,7 +118,7 @@ async fn every_row_is_deleted_and_logged_once() {
         .await;
     let delete = "-- lockkeeper: batch rows=200 target=50ms trust-triggers\nDELETE FROM t WHERE id % 3 = 0;\n";
     let project = Project::with([("V1__delete.sql", delete)]);
-    kill_at_random(&project, &database, kills / 2, rows).await;
+    kill_at_random(&project, &database, kills, rows).await;
     let third = (rows / 3) as i64;
     assert_eq!(database.query_i64("select count(*) from gone").await, third);
     assert_eq!(database.query_i64("select count(distinct id) from gone").await, third);
@@ -204,8 +204,9 @@ async fn a_run_outlives_its_server(kind: Kind, workers: u32) {
         let before = before.first().and_then(|keys| keys.parse().ok()).unwrap_or(0);
         passes(&running, &mut outside, before).await;
         println!("{kind:?}, {workers} workers: back at work after {:?}", back.elapsed());
-        // It is a second or two; a machine that is much too busy has its own time.
-        assert!(back.elapsed() < Duration::from_secs(20), "{:?}", back.elapsed());
+        // A machine that is much too busy with other tests has its own time.
+        let limit = Duration::from_secs(if support::long() { 5 } else { 20 });
+        assert!(back.elapsed() < limit, "{:?}", back.elapsed());
     }
     running.wait().await.expect(0);
     counters::assert_once(&database, rows).await;
@@ -217,8 +218,10 @@ async fn a_run_outlives_its_server_on_postgres() {
 }
 
 #[tokio::test]
-async fn four_workers_outlive_their_server_on_postgres() {
-    a_run_outlives_its_server(Kind::Postgres18, 4).await;
+async fn several_workers_outlive_their_server_on_postgres() {
+    for workers in if support::long() { &[4, 8][..] } else { &[4] } {
+        a_run_outlives_its_server(Kind::Postgres18, *workers).await;
+    }
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     refuse: AtomicBool,
     hold: watch::Sender<Hold>,
     /// Cancelled and renewed to cut all connections.
@@ -60,7 +60,7 @@ impl Proxy {
     /// One in front of this port on 127.0.0.1.
     pub fn before(port: u16) -> Proxy {
         let shared = Arc::new(Shared {
-            server: (Ipv4Addr::LOCALHOST, port).into(),
+            server: Mutex::new((Ipv4Addr::LOCALHOST, port).into()),
             refuse: false.into(),
             hold: watch::Sender::new(Hold::Nothing),
             cut: Mutex::default(),
@@ -92,6 +92,11 @@ impl Proxy {
     /// The URL of a database, through here.
     pub fn url(&self, database: &Database) -> String {
         database.url_through(self.port)
+    }
+
+    /// Leads new connections to another port, as a name does after a failover.
+    pub fn lead_to(&self, port: u16) {
+        *locked(&self.shared.server) = (Ipv4Addr::LOCALHOST, port).into();
     }
 
     /// Cuts all connections.
@@ -161,7 +166,8 @@ async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
 
 /// Serves one connection until either side ends it, or a trap does.
 async fn serve(mut client: TcpStream, shared: &Shared) {
-    let Ok(mut server) = TcpStream::connect(shared.server).await else { return };
+    let server = *locked(&shared.server);
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     let (mut from_client, mut to_client) = client.split();
