@@ -102,7 +102,8 @@ impl Backfill<'_> {
         ranges: &Ranges,
         first: RangeRecord,
     ) -> Result<(), BackfillError> {
-        let mut servo = Servo::new(self.prepared.rows, self.prepared.target);
+        let most = self.prepared.most_rows(ranges.keys_total());
+        let mut servo = Servo::new(self.prepared.rows, self.prepared.target, most);
         let mut next = Some(first);
         while let Some(range) = next {
             self.drain(worker, &mut servo, range, ranges).await?;

@@ -13,6 +13,9 @@ use crate::worker::Worker;
 
 /// How long a batch waits for a row lock of somebody else's before it lets go and tries again.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// All batches together lock no more than this part of the table's rows at a time, one in so many: of the
+/// updates that an application makes somewhere in it, fewer then have to wait for one.
+const LOCKED_PART: u64 = 100;
 /// Above this, a table without statistics isn't counted.
 const COUNT_LIMIT: u64 = 5_000_000;
 
@@ -224,6 +227,17 @@ impl Prepared {
             DbError::new(ErrorKind::Type, message)
         };
         key.map_err(lost)
+    }
+
+    /// How many rows a batch has at most, in a table of so many keys. On SQLite a batch locks all of
+    /// them, and few large ones do so less often than many small ones.
+    pub fn most_rows(&self, keys: Option<u64>) -> u64 {
+        match keys {
+            Some(keys) if self.dialect.engine != Engine::Sqlite => {
+                (keys / LOCKED_PART / u64::from(self.workers)).max(self.rows)
+            }
+            _ => Servo::MOST,
+        }
     }
 
     /// How many keys there are, about.

@@ -139,6 +139,13 @@ impl Ranges {
         self.lock().iter().map(|entry| entry.range.keys_done.max(0) as u64).sum()
     }
 
+    /// How many keys there are in all of them, about.
+    pub fn keys_total(&self) -> Option<u64> {
+        let entries = self.lock();
+        let totals = entries.iter().map(|entry| Some(entry.range.keys_total?.max(0) as u64));
+        totals.sum()
+    }
+
     /// Gives a range back that was taken, undone.
     pub fn give_back(&self, range: RangeRecord) {
         self.enter(range, Stage::Free);

@@ -16,6 +16,7 @@ use overhead::Overhead;
 #[derive(Debug, Clone)]
 pub struct Servo {
     rows: u64,
+    most: u64,
     target: f64,
     overhead: Overhead,
     /// Seconds a row.
@@ -52,7 +53,7 @@ impl Servo {
     pub const TARGET: Duration = Duration::from_millis(200);
 
     /// No batch is larger: what runs in a flash may still make vacuum, replicas and undo logs work.
-    const MOST: u64 = 200_000;
+    pub const MOST: u64 = 200_000;
     /// What it aims at: a little less, as a target that is met on average is missed half of the time.
     const AIM: f64 = 0.9;
     /// At most so much of a batch's time isn't for its rows, whatever the target.
@@ -65,10 +66,12 @@ impl Servo {
     /// A batch that took so many targets calls for a smaller one at once.
     const PANIC: f64 = 5.0;
 
-    /// A servo whose first batch has `first` rows.
-    pub fn new(first: u64, target: Duration) -> Self {
+    /// A servo whose first batch has `first` rows, and none more than `most`.
+    pub fn new(first: u64, target: Duration, most: u64) -> Self {
+        let most = most.clamp(1, Self::MOST);
         Servo {
-            rows: first.clamp(1, Self::MOST),
+            rows: first.clamp(1, most),
+            most,
             target: target.as_secs_f64().max(0.001),
             overhead: Overhead::unknown(),
             cost: None,
@@ -125,7 +128,7 @@ impl Servo {
             // Whether the rows are so wide or the server stalled isn't known yet. Shrink, and
             // don't learn from it: if it was a stall, the next batch finds the old cost again.
             let factor = (self.target / (took - overhead)).clamp(0.1, 1.0);
-            self.rows = scaled(rows.min(self.rows), factor);
+            self.rows = self.scaled(rows.min(self.rows), factor);
             if matches!(earlier, Pace::Late { far: true, .. }) {
                 self.overhead.doubt();
             }
@@ -144,7 +147,7 @@ impl Servo {
         }
         // Small steps aren't worth a new statement text, which the server would prepare again.
         if (change - 1.0).abs() > 0.1 {
-            self.rows = scaled(self.rows, change);
+            self.rows = self.scaled(self.rows, change);
         }
     }
 
@@ -197,25 +200,25 @@ impl Servo {
 
     /// A batch failed for a lock, a deadlock or a serialization failure: smaller ones meet fewer.
     pub fn failed(&mut self) {
-        self.rows = scaled(self.rows, 0.5);
+        self.rows = self.scaled(self.rows, 0.5);
         self.calm = 4;
+    }
+
+    /// `rows` times `factor`, rounded to two digits, so that a size that is much the same is the same;
+    /// at least one row more where it grows.
+    fn scaled(&self, rows: u64, factor: f64) -> u64 {
+        let exact = (rows as f64 * factor).clamp(1.0, self.most as f64);
+        let unit = 10_f64.powf((exact.log10().floor() - 1.0).max(0.0));
+        let rounded = ((exact / unit).round() * unit) as u64;
+        let rounded = if factor > 1.0 { rounded.max(rows + 1) } else { rounded };
+        rounded.clamp(1, self.most)
     }
 }
 
 impl Default for Servo {
     fn default() -> Self {
-        Servo::new(Self::FIRST, Self::TARGET)
+        Servo::new(Self::FIRST, Self::TARGET, Self::MOST)
     }
-}
-
-/// `rows` times `factor`, rounded to two digits, so that a size that is much the same is the same;
-/// at least one row more where it grows.
-fn scaled(rows: u64, factor: f64) -> u64 {
-    let exact = (rows as f64 * factor).clamp(1.0, Servo::MOST as f64);
-    let unit = 10_f64.powf((exact.log10().floor() - 1.0).max(0.0));
-    let rounded = ((exact / unit).round() * unit) as u64;
-    let rounded = if factor > 1.0 { rounded.max(rows + 1) } else { rounded };
-    rounded.clamp(1, Servo::MOST)
 }
 
 #[cfg(test)]

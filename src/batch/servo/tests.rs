@@ -164,14 +164,17 @@ fn failures_halve_and_pause_the_growth() {
 
 #[test]
 fn odd_input_does_no_harm() {
-    let mut servo = Servo::new(0, Duration::ZERO);
+    let mut servo = Servo::new(0, Duration::ZERO, Servo::MOST);
     assert_eq!(servo.rows(), 1);
     servo.worked(0, Duration::from_secs(1));
     servo.worked(1, Duration::ZERO);
     servo.worked(u64::MAX, Duration::from_nanos(1));
     servo.worked(1, Duration::from_secs(1_000_000));
     assert!((1..=200_000).contains(&servo.rows()));
-    assert_eq!(Servo::new(u64::MAX, Servo::TARGET).rows(), 200_000);
+    assert_eq!(Servo::new(u64::MAX, Servo::TARGET, u64::MAX).rows(), Servo::MOST);
+    let mut servo = Servo::new(Servo::FIRST, Servo::TARGET, 7_777);
+    let run = run(&mut servo, 20, |_, rows| rows as f64 * 0.001);
+    assert_eq!(run.extremes(5), (7_777, 7_777));
 }
 
 #[test]
