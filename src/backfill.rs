@@ -8,6 +8,7 @@
 //! With several workers, each has ranges of its own, and splits what it is at when another one has
 //! nothing to do.
 
+mod blocks;
 mod crew;
 mod cut;
 mod prepare;
@@ -210,7 +211,9 @@ impl Backfill<'_> {
         worker: &mut Worker,
         range: &RangeRecord,
     ) -> Result<(), BackfillError> {
-        self.boundary(worker, range, range.through.key().unwrap_or_default(), 1).await?;
+        if !self.prepared.batch.is_by_block() {
+            self.boundary(worker, range, range.through.key().unwrap_or_default(), 1).await?;
+        }
         worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! Batches: rewriting a statement to a key range, the proof that this is safe, and the servo that
 //! finds the size of a batch. Pure: what the catalog says comes in as facts.
 
+mod blocks;
 mod body;
 mod call;
 mod clause;
 mod common;
+mod exclusion;
 mod expression;
 mod function;
 mod grouped;
@@ -39,6 +41,7 @@ mod facts;
 
 use crate::db::TableName;
 
+pub use blocks::Spot;
 pub use half::Part;
 pub use key::KeyColumn;
 pub use pin::Pin;

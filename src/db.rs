@@ -25,7 +25,7 @@ pub use dialect::{Dialect, Engine};
 pub use error::{DbError, ErrorKind};
 pub use reading::Reading;
 pub use stopwatch::Stopwatch;
-pub use table::{Column, Table, TableKind, TableName, Trigger, UniqueKey};
+pub use table::{Blocks, Column, Partitions, Table, TableKind, TableName, Trigger, UniqueKey};
 pub use url::{ConnectOptions, Parts, Password, TlsMode, UrlError, may_hold_password};
 
 /// A value that crosses the seam. Keys cross as text and are cast in SQL, both ways, since the

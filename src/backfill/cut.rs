@@ -82,6 +82,9 @@ impl Backfill<'_> {
         range: &RangeRecord,
         cut: Cut,
     ) -> Result<Batch, BackfillError> {
+        if self.prepared.batch.is_by_block() {
+            return Ok(self.next_blocks(range, cut.rows));
+        }
         if let Some(block) = range.cursor.block() {
             return self.second(worker, range, block, cut).await;
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::batch::{
-    Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, prove_reading, rewrite,
+    Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Spot, Warning, parse, prove_reading,
+    rewrite,
 };
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
@@ -17,7 +18,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// updates that an application makes somewhere in it, fewer then have to wait for one.
 const LOCKED_PART: u64 = 100;
 /// Above this, a table without statistics isn't counted.
-const COUNT_LIMIT: u64 = 5_000_000;
+pub(super) const COUNT_LIMIT: u64 = 5_000_000;
 
 /// A backfill that is proved and rewritten.
 #[derive(Debug, Clone)]
@@ -34,7 +35,9 @@ pub struct Prepared {
     pub workers: u32,
     /// What one should know of it.
     pub warnings: Vec<Warned>,
-    dialect: Dialect,
+    /// How many rows a block has, about, where it goes along these.
+    pub(super) rows_per_block: f64,
+    pub(super) dialect: Dialect,
 }
 
 /// A warning about a statement, and where in its file.
@@ -124,6 +127,7 @@ pub async fn prepare(
         target: directive.target.unwrap_or(Servo::TARGET),
         // SQLite lets one session write at a time.
         workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
+        rows_per_block: 1.0,
         dialect,
     }))
 }
@@ -188,13 +192,19 @@ fn warned(
 }
 
 impl Prepared {
-    /// The key's columns.
+    /// The key's columns; of a table without one, what PostgreSQL calls the place of a row.
     pub fn key(&self) -> Vec<String> {
+        if self.batch.is_by_block() {
+            return vec!["ctid".to_owned()];
+        }
         self.batch.key().iter().map(|column| column.name.clone()).collect()
     }
 
     /// The key's columns and their types, by which a checkpoint knows its key.
     pub fn described_key(&self) -> String {
+        if self.batch.is_by_block() {
+            return Cursor::BLOCKS.to_owned();
+        }
         let column = |column: &KeyColumn| {
             format!("{} {}", self.dialect.quote(&column.name), column.type_name)
         };
@@ -265,9 +275,12 @@ impl Prepared {
         }
     }
 
-    /// `id ≤ 6812000`.
+    /// `id ≤ 6812000`, or `block ≤ 680`.
     pub fn position(&self, cursor: &Cursor) -> String {
         let Some(key) = cursor.key() else { return String::new() };
+        if self.batch.is_by_block() {
+            return Spot::of(key).to_string();
+        }
         format!("{} ≤ {}", row_of(&self.key()), row_of(key))
     }
 
@@ -284,6 +297,9 @@ impl Prepared {
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.
     pub fn between(&self, after: &Cursor, through: &Cursor, part: Part) -> String {
+        if let (true, Some(end)) = (self.batch.is_by_block(), through.key()) {
+            return Spot::of(end).behind(after.key().map(Spot::of));
+        }
         let key = self.batch.key();
         let half = key.first().map(|column| part.condition(&column.name, &column.type_name));
         let half = half.unwrap_or_default().replacen(" AND ", " and ", 1);

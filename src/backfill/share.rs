@@ -50,6 +50,9 @@ impl Backfill<'_> {
         left: Option<u64>,
         rows: u64,
     ) -> Result<Option<(Vec<String>, u64)>, BackfillError> {
+        if self.prepared.batch.is_by_block() {
+            return Ok(self.middle_block(range, rows));
+        }
         if let Some(left) = left.filter(|left| *left > 2 * REACH)
             && self.prepared.batch.has_integer_key()
             && let Some(middle) = between(&range.cursor, &range.through)

@@ -68,6 +68,7 @@ impl Survey<'_> {
             }
             // In a subquery the whole statement may compute one value for all rows.
             Nature::Varying if self.depth == 0 => {
+                self.varying.push(self.source.bytes(span));
                 self.warnings.push(Warning::new(
                     format!(
                         "{written}() gives another answer for each row, so that no two runs leave \

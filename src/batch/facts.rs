@@ -1,6 +1,6 @@
 //! Facts of tables for the tests.
 
-use crate::db::{Column, Dialect, Engine, Table, TableKind, TableName, Trigger, UniqueKey};
+use crate::db::{Blocks, Column, Dialect, Engine, Table, TableKind, TableName, Trigger, UniqueKey};
 
 /// `id`, `a`, `b`, … of usual types, with `id` as the primary key, and unique (`slug`) and
 /// (`tenant`, `pos`).
@@ -57,6 +57,11 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Table {
         engine_without_transactions: None,
         row_security: false,
         resolves_conflicts: false,
+        blocks: match dialect.engine {
+            Engine::Postgres => Blocks::Ranges,
+            Engine::MySql | Engine::Sqlite => Blocks::Unknown,
+        },
+        partitions: None,
         estimated_rows: Some(1_000_000),
     }
 }

@@ -1,5 +1,6 @@
 //! The key that the batches go along.
 
+use super::blocks::{columns, prove_blocks};
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use crate::db::{Dialect, Engine, Table, UniqueKey};
@@ -21,24 +22,30 @@ pub(super) fn same_column(engine: Engine, one: &str, other: &str) -> bool {
     }
 }
 
-/// Chooses the key: the one that the directive names, else the primary key, else a unique one.
+/// What the batches go along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Along {
+    /// A key.
+    Key,
+    /// The blocks that the rows lie in.
+    Blocks,
+}
+
+/// Chooses the key: the one that the directive names, else the primary key, else a unique one; and
+/// where there is none, the table's blocks.
 pub(super) fn choose(
     shape: &Shape,
     directive: Option<&[String]>,
     target: &Table,
     dialect: Dialect,
-) -> Result<Vec<KeyColumn>, Refusal> {
+) -> Result<(Along, Vec<KeyColumn>), Refusal> {
     let verb = shape.verb;
     let key = match directive {
         Some(names) => named(verb, names, target, dialect.engine)?,
-        None => by_itself(shape, target, dialect).ok_or_else(|| {
-            let cause = format_args!(
-                "{} has no primary key, and no unique index over columns that are NOT NULL and that \
-                 it leaves alone",
-                target.name
-            );
-            Refusal::of(verb, cause).way("give the table a primary key in an earlier migration")
-        })?,
+        None => match by_itself(shape, target, dialect) {
+            Some(key) => key,
+            None => return prove_blocks(shape, target).map(|()| (Along::Blocks, columns())),
+        },
     };
     let mut columns = Vec::new();
     for name in &key.columns {
@@ -69,7 +76,7 @@ pub(super) fn choose(
         }
         columns.push(KeyColumn { name: name.clone(), type_name: column.type_name.clone() });
     }
-    Ok(columns)
+    Ok((Along::Key, columns))
 }
 
 /// The primary key, or the first of the other unique keys that can be gone along. Which one it was, is

@@ -10,6 +10,7 @@ mod insert;
 mod joins;
 mod keys;
 mod level;
+mod partitions;
 mod tables;
 
 use super::refusal::Refusal;
@@ -23,6 +24,7 @@ use effects::{foreign_keys, triggers};
 use insert::insert;
 use joins::joins;
 use level::levels;
+use partitions::{is_part_of, partitions};
 use tables::{no_resolved_conflicts, other_tables, plain_table, same_table};
 
 pub(super) use keys::prove_keys;
@@ -49,6 +51,7 @@ pub(super) fn prove(
         })
         .collect();
     plain_table(shape.verb, shape.target_span.clone(), target)?;
+    partitions(shape, target)?;
     let mut warnings = if let (Some(named), Some(into)) = (&shape.into, into) {
         insert(shape, named, said, (target, into), &reads, engine)?;
         other_tables(shape, into, &reads, engine)?;

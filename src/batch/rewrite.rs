@@ -2,15 +2,16 @@
 
 use sqlparser::ast::{BinaryOperator, Expr};
 
+use super::blocks::{Spot, places};
 use super::half::Part;
-use super::key::{KeyColumn, choose};
+use super::key::{Along, KeyColumn, choose};
 use super::pin::Pin;
 use super::proof::{prove, prove_keys};
 use super::range::Binder;
 use super::refusal::Refusal;
 use super::shape::{Shape, Verb};
 use super::source::{Source, statement, unreadable};
-use super::template::Template;
+use super::template::{Filling, Template};
 use super::tree::apart;
 use super::warning::Warning;
 use crate::db::{Dialect, Engine, Statement, Table, TableName};
@@ -27,6 +28,12 @@ pub struct Batch {
     dialect: Dialect,
     verb: Verb,
     table: TableName,
+    along: Along,
+    is_partitioned: bool,
+    /// What the statement calls its table, where that is the table's own name.
+    known_as: Option<String>,
+    /// The partition that stands in its place.
+    leaf: Option<String>,
     key: Vec<KeyColumn>,
     /// The key's columns in our own queries.
     own: Vec<String>,
@@ -71,8 +78,9 @@ pub fn rewrite(
 ) -> Result<Batch, Refusal> {
     let mut warnings = shape.warnings.clone();
     warnings.extend(prove(shape, said, target, into, read, dialect.engine)?);
-    let key = choose(shape, said.key, target, dialect)?;
-    prove_keys(shape, &key, target, dialect)?;
+    let (along, key) = choose(shape, said.key, target, dialect)?;
+    let columns = if along == Along::Key { key.as_slice() } else { &[] };
+    prove_keys(shape, columns, target, dialect)?;
     let (head, tail) = splice(shape, dialect.engine)?;
 
     // Qualified, as PostgreSQL would take a bare name in ORDER BY for the select list's text.
@@ -87,9 +95,16 @@ pub fn rewrite(
         dialect,
         verb: shape.verb,
         table: target.name.clone(),
+        along,
+        is_partitioned: target.partitions.is_some(),
+        known_as: shape.alias().is_none().then(|| shape.known_as().to_owned()),
+        leaf: None,
         own,
         out,
-        theirs: column(shape.known_as()),
+        theirs: match along {
+            Along::Key => column(shape.known_as()),
+            Along::Blocks => vec![format!("{}.ctid", dialect.quote(shape.known_as()))],
+        },
         head,
         tail,
         pin: None,
@@ -124,23 +139,24 @@ fn as_text(key: &KeyColumn, column: &str, dialect: Dialect) -> String {
 /// The user's text up to where the range goes, `… WHERE (condition) AND `, and behind it.
 fn splice(shape: &Shape, engine: Engine) -> Result<(Template, String), Refusal> {
     let mut template = Template::default();
+    let target = shape.target_span.as_ref();
     match shape.where_end {
         // The line ends keep a comment at the end from swallowing the bracket.
         Some(at) => {
             let condition = &shape.sql[at..shape.body_end];
             let blank =
                 condition.len() - condition.trim_start_matches([' ', '\t', '\r', '\n']).len();
-            template.theirs(&shape.sql, 0..at, &shape.clocks);
+            template.theirs(&shape.sql, 0..at, &shape.clocks, target);
             template.ours(" (\n");
-            template.theirs(&shape.sql, at + blank..shape.body_end, &shape.clocks);
+            template.theirs(&shape.sql, at + blank..shape.body_end, &shape.clocks, None);
             template.ours("\n) AND ");
         }
         None => {
-            template.theirs(&shape.sql, 0..shape.body_end, &shape.clocks);
+            template.theirs(&shape.sql, 0..shape.body_end, &shape.clocks, target);
             template.ours("\nWHERE ");
         }
     }
-    let head = template.text(None, engine);
+    let head = template.text(Filling::default(), engine);
     let tail = match shape.sql[shape.body_end..shape.end].trim() {
         "" => String::new(),
         tail => format!("\n{tail}"),
@@ -185,8 +201,24 @@ impl Batch {
         &self.key
     }
 
+    /// Whether it goes along the blocks that the rows lie in, so that a cursor is a [`Spot`].
+    pub fn is_by_block(&self) -> bool {
+        self.along == Along::Blocks
+    }
+
+    /// The last block that there is, for a pass over them. No row when the table has none.
+    pub fn last_block(&self, pass: u32) -> Statement {
+        let name = self.dialect.qualified(self.table.schema.as_deref(), &self.table.name);
+        let sql = "select $2::text, (size / current_setting('block_size')::bigint - 1)::text \
+                   from (select pg_relation_size($1::text::regclass) as size) s where size > 0";
+        Statement::new(sql, vec![name.into(), pass.to_string().into()])
+    }
+
     /// The highest key there is: the ceiling. No row when the table is empty.
     pub fn last(&self) -> Statement {
+        if self.is_by_block() {
+            return self.last_block(1);
+        }
         let order: Vec<_> = self.own.iter().map(|column| format!("{column} DESC")).collect();
         let sql = format!("{} ORDER BY {} LIMIT 1", self.select(), order.join(", "));
         Statement::new(sql, Vec::new())
@@ -224,10 +256,24 @@ impl Batch {
 
     /// The user's statement, for the rows of the range, or for a half of them.
     pub fn apply(&self, after: Option<&[String]>, through: &[String], part: Part) -> Statement {
+        if self.is_by_block() {
+            return self.apply_to_blocks(after.map(Spot::of), Spot::of(through));
+        }
         let mut binder = Binder::new(self.dialect, &self.key);
         let range = binder.range(&self.theirs, after, through);
         let half = part.condition(&self.theirs[0], &self.key[0].type_name);
         Statement::new(format!("{}{range}{half}{}", self.head(), self.tail), binder.params)
+    }
+
+    /// The user's statement, for the rows of some blocks; of the last look, for all.
+    fn apply_to_blocks(&self, after: Option<Spot>, through: Spot) -> Statement {
+        if through.is_last_look() {
+            return Statement::new(format!("{}1 = 1{}", self.head(), self.tail), Vec::new());
+        }
+        let place = &self.theirs[0];
+        let range = format!("{place} >= $1::text::tid AND {place} < $2::text::tid");
+        let params = places(after, through).map(Into::into).to_vec();
+        Statement::new(format!("{}{range}{}", self.head(), self.tail), params)
     }
 
     /// The user's statement, for no row.
@@ -252,11 +298,29 @@ impl Batch {
 
     /// From a character of [`Batch::apply`]'s SQL to one of the user's.
     pub fn origin(&self, position: usize) -> Option<usize> {
-        self.head.origin(position, self.pin.as_ref(), self.dialect.engine)
+        self.head.origin(position, self.filling(), self.dialect.engine)
     }
 
     fn head(&self) -> String {
-        self.head.text(self.pin.as_ref(), self.dialect.engine)
+        self.head.text(self.filling(), self.dialect.engine)
+    }
+
+    fn filling(&self) -> Filling<'_> {
+        Filling { pin: self.pin.as_ref(), target: self.leaf.as_deref() }
+    }
+
+    /// Whether it goes partition by partition: then its queries are those of [`Batch::of_leaf`].
+    pub fn is_partitioned(&self) -> bool {
+        self.is_partitioned
+    }
+
+    /// The same for a partition alone.
+    #[must_use]
+    pub fn of_leaf(&self, leaf: &TableName) -> Batch {
+        let name = self.dialect.qualified(leaf.schema.as_deref(), &leaf.name);
+        let alias = self.known_as.as_ref().map(|name| format!(" AS {}", self.dialect.quote(name)));
+        let leaf_name = format!("{name}{}", alias.unwrap_or_default());
+        Batch { table: leaf.clone(), leaf: Some(leaf_name), ..self.clone() }
     }
 
     /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see
@@ -265,6 +329,7 @@ impl Batch {
         let [key] = self.key.as_slice() else { return false };
         self.dialect.engine == Engine::Postgres
             && matches!(self.verb, Verb::Update)
+            && !self.is_partitioned
             && matches!(key.type_name.as_str(), "bigint" | "integer" | "smallint")
     }
 

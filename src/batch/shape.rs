@@ -86,6 +86,8 @@ pub struct Shape {
     pub(super) dated: Vec<Dated>,
     pub(super) calls: Vec<Call>,
     pub(super) warnings: Vec<Warning>,
+    /// Where it calls what gives another answer at each call, but for what is assigned.
+    pub(super) varying: Vec<Option<Range<usize>>>,
     pub(super) clocks: Vec<Clock>,
     pub(super) aggregated: Vec<Aggregated>,
     pub(super) ordered: Vec<Ordered>,
@@ -187,8 +189,8 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
     if where_end.is_some() != selection.is_some() || where_end.is_some_and(|at| at > body_end) {
         return Err(unreadable("the place of its WHERE got lost"));
     }
-    let Survey { reads, qualified, dated, calls, warnings, clocks, aggregated, ordered, .. } =
-        survey;
+    let Survey { reads, qualified, dated, calls, warnings, varying, .. } = survey;
+    let Survey { clocks, aggregated, ordered, .. } = survey;
     Ok(Shape {
         verb,
         sql: sql.to_owned(),
@@ -204,6 +206,7 @@ pub fn parse(sql: &str, dialect: Dialect) -> Result<Shape, Refusal> {
         dated,
         calls,
         warnings,
+        varying,
         clocks,
         aggregated,
         ordered,
@@ -292,8 +295,9 @@ pub(super) fn assigned(
         };
         sets.push(SetColumn { name: survey.fold(column), span, constant });
     }
-    let before = survey.dated.len();
+    let (before, varying) = (survey.dated.len(), survey.varying.len());
     survey.walk(|survey| assignment.value.visit(survey))?;
+    survey.varying.truncate(varying);
     // A text that is assigned as it stands is a date only if the column is one.
     if single
         && matches!(assignment.value, Expr::Value(_))

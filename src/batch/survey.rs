@@ -57,6 +57,8 @@ pub(super) struct Survey<'a> {
     pub dated: Vec<Dated>,
     pub calls: Vec<Call>,
     pub warnings: Vec<Warning>,
+    /// Where it calls what gives another answer at each call, but for what is assigned.
+    pub varying: Vec<Option<Range<usize>>>,
     pub clocks: Vec<Clock>,
     pub aggregated: Vec<Aggregated>,
     pub ordered: Vec<Ordered>,
@@ -84,6 +86,7 @@ impl<'a> Survey<'a> {
             dated: Vec::new(),
             calls: Vec::new(),
             warnings: Vec::new(),
+            varying: Vec::new(),
             clocks: Vec::new(),
             aggregated: Vec::new(),
             ordered: Vec::new(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, Request, StepRecord, frontier};
+use crate::ledger::{Cursor, Ledger, Request, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -73,6 +73,9 @@ struct Checkpoint {
     key: Option<Vec<String>>,
     /// And half of those behind it up to here, while a run is between the halves or ended there.
     half_through: Option<Vec<String>>,
+    /// Whether these are no keys, but the pass and the block.
+    #[serde(skip)]
+    by_block: bool,
     /// Ranges that several workers have made of it, those that are done among them.
     ranges: usize,
 }
@@ -280,6 +283,7 @@ async fn checkpoint(
         rows_total: total.map(|total| total.max(0) as u64),
         key: frontier.key().map(<[String]>::to_vec),
         half_through: frontier.block().map(|block| block.through.clone()),
+        by_block: ranges.iter().any(|range| range.key.as_deref() == Some(Cursor::BLOCKS)),
         ranges: ranges.len(),
     }))
 }

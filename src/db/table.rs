@@ -80,6 +80,33 @@ pub struct UniqueKey {
     pub deferrable: bool,
 }
 
+/// Whether a table's rows can be gone along by the blocks that they lie in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocks {
+    /// The server can read a range of them.
+    Ranges,
+    /// It is PostgreSQL's, before version 14, which can't.
+    TooOld,
+    /// Nothing is known of any.
+    Unknown,
+}
+
+/// What a partitioned table of PostgreSQL's is made of, all levels down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partitions {
+    /// Those that hold rows, by number and name, in the order of their numbers (`pg_class.oid`).
+    pub leaves: Vec<(i64, TableName)>,
+    /// The number of the table itself.
+    pub number: i64,
+    /// The columns that say, on any level, which partition a row is in.
+    pub by: Vec<String>,
+    /// One that is no ordinary table, but another server's.
+    pub foreign: Option<TableName>,
+    /// One whose rows this user may not see or change, but by way of the whole, and the right that is
+    /// missing: `SELECT`, `UPDATE` or `DELETE`.
+    pub lacking: Vec<(String, TableName)>,
+}
+
 /// A table as the catalog knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -119,6 +146,11 @@ pub struct Table {
     /// Whether a constraint says ON CONFLICT REPLACE or IGNORE, so that an INSERT or UPDATE deletes or
     /// skips rows (SQLite).
     pub resolves_conflicts: bool,
+    /// Whether its rows can be gone along by their blocks.
+    pub blocks: Blocks,
+    /// Its partitions, where it is PostgreSQL's and has any. All else that is said here of triggers, foreign
+    /// keys, rules, policies and uniqueness in part is then said of the partitions, too.
+    pub partitions: Option<Partitions>,
     /// How many rows it has, as an estimate; `None` when the database can't say cheaply.
     pub estimated_rows: Option<u64>,
 }

@@ -29,6 +29,10 @@ struct Halfway {
 }
 
 impl Cursor {
+    /// What stands in place of a key's columns where a backfill goes by the blocks that rows lie in; a key's
+    /// begin with a quote. A cursor then has two parts: which pass over them it is, and the block.
+    pub const BLOCKS: &str = "blocks of ctid";
+
     /// Before the first key.
     pub const START: Cursor = Cursor { key: None, block: None };
 

@@ -101,9 +101,6 @@ impl Pen {
 
     /// Completes a claimed step, and forgets its ranges. While one of them isn't done, it is fenced.
     pub fn complete(&self, version: i64, step: u32, took: Duration) -> Vec<Statement> {
-        let close = self.ledger.sql(
-            "delete from [range] where version = {1} and step = {2} and cursor_key = through_key",
-        );
         let sql = self.ledger.sql(
             "update [step] set state = 'done', run = {1}, took_ms = took_ms + {2} \
              where version = {3} and step = {4} \
@@ -113,7 +110,7 @@ impl Pen {
         let params = [&[self.run.as_str().into(), millis(took).into()], &at[..], &at[..]].concat();
         vec![
             self.fence(),
-            Statement::new(close, at.to_vec()),
+            self.forget_done(version, step),
             Statement::new(sql, params).must_affect(1),
         ]
     }
@@ -190,7 +187,7 @@ impl Pen {
         let sql = self.ledger.sql(
             "insert into [range] (version, step, number, start_key, cursor_key, through_key, epoch, \
              keys_done, keys_total, key_columns) \
-             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, 0, {8}, {9})",
+             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10})",
         );
         let params = vec![
             range.version.into(),
@@ -200,10 +197,27 @@ impl Pen {
             range.cursor.encode().into(),
             range.through.encode().into(),
             self.epoch.into(),
+            range.keys_done.into(),
             range.keys_total.into(),
             range.key.as_deref().into(),
         ];
         Statement::new(sql, params)
+    }
+
+    /// Has the backfill of these ranges, which are all done, pass its rows once more: as `range`. While
+    /// one of them isn't done, it is fenced.
+    pub fn pass_again(&self, range: &RangeRecord) -> Vec<Statement> {
+        let at: [Value; 2] = [range.version.into(), i64::from(range.step).into()];
+        let guard = self.ledger.sql(
+            "update [step] set state = state where version = {1} and step = {2} \
+             and not exists (select 1 from [range] where version = {3} and step = {4})",
+        );
+        vec![
+            self.fence(),
+            self.forget_done(range.version, range.step),
+            Statement::new(guard, [&at[..], &at[..]].concat()).must_affect(1),
+            self.open_range(range),
+        ]
     }
 
     /// Forgets the ranges of a backfill that is given up.
@@ -274,6 +288,13 @@ impl Pen {
             }
         };
         vec![self.fence(), self.forget("step", version, step), enter]
+    }
+
+    fn forget_done(&self, version: i64, step: u32) -> Statement {
+        let sql = self.ledger.sql(
+            "delete from [range] where version = {1} and step = {2} and cursor_key = through_key",
+        );
+        Statement::new(sql, vec![version.into(), i64::from(step).into()])
     }
 
     fn forget(&self, table: &str, version: i64, step: u32) -> Statement {

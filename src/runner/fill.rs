@@ -8,7 +8,7 @@ use crate::backfill::{
 };
 use crate::batch::Pin;
 use crate::db::{DbError, ErrorKind, Statement, whole_millis};
-use crate::ledger::{LedgerError, RangeRecord};
+use crate::ledger::{Cursor, LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::place::Explanation;
 use crate::progress::{BackfillStart, Event, Warning};
@@ -188,10 +188,10 @@ impl Steps<'_> {
         resumed: bool,
         turn: Turn,
     ) -> Result<(), BackfillError> {
-        let prepared = &self.pinned(worker, at, prepared, resumed).await?;
+        let mut prepared = self.pinned(worker, at, prepared, resumed).await?;
         let mut attempts = 0;
-        let ranges = loop {
-            match self.claim_ranges(worker, at, prepared, resumed).await {
+        let mut ranges = loop {
+            match self.claim_ranges(worker, at, &prepared, resumed).await {
                 Err(BackfillError::Db(error) | BackfillError::Statement { error, .. })
                     if self.is_worth_a_try(&error, &mut attempts) =>
                 {
@@ -215,8 +215,60 @@ impl Steps<'_> {
         // From here on each batch has its own.
         drop(turn);
         let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
-        let backfill = Backfill { pen, prepared, throttle, reporter, stop };
-        backfill.run(worker, ranges).await
+        loop {
+            prepared.weigh(&ranges);
+            let backfill = Backfill { pen, prepared: &prepared, throttle, reporter, stop };
+            backfill.run(worker, ranges.clone()).await?;
+            match self.next_pass(worker, &prepared, &ranges).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(next)) => ranges = next,
+                // Fenced also where a crash of the server took back what a range did last.
+                Err(error) if self.may_go_on(&error, &mut attempts) => {
+                    if error.is_lost() {
+                        worker.renew().await?;
+                    } else {
+                        self.pause(&error, attempts).await;
+                    }
+                    ranges = self.claim_ranges(worker, at, &prepared, true).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn may_go_on(&self, error: &DbError, attempts: &mut u32) -> bool {
+        let passes = error.is_lost() || error.is_transient() || error.kind == ErrorKind::Fenced;
+        *attempts += 1;
+        passes && self.may_retry(*attempts)
+    }
+
+    /// The ranges of the next pass over a table's blocks, after all of `ranges` are done. `None` after the
+    /// last, and along a key, which is passed once.
+    async fn next_pass(
+        &self,
+        worker: &mut Worker,
+        prepared: &Prepared,
+        ranges: &[RangeRecord],
+    ) -> Result<Option<Vec<RangeRecord>>, DbError> {
+        let Some(last) = ranges.last().filter(|_| prepared.batch.is_by_block()) else {
+            return Ok(None);
+        };
+        let total: i64 = ranges.iter().filter_map(|range| range.keys_total).sum();
+        let Some((done, through)) = prepared.next_pass(worker, last).await? else {
+            return Ok(None);
+        };
+        let range = RangeRecord {
+            number: 1,
+            start: Cursor::START,
+            cursor: Cursor::START,
+            through,
+            epoch: self.pen.epoch(),
+            keys_done: (total as f64 * done) as i64,
+            keys_total: Some(total),
+            ..last.clone()
+        };
+        worker.transact(&self.pen.pass_again(&range)).await?;
+        Ok(Some(vec![range]))
     }
 
     /// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
@@ -264,16 +316,16 @@ impl Steps<'_> {
         let mut trial = None;
         let mut list = if resumed {
             let ranges = ledger.ranges(worker.session(), version, at.number).await?;
-            let columns = prepared.batch.key().len();
-            if let Some(other) = ranges.into_iter().find(|range| !range.is_along(&key, columns)) {
+            if let Some(other) = ranges.into_iter().find(|range| !prepared.is_along(range)) {
                 let found = other.key.unwrap_or_else(|| "of an older lockkeeper".to_owned());
                 return Err(BackfillError::KeyChanged { found, now: key });
             }
             self.pen.adopt_ranges(version, at.number)
         } else {
             let ceiling = prepared.ceiling(worker).await?;
-            let total = self.total(worker, prepared).await?;
-            let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
+            let rows = self.total(worker, prepared).await?;
+            let total = |ceiling: &Cursor| prepared.passes(rows, ceiling);
+            let ranges: Vec<_> = ceiling.map(|it| (it.clone(), total(&it))).into_iter().collect();
             let mut list =
                 self.pen.claim(version, at.number, at.step.kind.as_str(), &at.checksum());
             list.extend(self.pen.open_ranges(version, at.number, &key, &ranges));

@@ -30,12 +30,20 @@ const FILES: [(&str, &str); 3] = [
     ("V3__narrow.sql", "ALTER TABLE t DROP COLUMN spare;\n"),
 ];
 
-/// On PostgreSQL also a statement outside any transaction, of which the catalog knows.
-const INDEX: (&str, &str) = ("V4__index.sql", "CREATE INDEX CONCURRENTLY t_m ON t (m);\n");
+/// On PostgreSQL also a statement outside any transaction, of which the catalog knows, and a backfill of
+/// a table without a key.
+const POSTGRES: [(&str, &str); 2] = [
+    ("V4__index.sql", "CREATE INDEX CONCURRENTLY t_m ON t (m);\n"),
+    (
+        "V5__blocks.sql",
+        "-- lockkeeper: batch rows=2 target=1h\n\
+         UPDATE log SET n = n + 1, done = true WHERE done IS NOT TRUE;\n",
+    ),
+];
 
 fn files(kind: Kind) -> Vec<(&'static str, &'static str)> {
-    let index = matches!(kind, Kind::Postgres15 | Kind::Postgres18).then_some(INDEX);
-    FILES.into_iter().chain(index).collect()
+    let postgres = if kind.is_postgres() { &POSTGRES[..] } else { &[] };
+    FILES.iter().chain(postgres).copied().collect()
 }
 
 /// Runs that go on at one time: most of a crashed run is waiting for the loss of the lock.
@@ -57,6 +65,8 @@ struct End {
     counts: Vec<support::connection::Row>,
     open_steps: i64,
     ranges: i64,
+    /// The same of the table without a key.
+    log: Vec<support::connection::Row>,
 }
 
 impl Subject {
@@ -70,7 +80,18 @@ impl Subject {
 
     /// As it was at first: emptying a database is quicker than making another.
     async fn reset(&self) {
-        for table in self.home.tables().await {
+        if self.home.kind().is_postgres() {
+            // A few rows in each block.
+            self.home
+                .execute(
+                    "drop table if exists log; \
+                     create table log (n int not null, done boolean, wide text not null); \
+                     alter table log alter wide set storage plain; \
+                     insert into log select 0, null, repeat('x', 3000) from generate_series(1, 5)",
+                )
+                .await;
+        }
+        for table in self.home.tables().await.iter().filter(|table| *table != "log") {
             self.home.execute(&format!("drop table {table}")).await;
         }
         let values: Vec<_> = (1..=self.rows).map(|id| format!("({id}, 0, 0)")).collect();
@@ -153,6 +174,13 @@ impl Subject {
         let mut connection = self.home.connect().await;
         let history =
             "select version, name, checksum from refinery_schema_history order by version";
+        let log = match self.home.kind().is_postgres() {
+            true => {
+                let counts = "select n, done::text, count(*) from log group by n, done";
+                connection.query_rows(counts).await
+            }
+            false => Vec::new(),
+        };
         let open_steps = "select count(*) from lockkeeper_step where state <> 'done'";
         End {
             schema: self.home.schema().await,
@@ -160,6 +188,7 @@ impl Subject {
             counts: connection.query_rows("select m, n, count(*) from t group by m, n").await,
             open_steps: connection.query_i64(open_steps).await,
             ranges: connection.query_i64("select count(*) from lockkeeper_range").await,
+            log,
         }
     }
 
@@ -238,6 +267,9 @@ async fn crash_everywhere(kind: Kind) {
     assert_eq!(whole.up(counted.clone()).await.unwrap(), migrations as u64);
     let (writes, right) = (counted.writes(), whole.end().await);
     assert_eq!(right.counts, whole.right());
+    if kind.is_postgres() {
+        assert_eq!(right.log, [["1", "true", "5"].map(|it| Some(it.to_owned())).to_vec()]);
+    }
     assert_eq!((right.history.len(), right.open_steps, right.ranges), (migrations, 0, 0));
 
     let mut random = support::random();
@@ -304,6 +336,7 @@ async fn cut_commits(kind: Kind, moment: Moment) {
         }
         let end = subject.end().await;
         assert_eq!(end.counts, subject.right(), "{moment:?} {nth}");
+        assert!(end.log.len() <= 1, "{moment:?} {nth}: {:?}", end.log);
         assert_eq!((end.open_steps, end.ranges), (0, 0), "{moment:?} {nth}");
     }
     println!("{kind:?}: {cut} commits cut, {moment:?}; {alone} times the run went on by itself");

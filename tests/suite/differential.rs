@@ -13,6 +13,9 @@ const FILES: [&str; 5] = [
     include_str!("../corpus/inserts.sql"),
 ];
 
+/// Of tables without a key.
+const KEYLESS: &str = include_str!("../corpus/keyless.sql");
+
 /// What every table has.
 const COLUMNS: &str = "id, tenant, pos, slug, a, b, c, at, some_id";
 
@@ -20,13 +23,14 @@ const COLUMNS: &str = "id, tenant, pos, slug, a, b, c, at, some_id";
 const TABLES: [&str; 4] = ["t", "r", "s", "archive"];
 
 /// The statements that can be compared, for a kind of database.
-fn statements(kind: Kind) -> Vec<&'static str> {
+fn statements(kind: Kind, keyed: bool) -> Vec<&'static str> {
     let name = match kind {
         Kind::Sqlite => "sqlite",
         Kind::MariaDb => "mysql",
         Kind::Postgres15 | Kind::Postgres18 => "postgres",
     };
-    let entries = FILES.iter().flat_map(|file| file.split("\n\n").skip(1));
+    let files = if keyed { &FILES[..] } else { &[KEYLESS] };
+    let entries = files.iter().flat_map(|file| file.split("\n\n").skip(1));
     let statement = |entry: &'static str| {
         let (head, sql) = entry.trim().split_once('\n')?;
         let head = head.split(": ").next()?;
@@ -37,17 +41,25 @@ fn statements(kind: Kind) -> Vec<&'static str> {
     entries.filter_map(statement).collect()
 }
 
-fn create(kind: Kind, name: &str) -> String {
+fn create(kind: Kind, name: &str, keyed: bool) -> String {
     let time = match kind {
         Kind::Sqlite => "text",
         Kind::MariaDb => "datetime",
         Kind::Postgres15 | Kind::Postgres18 => "timestamptz",
     };
-    format!(
+    let create = format!(
         "create table {name} (id bigint not null primary key, tenant bigint not null, \
          pos bigint not null, slug varchar(100) not null unique, a bigint, b bigint, \
          c varchar(1000), at {time}, some_id bigint, unique (tenant, pos));\n"
-    )
+    );
+    if keyed { create } else { without_keys(&create) }
+}
+
+fn without_keys(create: &str) -> String {
+    create
+        .replace(" primary key", "")
+        .replace(" unique,", ",")
+        .replace(", unique (tenant, pos)", "")
 }
 
 /// Rows with gaps in their keys, NULLs, and values that often meet.
@@ -103,10 +115,10 @@ async fn seen(connection: &mut Connection, table: &str, number: usize) -> Vec<St
 }
 
 /// The statements that the database takes, with their numbers: run whole, and noted.
-async fn run_whole(database: &Database) -> Vec<(usize, &'static str)> {
+async fn run_whole(database: &Database, keyed: bool) -> Vec<(usize, &'static str)> {
     let mut connection = database.connect().await;
     let mut taken = Vec::new();
-    for (number, sql) in (1..).zip(statements(database.kind())) {
+    for (number, sql) in (1..).zip(statements(database.kind(), keyed)) {
         connection.execute(&reset()).await;
         match connection.try_execute(sql).await {
             Ok(()) => taken.push((number, sql)),
@@ -121,23 +133,21 @@ async fn run_whole(database: &Database) -> Vec<(usize, &'static str)> {
     taken
 }
 
-async fn whole_and_batched_agree(database: &Database) {
+async fn whole_and_batched_agree(database: &Database, keyed: bool) {
     let kind = database.kind();
     let mut random = random();
     for (name, count) in TABLES.into_iter().zip([300, 120, 60, 20]) {
         let before = format!("{name}_before");
-        database.execute(&create(kind, name)).await;
-        database.execute(&create(kind, &before)).await;
+        database.execute(&create(kind, name, keyed)).await;
+        database.execute(&create(kind, &before, keyed)).await;
         database.execute(&rows(&before, count, &mut random)).await;
     }
     for name in ["whole", "batched"] {
-        let create = create(kind, name)
-            .replace(" primary key", "")
-            .replace(" unique,", ",")
-            .replace(", unique (tenant, pos)", ", n int, name varchar(10)");
+        let create = create(kind, name, false);
+        let create = create.replace("some_id bigint", "some_id bigint, n int, name varchar(10)");
         database.execute(&create).await;
     }
-    let taken = run_whole(database).await;
+    let taken = run_whole(database, keyed).await;
     let project = Project::new();
     for (number, sql) in &taken {
         let (reset, note) = (reset(), note("batched", *number));
@@ -170,6 +180,13 @@ async fn whole_and_batched_agree(database: &Database) {
 #[tokio::test]
 async fn whole_and_batched_agree_on_every_database() {
     for database in &Database::every().await {
-        whole_and_batched_agree(database).await;
+        whole_and_batched_agree(database, true).await;
+    }
+}
+
+#[tokio::test]
+async fn they_agree_on_tables_without_a_key() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        whole_and_batched_agree(&Database::of(kind).await, false).await;
     }
 }

@@ -7,7 +7,8 @@
 //! - `unsafe`: must be refused, with this cause.
 //! - `spared`: would be safe, and is refused all the same.
 
-use super::{ALL, LITE, MY, PG, batch_of};
+use super::{ALL, LITE, MY, PG, batch_of, with};
+use crate::batch::{Batch, Refusal};
 use crate::db::Dialect;
 
 const FILES: [&str; 5] = [
@@ -18,19 +19,24 @@ const FILES: [&str; 5] = [
     include_str!("../../../tests/corpus/inserts.sql"),
 ];
 
+/// Of tables without a key.
+const KEYLESS: &str = include_str!("../../../tests/corpus/keyless.sql");
+
 struct Labelled {
     label: &'static str,
     dialects: Vec<Dialect>,
     cause: &'static str,
     sql: &'static str,
+    has_key: bool,
 }
 
 fn labelled() -> Vec<Labelled> {
-    let entries = FILES.iter().flat_map(|file| file.split("\n\n").skip(1));
-    entries.map(|entry| read(entry.trim())).collect()
+    let entries = |file: &'static str| file.split("\n\n").skip(1).map(str::trim);
+    let keyed = FILES.into_iter().flat_map(entries).map(|entry| read(entry, true));
+    keyed.chain(entries(KEYLESS).map(|entry| read(entry, false))).collect()
 }
 
-fn read(entry: &'static str) -> Labelled {
+fn read(entry: &'static str, has_key: bool) -> Labelled {
     let (head, sql) = entry.split_once('\n').expect(entry);
     let (head, cause) = head.split_once(": ").unwrap_or((head, ""));
     let [_, label, databases] = head.split(' ').collect::<Vec<_>>()[..] else {
@@ -43,15 +49,26 @@ fn read(entry: &'static str) -> Labelled {
         "sqlite" => LITE.to_vec(),
         _ => panic!("no database is called {name}"),
     };
-    Labelled { label, dialects: databases.split(',').flat_map(named).collect(), cause, sql }
+    let dialects = databases.split(',').flat_map(named).collect();
+    Labelled { label, dialects, cause, sql, has_key }
+}
+
+impl Labelled {
+    fn judge(&self, dialect: Dialect) -> Result<Batch, Refusal> {
+        if self.has_key {
+            return batch_of(self.sql, dialect);
+        }
+        with(self.sql, dialect, |table, _| table.unique.clear())
+    }
 }
 
 #[test]
 fn each_statement_is_judged_as_it_is_labelled() {
     let mut wrong = Vec::new();
-    for Labelled { label, dialects, cause, sql } in labelled() {
-        for dialect in dialects {
-            let result = batch_of(sql, dialect);
+    for entry in labelled() {
+        let Labelled { label, cause, sql, .. } = entry;
+        for &dialect in &entry.dialects {
+            let result = entry.judge(dialect);
             let right = match (label, &result) {
                 ("safe", Ok(batch)) => batch.warnings().is_empty(),
                 ("warned" | "varying", Ok(batch)) => {
@@ -71,8 +88,9 @@ fn each_statement_is_judged_as_it_is_labelled() {
 /// What a newcomer reads: what can't be, why, and what to do.
 #[test]
 fn each_refusal_says_what_to_do() {
-    for Labelled { dialects, sql, .. } in labelled() {
-        for refusal in dialects.iter().filter_map(|dialect| batch_of(sql, *dialect).err()) {
+    for entry in labelled() {
+        let sql = entry.sql;
+        for refusal in entry.dialects.iter().filter_map(|dialect| entry.judge(*dialect).err()) {
             let cause = refusal.message.split_once("can't be split into batches: ");
             assert!(cause.is_some_and(|(_, cause)| cause.len() > 10), "{sql}: {refusal}");
             assert!(!refusal.ways_out.is_empty(), "{sql}: {refusal}");

@@ -1,14 +1,17 @@
 //! Statements that are refused for what the catalog says.
 
 use crate::batch::facts::{trigger, unique};
-use crate::db::{Table, TableKind};
+use crate::db::{Partitions, Table, TableKind};
 
 /// A word of the cause, a statement, and how its tables differ from the usual ones.
 pub(super) type Fact = (&'static str, &'static str, fn(&mut Table, &mut Vec<Table>));
 
 pub(super) const FACTS: &[Fact] = &[
     ("no ordinary table", "UPDATE t SET a = 1", |t, _| t.kind = TableKind::Other),
-    ("partition by partition", "UPDATE t SET a = 1", |t, _| t.kind = TableKind::Partitioned),
+    ("another server's", "UPDATE t SET a = 1", |t, _| {
+        let foreign = Some(t.name.clone());
+        t.partitions = Some(Partitions { foreign, ..Partitions::default() });
+    }),
     ("rewrite rules", "UPDATE t SET a = 1", |t, _| t.has_rules = true),
     ("inherit", "UPDATE t SET a = 1", |t, _| t.has_children = true),
     ("once a statement", "UPDATE t SET a = 1", |t, _| {

@@ -6,7 +6,7 @@ use super::super::rewrite::Said;
 use super::super::shape::Shape;
 use super::super::survey::Read;
 use super::effects::triggers;
-use super::{no_resolved_conflicts, plain_table, same_table};
+use super::{is_part_of, no_resolved_conflicts, plain_table, same_table};
 use crate::db::{Engine, Table};
 
 pub(super) fn insert(
@@ -20,7 +20,8 @@ pub(super) fn insert(
     let (source, table) = tables;
     let read = reads.iter().map(|(read, table)| (&read.span, *table));
     for (span, other) in read.chain([(&shape.target_span, source)]) {
-        if same_table(engine, &other.name, &table.name) {
+        let is_same = same_table(engine, &other.name, &table.name);
+        if is_same || is_part_of(&other.name, table) || is_part_of(&table.name, other) {
             return Err(Refusal::of(shape.verb, "it reads the table that it inserts into")
                 .at(span.clone(), "later batches would see what earlier ones have inserted")
                 .way(

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::super::refusal::Refusal;
 use super::super::shape::{Shape, Verb};
 use super::super::survey::Read;
+use super::is_part_of;
 use crate::db::{Engine, Table, TableKind, TableName};
 
 pub(super) fn plain_table(
@@ -18,16 +19,18 @@ pub(super) fn plain_table(
         return refuse(format!("{name} is lockkeeper's own, and each batch writes to it"));
     }
     match target.kind {
-        TableKind::Ordinary => {}
-        TableKind::Partitioned => {
-            return Err(Refusal::of(
-                verb,
-                format_args!("{name} is partitioned; a later release goes partition by partition"),
-            )
-            .at(span.clone(), "")
-            .way("write one statement for each partition"));
-        }
+        // Elsewhere a partition is no table of its own.
+        TableKind::Ordinary | TableKind::Partitioned => {}
         TableKind::Other => return refuse(format!("{name} is no ordinary table")),
+    }
+    let foreign = target.partitions.as_ref().and_then(|partitions| partitions.foreign.as_ref());
+    if let Some(leaf) = foreign {
+        return Err(Refusal::of(
+            verb,
+            format_args!("the partition {leaf} of {name} is no ordinary table, but another server's"),
+        )
+        .at(span.clone(), "")
+        .way("write one statement for each partition"));
     }
     if let Some(engine) = &target.engine_without_transactions {
         // Whole, it would be no safer: what fails in the middle stays half done.
@@ -102,7 +105,7 @@ pub(super) fn other_tables(
         let refuse = |cause: String, label: &str| {
             Refusal::of(shape.verb, cause).at(read.span.clone(), label)
         };
-        if same_table(engine, &table.name, &target.name) {
+        if same_table(engine, &table.name, &target.name) || is_part_of(&table.name, target) {
             return Err(refuse(
                 "it reads the table that it changes".to_owned(),
                 "later batches would see what earlier ones changed",

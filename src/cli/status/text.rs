@@ -86,7 +86,11 @@ fn position(checkpoint: &Checkpoint) -> String {
         }
         _ => format!("{} rows", short(done as f64)),
     };
-    let key = checkpoint.key.as_ref().map(|key| format!(", up to {}", key.join(", ")));
+    let key = checkpoint.key.as_deref().map(|key| match key {
+        [pass, block] if checkpoint.by_block && pass == "1" => format!(", up to block {block}"),
+        [_, block] if checkpoint.by_block => format!(", up to block {block} again"),
+        key => format!(", up to {}", key.join(", ")),
+    });
     let half = checkpoint.half_through.as_ref();
     let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
     let ranges = (checkpoint.ranges > 1).then(|| format!(" of {} ranges", checkpoint.ranges));

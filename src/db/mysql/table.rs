@@ -2,7 +2,7 @@
 
 use super::session::MySqlSession;
 use crate::db::{
-    Column, DbError, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey, Value,
+    Blocks, Column, DbError, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey, Value,
 };
 
 pub(super) async fn read(
@@ -69,6 +69,8 @@ pub(super) async fn read(
         },
         row_security: false,
         resolves_conflicts: false,
+        blocks: Blocks::Unknown,
+        partitions: None,
         estimated_rows: estimated,
     };
     foreign_keys(session, &mut table, &schema).await?;

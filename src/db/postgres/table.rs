@@ -1,9 +1,13 @@
 //! What PostgreSQL's catalog says of a table.
 
+mod tree;
+
+use tree::Tree;
+
 use super::session::PostgresSession;
 use crate::db::{
-    Column, DbError, Dialect, Row, Session, Statement, Table, TableKind, TableName, Trigger,
-    UniqueKey,
+    Blocks, Column, DbError, Dialect, Row, Session, Statement, Table, TableKind, TableName,
+    Trigger, UniqueKey,
 };
 
 const RELATION: &str = "
@@ -13,8 +17,11 @@ const RELATION: &str = "
                       * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
                 when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end,
            c.relhasrules or c.relhassubclass, c.relhastriggers,
-           row_security_active(c.oid)
+           row_security_active(c.oid),
+           case when c.relkind = 'r' and m.amname = 'heap'
+                then current_setting('server_version_num')::int end
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join pg_am m on m.oid = c.relam
     where c.oid = to_regclass($1)";
 
 // The flags of pg_class may still say that there is what there no longer is.
@@ -46,7 +53,7 @@ const COLUMNS: &str = "
 // What a generated column depends on stands at the column or at its expression, by the server's
 // version; where it stands at neither, any column counts.
 const COMPUTED: &str = "
-    select a.attname::text,
+    select distinct a.attname::text,
            (select string_agg(f.attname::text, e'\n') from pg_attribute f
             where f.attrelid = a.attrelid and f.attnum > 0
               and (s.columns is null or f.attnum = any (s.columns)))
@@ -61,7 +68,7 @@ const COMPUTED: &str = "
                    select oid from pg_attrdef
                    where adrelid = a.attrelid and adnum = a.attnum)))
     ) s
-    where a.attrelid = $1::bigint::oid and a.attgenerated <> ''";
+    where a.attrelid = any ($1::text::oid[]) and a.attgenerated <> ''";
 
 // Expressions and predicates make no key of the rows; an invalid index proves nothing.
 const UNIQUE: &str = "
@@ -73,16 +80,18 @@ const UNIQUE: &str = "
       and i.indpred is null and i.indexprs is null and k.at <= i.indnkeyatts
     order by i.indisprimary desc, i.indexrelid, k.at";
 
-// An invalid index forbids as well. The columns in expressions and predicates stand in their trees, 0
+// An invalid index forbids as well, and so does a unique one of a partition alone, which is no key of the whole. The columns in expressions and predicates stand in their trees, 0
 // for the row as a whole; what is only included behind the key doesn't count.
 const PARTLY_UNIQUE: &str = "
     select i.indexrelid::bigint, false, not i.indimmediate, a.attname::text
     from pg_index i
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and not a.attisdropped
-    where i.indrelid = $1::bigint::oid
+    join pg_class x on x.oid = i.indexrelid
+    where i.indrelid = any ($1::text::oid[]) and not x.relispartition
       and (i.indisexclusion
            or i.indisunique
-              and (i.indpred is not null or i.indexprs is not null or not i.indisvalid))
+              and (i.indpred is not null or i.indexprs is not null or not i.indisvalid
+                   or i.indrelid <> ($1::text::oid[])[1]))
       and (exists (select 1 from unnest(i.indkey::int2[]) with ordinality k(attnum, at)
                    where k.attnum = a.attnum and k.at <= i.indnkeyatts)
            or concat(i.indexprs::text, i.indpred::text)
@@ -93,26 +102,26 @@ const PARTLY_UNIQUE: &str = "
 // is checked at commit acts like a deferred trigger, and one for each row that sees the tables of its
 // statement like one for each statement.
 const TRIGGERS: &str = "
-    select tgname::text, tgtype & 1 = 0 or concat(tgoldtable, tgnewtable) <> '', tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
+    select distinct tgname::text, tgtype & 1 = 0 or concat(tgoldtable, tgnewtable) <> '', tgtype & 16 <> 0, tgtype & 8 <> 0, tgdeferrable,
            tgtype & 4 <> 0
-    from pg_trigger where tgrelid = $1::bigint::oid and not tgisinternal and tgenabled <> 'D'
+    from pg_trigger where tgrelid = any ($1::text::oid[]) and not tgisinternal and tgenabled <> 'D'
     union all
-    select conname::text, false, true, true, true, true
+    select distinct conname::text, false, true, true, true, true
     from pg_constraint
-    where contype = 'f' and condeferred and $1::bigint::oid in (conrelid, confrelid)
+    where contype = 'f' and condeferred and (conrelid = any ($1::text::oid[]) or confrelid = any ($1::text::oid[]))
     order by 1";
 
 const SELF: &str = "
     select exists (select 1 from pg_constraint f where f.contype = 'f'
-                   and f.conrelid = $1::bigint::oid
-                   and (f.confrelid = $1::bigint::oid
-                        or f.confrelid in (select relid from pg_partition_ancestors($1::bigint::oid))))";
+                   and f.conrelid = any ($1::text::oid[])
+                   and (f.confrelid = any ($1::text::oid[])
+                        or f.confrelid in (select relid from unnest($1::text::oid[]) o, pg_partition_ancestors(o))))";
 
 const UNINDEXED: &str = "
     select distinct n.nspname::text, c.relname::text
     from pg_constraint f join pg_class c on c.oid = f.conrelid
     join pg_namespace n on n.oid = c.relnamespace
-    where f.contype = 'f' and f.confrelid = $1::bigint::oid
+    where f.contype = 'f' and f.confrelid = any ($1::text::oid[])
       and not exists (
           select 1 from pg_index i
           where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
@@ -122,7 +131,7 @@ const UNINDEXED: &str = "
 const CASCADES: &str = "
     with recursive reached(oid) as (
         select conrelid from pg_constraint
-        where contype = 'f' and confrelid = $1::bigint::oid
+        where contype = 'f' and confrelid = any ($1::text::oid[])
           and (confdeltype in ('c', 'n', 'd') or confupdtype in ('c', 'n', 'd'))
         union
         select f.conrelid from pg_constraint f join reached r on f.confrelid = r.oid
@@ -148,7 +157,14 @@ pub async fn read(
         "p" => TableKind::Partitioned,
         _ => TableKind::Other,
     };
+    let tree = match kind {
+        TableKind::Partitioned => Some(Tree::read(session, oid).await?),
+        _ => None,
+    };
     let ask = |sql: &str| Statement::new(sql, vec![oid.into()]);
+    // Itself first, and all partitions.
+    let oids = tree.as_ref().map_or_else(|| format!("{{{oid}}}"), Tree::oids);
+    let ask_all = |sql: &str| Statement::new(sql, vec![oids.as_str().into()]);
     let mut columns = Vec::new();
     let mut any_computed = false;
     for row in session.query(&named(COLUMNS)).await? {
@@ -156,32 +172,41 @@ pub async fn read(
         any_computed |= row.int(3)? != 0;
     }
     if any_computed {
-        for row in session.query(&ask(COMPUTED)).await? {
+        for row in session.query(&ask_all(COMPUTED)).await? {
             let name = row.text(0)?;
-            let from = row.text(1)?.split('\n').map(str::to_owned).collect();
+            let from = row.text(1)?.split('\n').map(str::to_owned);
             if let Some(column) = columns.iter_mut().find(|column| column.name == name) {
-                column.computed_from = Some(from);
+                // Each partition may compute it in a way of its own.
+                column.computed_from.get_or_insert_default().extend(from);
             }
         }
     }
     let unique = session.query(&ask(UNIQUE)).await?;
-    let partly_unique = session.query(&ask(PARTLY_UNIQUE)).await?;
+    let partly_unique = session.query(&ask_all(PARTLY_UNIQUE)).await?;
     // Half the time of a start would be questions about tables without any of this, such as ours.
     // Foreign keys act by triggers on both of their tables.
     let (mut has_rules, mut has_children, mut refers_to_itself) = (false, false, false);
     let (mut triggers, mut cascades, mut unindexed) = (Vec::new(), Vec::new(), Vec::new());
     let yes = |row: &Row, at: usize| row.int(at).map(|yes| yes != 0);
+    let mut row_security = yes(relation, 7)?;
     if yes(relation, 5)?
         && let Some(kin) = session.query(&ask(KIN)).await?.first()
     {
         (has_rules, has_children) = (yes(kin, 0)?, yes(kin, 1)?);
     }
-    if yes(relation, 6)? {
-        let rows = session.query(&ask(SELF)).await?;
+    if yes(relation, 6)? || tree.is_some() {
+        let rows = session.query(&ask_all(SELF)).await?;
         refers_to_itself = rows.first().map_or(Ok(false), |row| yes(row, 0))?;
-        triggers = session.query(&ask(TRIGGERS)).await?;
-        cascades = session.query(&ask(CASCADES)).await?;
-        unindexed = session.query(&ask(UNINDEXED)).await?;
+        triggers = session.query(&ask_all(TRIGGERS)).await?;
+        cascades = session.query(&ask_all(CASCADES)).await?;
+        unindexed = session.query(&ask_all(UNINDEXED)).await?;
+    }
+    let (mut partitions, mut estimated_rows) = (None, relation.optional_int(4)?);
+    if let Some(tree) = tree {
+        estimated_rows = tree.estimated_rows;
+        has_rules |= tree.has_rules;
+        row_security |= tree.row_security;
+        partitions = Some(tree.partitions);
     }
     Ok(Some(Table {
         name: table_name(relation, 1)?,
@@ -200,9 +225,16 @@ pub async fn read(
             .map(|row| table_name(row, 0))
             .collect::<Result<_, _>>()?,
         engine_without_transactions: None,
-        row_security: yes(relation, 7)?,
+        row_security,
         resolves_conflicts: false,
-        estimated_rows: relation.optional_int(4)?.map(|rows| rows.max(0) as u64),
+        // "TID Range Scan" came with 14.
+        blocks: match relation.optional_int(8)? {
+            Some(140_000..) => Blocks::Ranges,
+            Some(_) => Blocks::TooOld,
+            None => Blocks::Unknown,
+        },
+        partitions,
+        estimated_rows: estimated_rows.map(|rows| rows.max(0) as u64),
     }))
 }
 

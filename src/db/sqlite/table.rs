@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::session::SqliteSession;
 use super::trigger::{event, resolves_conflicts};
 use crate::db::{
-    Column, DbError, Dialect, Row, Statement, Table, TableKind, TableName, Trigger, UniqueKey,
-    Value,
+    Blocks, Column, DbError, Dialect, Row, Statement, Table, TableKind, TableName, Trigger,
+    UniqueKey, Value,
 };
 
 /// Tables up to this span of row ids are counted, not estimated.
@@ -51,6 +51,8 @@ pub(super) async fn read(
         engine_without_transactions: None,
         row_security: false,
         resolves_conflicts: catalog.resolves_conflicts(session).await?,
+        blocks: Blocks::Unknown,
+        partitions: None,
         estimated_rows: None,
     };
     let primary = catalog.columns(session, &mut table).await?;

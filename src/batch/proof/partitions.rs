@@ -1,0 +1,83 @@
+//! What a partitioned table of PostgreSQL's must be like. Batches go to its partitions, one after the other,
+//! each by its own name: what holds for the whole alone would be left out.
+
+use sqlparser::ast::Expr;
+
+use super::super::key::same_column;
+use super::super::refusal::Refusal;
+use super::super::shape::{Shape, Verb};
+use super::super::tree::{Main, Tree};
+use super::same_table;
+use crate::db::{Engine, Table, TableName};
+
+/// Proves that the partitions, one by one, are what the whole is to this statement.
+pub(super) fn partitions(shape: &Shape, target: &Table) -> Result<(), Refusal> {
+    let Some(partitions) = &target.partitions else { return Ok(()) };
+    let refuse = |cause: String| Refusal::of(shape.verb, cause).at(shape.target_span.clone(), "");
+    let right = match shape.verb {
+        Verb::Update => "UPDATE",
+        Verb::Delete => "DELETE",
+        Verb::Insert => "SELECT",
+    };
+    let mut lacking = partitions.lacking.iter();
+    if let Some((right, leaf)) = lacking.find(|(lacking, _)| lacking == right || lacking == "SELECT") {
+        return Err(refuse(format!(
+            "batches go partition by partition, and this user lacks the right {right} on {leaf}"
+        ))
+        .way(format!("GRANT {right} ON {leaf} to this user, or migrate as its owner")));
+    }
+    for set in &shape.sets {
+        if partitions.by.iter().any(|column| same_column(Engine::Postgres, column, &set.name)) {
+            return Err(Refusal::of(
+                shape.verb,
+                format_args!("it sets {}, by which rows are put into partitions", set.name),
+            )
+            .at(set.span.clone(), "rows would move to partitions that are still to come")
+            .way("insert such rows anew in one migration, and delete the old ones in the next"));
+        }
+    }
+    let of_whole = |trigger: &&crate::db::Trigger| {
+        trigger.per_statement
+            && match shape.verb {
+                Verb::Update => trigger.on_update,
+                Verb::Delete => trigger.on_delete,
+                // It is only read.
+                Verb::Insert => false,
+            }
+    };
+    if let Some(trigger) = target.triggers.iter().find(of_whole) {
+        return Err(refuse(format!(
+            "the trigger {} fires once a statement, and for the whole or for a partition alone, \
+             whichever is named",
+            trigger.name
+        ))
+        .way(
+            "disable the trigger in an earlier migration and enable it again in a later one, if nobody \
+             else needs it in between",
+        ));
+    }
+    if sets_default(shape) {
+        return Err(refuse("each partition may have a DEFAULT of its own".to_owned())
+            .way("write the value instead of DEFAULT"));
+    }
+    Ok(())
+}
+
+/// Whether it says `SET a = DEFAULT`.
+fn sets_default(shape: &Shape) -> bool {
+    let Ok(Tree { main: Main::Update(update), .. }) = Tree::of(&shape.statement) else {
+        return false;
+    };
+    update.assignments.iter().any(|assignment| match &assignment.value {
+        Expr::Identifier(ident) => {
+            ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
+        }
+        _ => false,
+    })
+}
+
+/// Whether `name` is a partition of the table.
+pub(super) fn is_part_of(name: &TableName, table: &Table) -> bool {
+    let leaves = table.partitions.iter().flat_map(|partitions| &partitions.leaves);
+    leaves.into_iter().any(|(_, leaf)| same_table(Engine::Postgres, leaf, name))
+}

@@ -1,0 +1,82 @@
+//! Tables without a key on PostgreSQL: by the blocks that their rows lie in.
+
+use crate::support::{Database, Kind, Lockkeeper, Project};
+
+/// So wide that a block has twenty.
+const WIDE: &str = "repeat('x', 350)";
+
+async fn with_log(kind: Kind, rows: u32) -> Database {
+    let database = Database::of(kind).await;
+    database.execute("create table log (line text not null, n int not null, done boolean)").await;
+    let fill = format!("select {WIDE}, i % 10, null from generate_series(1, {rows}) i");
+    database.execute(&format!("insert into log {fill}")).await;
+    database.execute("vacuum analyze log").await;
+    database
+}
+
+fn fill(sql: &str) -> Project {
+    Project::with([("V1__fill.sql", format!("-- lockkeeper: batch rows=40\n{sql};\n"))])
+}
+
+#[tokio::test]
+async fn rows_are_done_once_each_block_by_block() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        for workers in [1, 3] {
+            let database = with_log(kind, 2_000).await;
+            let up = "UPDATE log SET n = n + 100, done = true WHERE done IS NOT TRUE";
+            let project = fill(up);
+            project.file(
+                "V2__thin.sql",
+                &format!("-- lockkeeper: batch rows=40 workers={workers}\nDELETE FROM log WHERE n = 103;\n"),
+            );
+            let plan = Lockkeeper::new(["plan"]).project(&project).database(&database);
+            plan.run().await.expect(0).expect_text("ctid");
+            Lockkeeper::up(&project, &database).run().await.expect(0);
+            let left = database.query_column("select distinct n from log order by n").await;
+            assert_eq!(left, ["100", "101", "102", "104", "105", "106", "107", "108", "109"]);
+            assert_eq!(database.query_i64("select count(*) from log where done").await, 1_800);
+        }
+    }
+}
+
+/// The new version of a row that somebody else changes meanwhile may be put where the batches have
+/// already been.
+#[tokio::test]
+async fn a_row_that_is_moved_behind_the_cursor_is_found() {
+    let database = with_log(Kind::Postgres15, 2_000).await;
+    // More room in the first blocks than the run takes on its way.
+    database.execute("delete from log where ctid < '(40,0)'").await;
+    database.execute("vacuum log").await;
+    let todo = database.query_i64("select count(*) from log").await;
+    let mut other = database.connect().await;
+    other.execute("begin").await;
+    other.execute("select 1 from log where ctid = '(50,1)' for update").await;
+    let project = fill("UPDATE log SET n = n + 100, done = true WHERE done IS NOT TRUE");
+    let up = Lockkeeper::up(&project, &database);
+    let running = up.start();
+    let far = "select count(*) from lockkeeper_range where (cursor_key::json->>1)::int >= 45";
+    database.wait_for(far).await;
+    let move_it = "update log set line = line || 'y' where ctid = '(90,1)' returning ctid::text";
+    let place = database.query_text(move_it).await;
+    let block = place[1..].split(',').next().unwrap().parse::<u32>().unwrap();
+    assert!(block < 40, "{place}");
+    other.execute("rollback").await;
+    running.wait().await.expect(0);
+    let done = "select count(*) from log where done and n between 100 and 109";
+    assert_eq!(database.query_i64(done).await, todo);
+}
+
+#[tokio::test]
+async fn what_cannot_go_by_blocks_is_refused() {
+    let database = with_log(Kind::Postgres15, 10).await;
+    database.execute("create table copy (n int)").await;
+    for (sql, cause) in [
+        ("UPDATE log SET n = n + 1", "nothing in its WHERE is sure to be no longer true"),
+        ("UPDATE log SET n = n + 1 WHERE n < 5", "nothing in its WHERE is sure"),
+        ("DELETE FROM log WHERE random() < 0.5", "gives another answer each time"),
+        ("INSERT INTO copy (n) SELECT n FROM log", "could be copied twice"),
+    ] {
+        let output = Lockkeeper::up(&fill(sql), &database).run().await.expect(2);
+        output.expect_text(cause).expect_text("give the table a primary key");
+    }
+}
