@@ -11,6 +11,7 @@
 mod blocks;
 mod crew;
 mod cut;
+mod leaves;
 mod prepare;
 mod ranges;
 mod recovery;
@@ -26,7 +27,8 @@ use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
 
-use cut::{Batch, Cut};
+use cut::{Batch, Cut, Within};
+use leaves::Leaves;
 pub use prepare::{
     PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
 };
@@ -100,6 +102,7 @@ impl Backfill<'_> {
     ) -> Result<(), BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
+        let mut leaves = Leaves::of(self.prepared);
         let mut lane = self.throttle.lane();
         while !range.is_done() {
             let pass = async {
@@ -118,7 +121,7 @@ impl Backfill<'_> {
                 return Err(BackfillError::Stopped);
             }
             let started = Instant::now();
-            let done = self.round(worker, servo, &range, cut, ranges).await;
+            let done = self.round(worker, servo, &range, cut, ranges, &mut leaves).await;
             let took = started.elapsed();
             match done {
                 Ok(Round::Probe) => servo.probed(took),
@@ -144,6 +147,7 @@ impl Backfill<'_> {
                     attempts += 1;
                     servo.failed();
                     cut.has_failed = true;
+                    leaves.doubt();
                     let before = range.keys_done;
                     range = self.recover(worker, range, error, attempts, ranges).await?;
                     if range.keys_done != before {
@@ -166,17 +170,18 @@ impl Backfill<'_> {
         range: &RangeRecord,
         cut: Cut,
         ranges: &Ranges,
+        leaves: &mut Leaves,
     ) -> Result<Round, BackfillError> {
         if servo.doubts() {
             return self.empty_batch(worker, range).await.map(|()| Round::Probe);
         }
         if ranges.is_asked(range)
             && range.cursor.block().is_none()
-            && let Some(kept) = self.share(worker, range, cut.rows, ranges).await?
+            && let Some(kept) = self.share(worker, range, cut.rows, ranges, leaves).await?
         {
             return Ok(Round::Share(kept));
         }
-        let (batch, changed) = self.batch(worker, range, cut).await?;
+        let (batch, changed) = self.batch(worker, range, cut, leaves).await?;
         Ok(Round::Batch(batch, changed))
     }
 
@@ -186,22 +191,40 @@ impl Backfill<'_> {
         worker: &mut Worker,
         range: &RangeRecord,
         cut: Cut,
+        leaves: &mut Leaves,
     ) -> Result<(Batch, u64), BackfillError> {
-        let batch = self.next(worker, range, cut).await?;
-        let list = [
-            self.pen.advance(range, &batch.to, batch.keys),
-            self.prepared.batch.apply(range.cursor.key(), &batch.through, batch.part),
-        ];
-        match worker.transact(&list).await {
-            Ok(counts) => Ok((batch, counts.get(1).copied().unwrap_or(0))),
+        let batch = self.next(worker, range, cut, leaves).await?;
+        let mut list = vec![self.pen.advance(range, &batch.to, batch.keys)];
+        let whole = &self.prepared.batch;
+        let (source, after) = match &batch.within {
+            Within::Nothing => {
+                worker.transact(&list).await?;
+                return Ok((batch, 0));
+            }
+            Within::Table => (whole.clone(), range.cursor.clone()),
+            Within::Leaf { name, after, .. } => {
+                (whole.of_leaf(name), after.clone().map_or(Cursor::START, Cursor::at))
+            }
+        };
+        list.push(source.apply(after.key(), &batch.through, batch.part));
+        if let Within::Leaf { number, name, .. } = &batch.within {
+            list.push(whole.is_leaf(self.root(), *number, name).must_affect(1));
+        }
+        let done = match worker.transact(&list).await {
+            Ok(counts) => Ok(counts.get(1).copied().unwrap_or(0)),
             Err(mut error) if error.statement == Some(1) => {
-                error.position = error.position.and_then(|at| self.prepared.batch.origin(at));
-                let through = Cursor::at(batch.through);
-                let keys = self.prepared.between(&range.cursor, &through, batch.part);
+                error.position = error.position.and_then(|at| source.origin(at));
+                let through = Cursor::at(batch.through.clone());
+                let keys = self.prepared.between(&after, &through, batch.part);
                 Err(BackfillError::Statement { error, keys })
             }
             Err(error) => Err(error.into()),
-        }
+        };
+        let changed = match &batch.within {
+            Within::Leaf { number, name, .. } => self.in_leaf(worker, *number, name, done).await?,
+            Within::Table | Within::Nothing => done?,
+        };
+        Ok((batch, changed))
     }
 
     /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
@@ -211,8 +234,9 @@ impl Backfill<'_> {
         worker: &mut Worker,
         range: &RangeRecord,
     ) -> Result<(), BackfillError> {
-        if !self.prepared.batch.is_by_block() {
-            self.boundary(worker, range, range.through.key().unwrap_or_default(), 1).await?;
+        if self.prepared.batch.is_along_a_key() {
+            let through = range.through.key().unwrap_or_default();
+            self.boundary_behind(worker, range, through, 1).await?;
         }
         worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
         Ok(())

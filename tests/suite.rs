@@ -40,6 +40,7 @@ mod suite {
     mod mariadb;
     mod operator;
     mod own_key;
+    mod partitions;
     mod pinned;
     mod refinery;
     mod replica;
@@ -48,6 +49,7 @@ mod suite {
     mod session;
     mod severed;
     mod signals;
+    mod sparse;
     mod sqlite;
     mod stop;
     mod support;

@@ -1,6 +1,6 @@
 //! Going along the blocks that rows lie in, where a table has no key.
 
-use super::cut::Batch;
+use super::cut::{Batch, Within};
 use super::{Backfill, Prepared};
 use crate::batch::{Part, Spot};
 use crate::db::DbError;
@@ -23,10 +23,18 @@ impl Prepared {
     /// Whether the cursors of a range are positions of what this goes along: else it would mean other
     /// rows.
     pub fn is_along(&self, range: &RangeRecord) -> bool {
-        let is_spot = |cursor: &Cursor| cursor.key().is_none_or(|key| Spot::read(key).is_some());
         let cursors = [&range.start, &range.cursor, &range.through];
-        range.is_along(&self.described_key(), self.batch.key().len())
-            && (!self.batch.is_by_block() || cursors.into_iter().all(is_spot))
+        let key = self.described_key();
+        let is_same = range.key.as_deref() == Some(&key);
+        if self.batch.is_partitioned() {
+            return is_same && cursors.into_iter().all(|cursor| self.is_in_leaf(cursor));
+        }
+        if self.batch.is_by_block() {
+            let is_spot =
+                |cursor: &Cursor| cursor.key().is_none_or(|key| Spot::read(key).is_some());
+            return is_same && cursors.into_iter().all(is_spot);
+        }
+        range.is_along(&key, self.batch.key().len())
     }
 
     /// Of so many rows in a table with this last block, how many are to be passed in all. Each pass is as
@@ -90,7 +98,7 @@ impl Backfill<'_> {
             if end_of(range).is_last_look() { 0 } else { self.prepared.rows_of(end - first) };
         let through = to.key().unwrap_or_default().to_vec();
         let last = to == range.through;
-        Batch { to, through, part: Part::Whole, keys, last }
+        Batch { to, through, within: Within::Table, part: Part::Whole, keys, last }
     }
 
     /// The block in the middle of what is left of a range, as a cursor's columns, and how many rows there

@@ -1,7 +1,9 @@
 //! Where a batch ends, and which rows of its keys it is for.
 
+use super::leaves::Leaves;
 use super::{Backfill, BackfillError};
-use crate::batch::Part;
+use crate::batch::{self, Part};
+use crate::db::TableName;
 use crate::ledger::{Block, Cursor, RangeRecord};
 use crate::worker::Worker;
 
@@ -11,10 +13,22 @@ pub(super) struct Batch {
     pub to: Cursor,
     /// The last key that it looks at.
     pub through: Vec<String>,
+    pub within: Within,
     pub part: Part,
     pub keys: u64,
     /// Whether it is the range's last.
     pub last: bool,
+}
+
+/// Of what a batch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Within {
+    /// Of the table, behind the range's cursor.
+    Table,
+    /// Of a partition, behind a key in it.
+    Leaf { number: i64, name: TableName, after: Option<Vec<String>> },
+    /// Of nothing: the rest of the range has no rows.
+    Nothing,
 }
 
 /// How batches are to be cut.
@@ -81,7 +95,11 @@ impl Backfill<'_> {
         worker: &mut Worker,
         range: &RangeRecord,
         cut: Cut,
+        leaves: &mut Leaves,
     ) -> Result<Batch, BackfillError> {
+        if self.prepared.batch.is_partitioned() {
+            return self.next_in_leaf(worker, range, cut, leaves).await;
+        }
         if self.prepared.batch.is_by_block() {
             return Ok(self.next_blocks(range, cut.rows));
         }
@@ -98,16 +116,18 @@ impl Backfill<'_> {
         let known = cut.without_counting(&range.cursor, through, wanted).filter(|_| has_halves);
         let (end, keys) = match known {
             Some(known) => known,
-            None => self.boundary(worker, range, through, wanted).await?,
+            None => self.boundary_behind(worker, range, through, wanted).await?,
         };
         let last = end == through;
         if block.is_none() || keys <= cut.rows {
             let to = Cursor::at(end.clone());
-            return Ok(Batch { to, through: end, part: Part::Whole, keys, last });
+            let (within, part) = (Within::Table, Part::Whole);
+            return Ok(Batch { to, through: end, within, part, keys, last });
         }
         let first = Part::first_of(keys);
         let to = range.cursor.halfway(Block { through: end.clone(), rest: keys - first });
-        Ok(Batch { to, through: end, part: Part::First, keys: first, last })
+        let (within, part) = (Within::Table, Part::First);
+        Ok(Batch { to, through: end, within, part, keys: first, last })
     }
 
     /// Of the second half, all; or, as batches have shrunk since the first, a part.
@@ -121,17 +141,19 @@ impl Backfill<'_> {
         let (part, rest) = (Part::Second, *rest);
         if !cut.closes(&range.cursor) {
             let looked = Part::among_second(cut.rows);
-            let (end, _) = self.boundary(worker, range, through, looked).await?;
+            let (end, _) = self.boundary_behind(worker, range, through, looked).await?;
             if end != *through {
                 let keys = (looked - Part::first_of(looked)).min(rest);
                 let left = Block { through: through.clone(), rest: rest - keys };
                 let to = Cursor::at(end.clone()).halfway(left);
-                return Ok(Batch { to, through: end, part, keys, last: false });
+                let within = Within::Table;
+                return Ok(Batch { to, through: end, within, part, keys, last: false });
             }
         }
         let to = Cursor::at(through.clone());
         let last = to == range.through;
-        Ok(Batch { to, through: through.clone(), part, keys: rest, last })
+        let within = Within::Table;
+        Ok(Batch { to, through: through.clone(), within, part, keys: rest, last })
     }
 
     /// The key that is `rows` keys away, or `through` where that is nearer, and how many there are up
@@ -140,20 +162,32 @@ impl Backfill<'_> {
     pub(super) async fn boundary(
         &self,
         worker: &mut Worker,
-        range: &RangeRecord,
+        source: &batch::Batch,
+        after: Option<&[String]>,
         through: &[String],
         rows: u64,
     ) -> Result<(Vec<String>, u64), BackfillError> {
-        let query = self.prepared.batch.boundary(range.cursor.key(), through, rows);
+        let query = source.boundary(after, through, rows);
         if let Some(row) = worker.query(&query).await?.first() {
             return Ok((self.prepared.key_in(row)?, rows));
         }
-        let count = self.prepared.batch.count(range.cursor.key(), through);
+        let count = source.count(after, through);
         let keys = match worker.query(&count).await?.first() {
             Some(row) => row.int(0)?.max(0) as u64,
             None => 0,
         };
         Ok((through.to_vec(), keys))
+    }
+
+    /// The same behind a range's cursor.
+    pub(super) async fn boundary_behind(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        through: &[String],
+        rows: u64,
+    ) -> Result<(Vec<String>, u64), BackfillError> {
+        self.boundary(worker, &self.prepared.batch, range.cursor.key(), through, rows).await
     }
 }
 
@@ -166,7 +200,8 @@ mod tests {
     }
 
     fn batch(to: Cursor, part: Part) -> Batch {
-        Batch { to, through: Vec::new(), part, keys: 100, last: false }
+        let within = Within::Table;
+        Batch { to, through: Vec::new(), within, part, keys: 100, last: false }
     }
 
     fn next(cut: &Cut, cursor: &Cursor, keys: u64) -> Option<(String, u64)> {

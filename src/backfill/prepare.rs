@@ -205,10 +205,14 @@ impl Prepared {
         if self.batch.is_by_block() {
             return Cursor::BLOCKS.to_owned();
         }
+        // Another table's partitions have other numbers, also one's that was put back from a dump.
+        let partitions = self.table.partitions.as_ref();
+        let of = partitions.map(|it| format!("{} {}, ", Cursor::PARTITIONS, it.number));
         let column = |column: &KeyColumn| {
             format!("{} {}", self.dialect.quote(&column.name), column.type_name)
         };
-        self.batch.key().iter().map(column).collect::<Vec<_>>().join(", ")
+        let columns = self.batch.key().iter().map(column).collect::<Vec<_>>().join(", ");
+        format!("{}{columns}", of.unwrap_or_default())
     }
 
     /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so
@@ -217,6 +221,9 @@ impl Prepared {
     /// # Errors
     /// The database's.
     pub async fn ceiling(&self, worker: &mut Worker) -> Result<Option<Cursor>, DbError> {
+        if self.batch.is_partitioned() {
+            return self.last_leaf(worker).await;
+        }
         let rows = worker.query(&self.batch.last()).await?;
         rows.first().map(|row| Ok(Cursor::at(self.key_in(row)?))).transpose()
     }
@@ -281,6 +288,13 @@ impl Prepared {
         if self.batch.is_by_block() {
             return Spot::of(key).to_string();
         }
+        if self.batch.is_partitioned() {
+            return self.place_in_leaf(key);
+        }
+        self.key_position(key)
+    }
+
+    pub(super) fn key_position(&self, key: &[String]) -> String {
         format!("{} ≤ {}", row_of(&self.key()), row_of(key))
     }
 

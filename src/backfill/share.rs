@@ -1,5 +1,6 @@
 //! Sharing a range with a worker that has nothing to do.
 
+use super::leaves::Leaves;
 use super::ranges::Ranges;
 use super::{Backfill, BackfillError};
 use crate::ledger::{Cursor, RangeRecord};
@@ -20,9 +21,14 @@ impl Backfill<'_> {
         range: &RangeRecord,
         rows: u64,
         ranges: &Ranges,
+        leaves: &mut Leaves,
     ) -> Result<Option<RangeRecord>, BackfillError> {
         let left = range.keys_total.map(|total| (total - range.keys_done).max(0) as u64);
-        let Some((middle, keys)) = self.middle(worker, range, left, rows).await? else {
+        let middle = match self.prepared.batch.is_partitioned() {
+            true => self.middle_leaf(worker, range, left, rows, leaves).await?,
+            false => self.middle(worker, range, left, rows).await?,
+        };
+        let Some((middle, keys)) = middle else {
             ranges.keep_whole(range);
             return Ok(None);
         };
@@ -62,10 +68,10 @@ impl Backfill<'_> {
         let least = rows.saturating_mul(BATCHES);
         let near = left.map_or(REACH, |left| left / 2).min(REACH).max(least);
         let through = range.through.key().unwrap_or_default();
-        let (mut middle, mut keys) = self.boundary(worker, range, through, near).await?;
+        let (mut middle, mut keys) = self.boundary_behind(worker, range, through, near).await?;
         if middle == through && keys >= 2 * least {
             // There are fewer than it was said, and now it is known how many.
-            (middle, keys) = self.boundary(worker, range, through, keys / 2).await?;
+            (middle, keys) = self.boundary_behind(worker, range, through, keys / 2).await?;
         }
         Ok((middle != through).then_some((middle, keys)))
     }

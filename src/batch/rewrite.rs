@@ -201,6 +201,11 @@ impl Batch {
         &self.key
     }
 
+    /// Whether it goes along one key of the table, so that a cursor is a value of it.
+    pub fn is_along_a_key(&self) -> bool {
+        !self.is_by_block() && !self.is_partitioned
+    }
+
     /// Whether it goes along the blocks that the rows lie in, so that a cursor is a [`Spot`].
     pub fn is_by_block(&self) -> bool {
         self.along == Along::Blocks
@@ -222,6 +227,24 @@ impl Batch {
         let order: Vec<_> = self.own.iter().map(|column| format!("{column} DESC")).collect();
         let sql = format!("{} ORDER BY {} LIMIT 1", self.select(), order.join(", "));
         Statement::new(sql, Vec::new())
+    }
+
+    /// Whether the table has a row: one, or none.
+    pub fn any(&self) -> Statement {
+        Statement::new(format!("SELECT 1 FROM {} LIMIT 1", self.from()), Vec::new())
+    }
+
+    /// One row, if this number and name are those of a partition, on whatever level, of the table of
+    /// number `root`; else none.
+    pub fn is_leaf(&self, root: i64, number: i64, name: &TableName) -> Statement {
+        let sql = "with recursive up(oid) as ( \
+                       select $1::bigint::oid \
+                       union all \
+                       select i.inhparent from pg_inherits i join up on i.inhrelid = up.oid) \
+                   select 1 from up \
+                   where oid = $2::bigint::oid and to_regclass($3::text) = $1::bigint::oid";
+        let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
+        Statement::new(sql, vec![number.into(), root.into(), name.into()])
     }
 
     /// The `rows`-th key of the range. No row when the range has fewer: then `through` is the

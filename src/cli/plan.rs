@@ -220,7 +220,7 @@ fn as_text(plan: &Plan<'_>, rows: &[PlannedStep<'_>]) -> String {
                     .and_then(|p| p.table.estimated_rows)
                     .map(|rows| format!("~{}", short(rows as f64))),
             ),
-            known(prepared.map(|prepared| prepared.key().join(", "))),
+            known(prepared.map(way)),
             known(prepared.map(|prepared| format!("from {}", prepared.rows))),
         ];
         table.row(cells.each_ref().map(String::as_str));
@@ -258,4 +258,13 @@ fn beginning(statement: &str) -> String {
         }
     }
     line
+}
+
+/// `id`, of a partitioned table `id in 12 partitions`.
+fn way(prepared: &Prepared) -> String {
+    let key = prepared.key().join(", ");
+    match &prepared.table.partitions {
+        Some(partitions) => format!("{key} in {} partitions", partitions.leaves.len()),
+        None => key,
+    }
 }

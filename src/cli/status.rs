@@ -5,7 +5,7 @@ mod text;
 use clap::Args;
 use serde::Serialize;
 
-use crate::db::{Database, Purpose};
+use crate::db::{Database, Purpose, Statement};
 use crate::error::{Error, Exit};
 use crate::history::History;
 use crate::ledger::{Cursor, Ledger, Request, StepRecord, frontier};
@@ -73,6 +73,8 @@ struct Checkpoint {
     key: Option<Vec<String>>,
     /// And half of those behind it up to here, while a run is between the halves or ended there.
     half_through: Option<Vec<String>>,
+    /// The partition that it is in, of a table that is partitioned.
+    partition: Option<String>,
     /// Whether these are no keys, but the pass and the block.
     #[serde(skip)]
     by_block: bool,
@@ -276,14 +278,28 @@ async fn checkpoint(
     let ranges =
         ledger.ranges(session, claim.version, claim.step).await.map_err(SurveyError::from)?;
     let total: Option<i64> = ranges.iter().map(|range| range.keys_total).sum();
+    let mut key = frontier(ranges.iter()).and_then(|frontier| Some(frontier.key()?.to_vec()));
+    let is_along = |what: &str| {
+        ranges.iter().any(|range| range.key.as_deref().is_some_and(|key| key.starts_with(what)))
+    };
+    let mut partition = None;
+    if let Some(key) = key.as_mut().filter(|key| is_along(Cursor::PARTITIONS) && !key.is_empty()) {
+        let number = key.remove(0);
+        let name = "select oid::regclass::text from pg_class where oid = $1::text::oid";
+        let name = Statement::new(name, vec![number.as_str().into()]);
+        let rows = session.query(&name).await.map_err(SurveyError::from)?;
+        let name = rows.first().and_then(|row| row.text(0).ok().map(str::to_owned));
+        partition = Some(name.unwrap_or(number));
+    }
     Ok(frontier(ranges.iter()).map(|frontier| Checkpoint {
         step: claim.step,
         began_at: claim.began_at.clone(),
         rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
         rows_total: total.map(|total| total.max(0) as u64),
-        key: frontier.key().map(<[String]>::to_vec),
+        key,
+        partition,
         half_through: frontier.block().map(|block| block.through.clone()),
-        by_block: ranges.iter().any(|range| range.key.as_deref() == Some(Cursor::BLOCKS)),
+        by_block: is_along(Cursor::BLOCKS),
         ranges: ranges.len(),
     }))
 }

@@ -102,7 +102,9 @@ pub struct Partitions {
     pub by: Vec<String>,
     /// One that is no ordinary table, but another server's.
     pub foreign: Option<TableName>,
-    /// One whose rows this user may not see or change, but by way of the whole, and the right that is
+    /// One whose columns stand in another order than those of the whole.
+    pub reordered: Option<TableName>,
+    /// Some whose rows this user may not see or change, but by way of the whole, behind the right that is
     /// missing: `SELECT`, `UPDATE` or `DELETE`.
     pub lacking: Vec<(String, TableName)>,
 }

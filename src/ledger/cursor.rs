@@ -33,6 +33,11 @@ impl Cursor {
     /// begin with a quote. A cursor then has two parts: which pass over them it is, and the block.
     pub const BLOCKS: &str = "blocks of ctid";
 
+    /// What stands before a key's columns where a backfill goes partition by partition, and before the number
+    /// of the whole. A cursor then begins with a partition's number, and where that one is done, has nothing
+    /// behind it.
+    pub const PARTITIONS: &str = "partitions of";
+
     /// Before the first key.
     pub const START: Cursor = Cursor { key: None, block: None };
 

@@ -3,10 +3,11 @@
 
 use sqlparser::ast::Expr;
 
+use super::super::insert::Item;
 use super::super::key::same_column;
 use super::super::refusal::Refusal;
 use super::super::shape::{Shape, Verb};
-use super::super::tree::{Main, Tree};
+use super::super::walk::find;
 use super::same_table;
 use crate::db::{Engine, Table, TableName};
 
@@ -20,7 +21,9 @@ pub(super) fn partitions(shape: &Shape, target: &Table) -> Result<(), Refusal> {
         Verb::Insert => "SELECT",
     };
     let mut lacking = partitions.lacking.iter();
-    if let Some((right, leaf)) = lacking.find(|(lacking, _)| lacking == right || lacking == "SELECT") {
+    if let Some((right, leaf)) =
+        lacking.find(|(lacking, _)| lacking == right || lacking == "SELECT")
+    {
         return Err(refuse(format!(
             "batches go partition by partition, and this user lacks the right {right} on {leaf}"
         ))
@@ -56,24 +59,28 @@ pub(super) fn partitions(shape: &Shape, target: &Table) -> Result<(), Refusal> {
              else needs it in between",
         ));
     }
-    if sets_default(shape) {
-        return Err(refuse("each partition may have a DEFAULT of its own".to_owned())
-            .way("write the value instead of DEFAULT"));
+    if let Some(leaf) = partitions.reordered.as_ref().filter(|_| takes_all_columns(shape, target)) {
+        return Err(refuse(format!(
+            "the columns of the partition {leaf} are in another order, and it takes them as they stand"
+        ))
+        .way("name the columns one by one"));
     }
     Ok(())
 }
 
-/// Whether it says `SET a = DEFAULT`.
-fn sets_default(shape: &Shape) -> bool {
-    let Ok(Tree { main: Main::Update(update), .. }) = Tree::of(&shape.statement) else {
-        return false;
-    };
-    update.assignments.iter().any(|assignment| match &assignment.value {
-        Expr::Identifier(ident) => {
-            ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
-        }
+/// Whether it selects `*`, or takes a row as one value.
+fn takes_all_columns(shape: &Shape, target: &Table) -> bool {
+    let name = shape.known_as();
+    let is_own = |of: &Option<String>| of.as_ref().is_none_or(|of| of == name);
+    let mut items = shape.into.iter().flat_map(|into| &into.items);
+    let is_row = |expr: &Expr| match expr {
+        Expr::Identifier(ident) => ident.value.eq_ignore_ascii_case(name),
+        Expr::QualifiedWildcard(..) | Expr::Wildcard(_) => true,
         _ => false,
-    })
+    };
+    items.any(|item| matches!(item, Item::All(of) if is_own(of)))
+        || target.column(name).is_none()
+            && find(&shape.statement, |expr| is_row(expr).then_some(())).is_some()
 }
 
 /// Whether `name` is a partition of the table.

@@ -27,7 +27,9 @@ pub(super) fn plain_table(
     if let Some(leaf) = foreign {
         return Err(Refusal::of(
             verb,
-            format_args!("the partition {leaf} of {name} is no ordinary table, but another server's"),
+            format_args!(
+                "the partition {leaf} of {name} is no ordinary table, but another server's"
+            ),
         )
         .at(span.clone(), "")
         .way("write one statement for each partition"));

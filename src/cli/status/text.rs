@@ -91,6 +91,13 @@ fn position(checkpoint: &Checkpoint) -> String {
         [_, block] if checkpoint.by_block => format!(", up to block {block} again"),
         key => format!(", up to {}", key.join(", ")),
     });
+    let key = match (&checkpoint.partition, &checkpoint.key) {
+        (Some(partition), Some(key)) if key.is_empty() => {
+            Some(format!(", up to all of {partition}"))
+        }
+        (Some(partition), _) => key.map(|key| format!("{key} of {partition}")),
+        (None, _) => key,
+    };
     let half = checkpoint.half_through.as_ref();
     let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
     let ranges = (checkpoint.ranges > 1).then(|| format!(" of {} ranges", checkpoint.ranges));

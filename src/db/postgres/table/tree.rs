@@ -19,7 +19,9 @@ const TREE: &str = "
                 when c.reltuples >= 0 and c.relpages > 0
                 then (c.reltuples / c.relpages
                       * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
-                when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end
+                when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end,
+           (select string_agg(a.attname::text, e'\n' order by a.attnum) from pg_attribute a
+            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)
     from tree t join pg_class c on c.oid = t.oid join pg_namespace n on n.oid = c.relnamespace
     order by t.oid <> $1::bigint::oid, t.oid";
 
@@ -53,6 +55,7 @@ impl Tree {
             row_security: false,
             estimated_rows: Some(0),
         };
+        let layout = rows.first().map(|row| row.optional_text(10)).transpose()?.flatten();
         for row in &rows {
             let (oid, name) = (row.int(0)?, table_name(row, 1)?);
             tree.has_rules |= row.int(7)? != 0;
@@ -64,6 +67,9 @@ impl Tree {
                 "p" => continue,
                 "r" => {}
                 _ => tree.partitions.foreign = Some(name.clone()),
+            }
+            if row.optional_text(10)? != layout {
+                tree.partitions.reordered = Some(name.clone());
             }
             for (at, right) in [(4, "SELECT"), (5, "UPDATE"), (6, "DELETE")] {
                 let is_new = tree.partitions.lacking.iter().all(|(lacking, _)| lacking != right);
