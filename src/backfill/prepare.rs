@@ -249,7 +249,8 @@ impl Prepared {
     /// How many rows a batch has at most, in a table of so many keys. On SQLite a batch locks all of
     /// them, and few large ones do so less often than many small ones.
     pub fn most_rows(&self, keys: Option<u64>) -> u64 {
-        match keys {
+        let passes = if self.batch.is_by_block() { u64::from(Spot::PASSES) } else { 1 };
+        match keys.map(|keys| keys / passes) {
             Some(keys) if self.dialect.engine != Engine::Sqlite => {
                 (keys / LOCKED_PART / u64::from(self.workers)).max(self.rows)
             }
