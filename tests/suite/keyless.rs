@@ -1,5 +1,10 @@
 //! Tables without a key on PostgreSQL: by the blocks that their rows lie in.
 
+use std::time::Duration;
+
+use lockkeeper::batch::{Part, Said, Spot, parse, rewrite};
+use lockkeeper::db::{self, ConnectOptions, Purpose, Statement, TableName};
+
 use crate::support::{Database, Kind, Lockkeeper, Project};
 
 /// So wide that a block has twenty.
@@ -27,7 +32,7 @@ async fn rows_are_done_once_each_block_by_block() {
             let project = fill(up);
             project.file(
                 "V2__thin.sql",
-                &format!("-- lockkeeper: batch rows=40 workers={workers}\nDELETE FROM log WHERE n = 103;\n"),
+                format!("-- lockkeeper: batch rows=40 workers={workers}\nDELETE FROM log WHERE n = 103;\n"),
             );
             let plan = Lockkeeper::new(["plan"]).project(&project).database(&database);
             plan.run().await.expect(0).expect_text("ctid");
@@ -78,5 +83,36 @@ async fn what_cannot_go_by_blocks_is_refused() {
     ] {
         let output = Lockkeeper::up(&fill(sql), &database).run().await.expect(2);
         output.expect_text(cause).expect_text("give the table a primary key");
+    }
+}
+
+/// Whatever other ways there seem to be: an index on what the condition is about, as old statistics have it.
+#[tokio::test]
+async fn a_batch_reads_its_blocks_and_no_others() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        let database = with_log(kind, 5_000).await;
+        database.execute("create index on log (done)").await;
+        let options = ConnectOptions::from_url(&database.url).unwrap();
+        let open = db::connect(&options, Duration::ZERO, &mut |_, _| {}).await.unwrap();
+        let dialect = open.dialect();
+        let mut session = open.session(Purpose::Watch).await.unwrap();
+        for setting in dialect.batch_settings() {
+            session.bare(setting).await.unwrap();
+        }
+        let name = TableName { schema: None, name: "log".to_owned() };
+        let table = session.table(&name).await.unwrap().unwrap();
+        for sql in ["DELETE FROM log WHERE n = 3", "UPDATE log SET done = true WHERE done IS NULL"]
+        {
+            let shape = parse(sql, dialect).unwrap();
+            let batch = rewrite(&shape, Said::default(), &table, None, &[], dialect).unwrap();
+            let at = |block| Spot { pass: 1, block }.key();
+            let batch = batch.apply(Some(&at(3)), &at(9), Part::Whole);
+            let explain = Statement::new(format!("EXPLAIN {}", batch.sql), batch.params);
+            let plan = session.query(&explain).await.unwrap();
+            let plan: Vec<_> = plan.iter().map(|row| row.text(0).unwrap()).collect();
+            let plan = plan.join("\n");
+            assert!(plan.contains("Tid Range Scan on log"), "{kind:?}: {plan}");
+            assert!(plan.contains("'(4,0)'::tid") && plan.contains("'(10,0)'::tid"), "{plan}");
+        }
     }
 }

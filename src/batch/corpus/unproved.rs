@@ -1,7 +1,7 @@
 //! Statements that are refused for what the catalog says.
 
 use crate::batch::facts::{trigger, unique};
-use crate::db::{Partitions, Table, TableKind};
+use crate::db::{Blocks, Partitions, Table, TableKind, Trigger};
 
 /// A word of the cause, a statement, and how its tables differ from the usual ones.
 pub(super) type Fact = (&'static str, &'static str, fn(&mut Table, &mut Vec<Table>));
@@ -85,6 +85,30 @@ pub(super) const FACTS: &[Fact] = &[
     }),
     ("doesn't exist", "UPDATE t SET a = (SELECT max(a) FROM r)", |_, read| read.clear()),
     ("no primary key", "UPDATE t SET a = 1", |t, _| t.unique.clear()),
+    ("before its version 14", "DELETE FROM t WHERE a = 1", |t, _| {
+        t.unique.clear();
+        t.blocks = Blocks::TooOld;
+    }),
+    // Of another storage, or partitioned
+    ("that it leaves alone", "DELETE FROM t WHERE a = 1", |t, _| {
+        t.unique.clear();
+        t.blocks = Blocks::Unknown;
+    }),
+    ("by which rows are put into partitions", "UPDATE t SET a = 1, b = 2", |t, _| {
+        t.partitions = Some(Partitions { by: vec!["b".to_owned()], ..Partitions::default() });
+    }),
+    ("lacks the right DELETE", "DELETE FROM t", |t, _| {
+        let lacking = vec![("DELETE".to_owned(), t.name.clone())];
+        t.partitions = Some(Partitions { lacking, ..Partitions::default() });
+    }),
+    ("are in another order", "UPDATE t SET c = CAST(row_to_json(t) AS text)", |t, _| {
+        let reordered = Some(t.name.clone());
+        t.partitions = Some(Partitions { reordered, ..Partitions::default() });
+    }),
+    ("fires once a statement", "DELETE FROM t", |t, _| {
+        t.partitions = Some(Partitions::default());
+        t.triggers.push(Trigger { per_statement: true, ..trigger("audit") });
+    }),
     ("no primary key", "UPDATE t SET slug = 'x', pos = 1", |t, _| {
         t.unique.remove(0);
     }),

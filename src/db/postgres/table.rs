@@ -87,7 +87,8 @@ const PARTLY_UNIQUE: &str = "
     from pg_index i
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and not a.attisdropped
     join pg_class x on x.oid = i.indexrelid
-    where i.indrelid = any ($1::text::oid[]) and not x.relispartition
+    where i.indrelid = any ($1::text::oid[])
+      and (i.indrelid = ($1::text::oid[])[1] or not x.relispartition)
       and (i.indisexclusion
            or i.indisunique
               and (i.indpred is not null or i.indexprs is not null or not i.indisvalid
