@@ -116,3 +116,31 @@ async fn a_batch_reads_its_blocks_and_no_others() {
         }
     }
 }
+
+/// VACUUM FULL puts the rows that are still to be done where the cursor has already been.
+#[tokio::test]
+async fn rows_that_move_between_two_runs_are_found() {
+    let database = with_log(Kind::Postgres15, 2_000).await;
+    let mut other = database.connect().await;
+    other.execute("begin").await;
+    other.execute("select 1 from log where ctid = '(70,1)' for update").await;
+    let project = fill("UPDATE log SET n = n + 100, done = true WHERE done IS NOT TRUE");
+    let up = Lockkeeper::up(&project, &database);
+    let running = up.start();
+    let far = "select count(*) from lockkeeper_range where (cursor_key::json->>1)::int >= 60";
+    database.wait_for(far).await;
+    let status = Lockkeeper::new(["status"]).project(&project).database(&database);
+    status.run().await.expect(0).expect_text("up to block ");
+    running.kill();
+    running.wait().await;
+    other.execute("rollback").await;
+    database.execute("delete from log where n >= 103").await;
+    database.execute("vacuum full log").await;
+    let todo = "select count(*) from log where done is null";
+    assert!(database.query_i64(todo).await > 400);
+    let last = "select max((ctid::text::point)[0])::int from log where done is null";
+    assert!(database.query_i64(last).await < 60, "nothing has moved");
+    up.run().await.expect(0);
+    let wrong = "select count(*) from log where done is not true or n not between 100 and 109";
+    assert_eq!(database.query_i64(wrong).await, 0);
+}
