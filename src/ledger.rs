@@ -109,9 +109,9 @@ pub struct RangeRecord {
 }
 
 impl RangeRecord {
-    /// Whether no batch of it is done.
+    /// Whether no batch of it is done, nor one of a pass before it.
     pub fn is_untouched(&self) -> bool {
-        self.cursor == self.start
+        self.cursor == self.start && self.keys_done == 0
     }
 
     /// Whether all of its batches are done.

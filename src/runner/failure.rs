@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::backfill::{PrepareError, Prepared};
 use crate::db::{DbError, ErrorKind};
-use crate::ledger::RangeRecord;
+use crate::ledger::{Cursor, RangeRecord};
 use crate::migration::{Repeat, StepKind};
 use crate::place::Explanation;
 use crate::worker::Worker;
@@ -139,6 +139,8 @@ fn done(prepared: &Prepared, ranges: &[RangeRecord]) -> Option<String> {
     let rows: i64 = ranges.iter().map(|range| range.keys_done).sum();
     match ranges {
         [] => None,
+        // Of a later pass over a table's blocks, which has only begun.
+        [range] if range.cursor == Cursor::START => Some(format!("{rows} rows")),
         [range] => Some(format!("all up to {} ({rows} rows)", prepared.extent(&range.cursor))),
         _ => Some(format!("{rows} rows in {} ranges", ranges.len())),
     }
