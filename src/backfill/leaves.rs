@@ -58,7 +58,13 @@ impl Leaves {
         *self = Leaves::default();
     }
 
-    /// Those from this number on, through another one.
+    /// The first one from this number on, through another one.
+    fn first(&self, from: i64, through: i64) -> Option<(i64, TableName)> {
+        let mut list = self.list.iter().flatten();
+        list.find(|(number, _)| (from..=through).contains(number)).cloned()
+    }
+
+    /// All from this number on, through another one.
     fn between(&self, from: i64, through: i64) -> Vec<(i64, TableName)> {
         let list = self.list.iter().flatten();
         list.filter(|(number, _)| (from..=through).contains(number)).cloned().collect()
@@ -106,8 +112,10 @@ impl Backfill<'_> {
         let through = self.spot(&range.through);
         let cursor = self.spot(&range.cursor);
         let mut after = cursor.and_then(|spot| spot.key);
-        let from = cursor.map_or(i64::MIN, |spot| spot.number + i64::from(spot.key.is_none()));
-        for (number, name) in leaves.between(from, through.map_or(i64::MIN, |it| it.number)) {
+        let mut from = cursor.map_or(i64::MIN, |spot| spot.number + i64::from(spot.key.is_none()));
+        let end = through.map_or(i64::MIN, |it| it.number);
+        while let Some((number, name)) = leaves.first(from, end) {
+            from = number + 1;
             let last = through.filter(|through| through.number == number);
             // Of the partition in which the cursor is; it may be gone meanwhile.
             let after = after.take().filter(|_| cursor.is_some_and(|it| it.number == number));
