@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::Dialect;
+use crate::db::{Dialect, Engine};
 use crate::place::Place;
 
 pub use catalog::{Catalog, CatalogError};
@@ -87,6 +87,11 @@ impl Migration {
     /// Computed anew each time: of a thousand files, nearly all are applied, and nobody asks.
     pub fn checksum(&self, step: &Step) -> String {
         checksum::checksum(&step.kind, &self.text, &step.statements)
+    }
+
+    /// The first statement of a step that may leave the session other than it found it.
+    pub fn tainting(&self, step: &Step, engine: Engine) -> Option<Range<usize>> {
+        step::tainting(&self.text, step, engine)
     }
 
     /// The text of a step, to be sent whole: a script's has semicolons and comments between its

@@ -8,6 +8,7 @@ mod failure;
 mod fill;
 mod held;
 mod lock;
+mod pooled;
 mod resolve;
 mod steps;
 mod survey;
@@ -125,7 +126,8 @@ impl Run<'_> {
             Err(error) if is_busy(&error) => false,
             Err(error) => return Err(error),
         };
-        let held = match self.lock(watch.as_mut(), self.settings.lock_wait).await? {
+        let locker = self.locker(watch.as_mut()).await?;
+        let held = match self.lock(watch.as_mut(), locker, self.settings.lock_wait).await? {
             Waited::Held(held) => held,
             Waited::NothingLeft => return Ok(0),
         };
@@ -268,6 +270,7 @@ impl Run<'_> {
     fn plan<'s>(&self, survey: &'s Survey<'_>) -> Result<Plan<'s>, RunError> {
         let plan =
             Plan::new(&survey.catalog, &survey.history, &survey.steps, self.settings.selection)?;
+        self.refuse_unpoolable(&plan)?;
         self.report(&plan);
         Ok(plan)
     }

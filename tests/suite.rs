@@ -40,6 +40,7 @@ mod suite {
     mod operator;
     mod own_key;
     mod pinned;
+    mod pooled;
     mod refinery;
     mod replica;
     mod s1;

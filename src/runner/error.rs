@@ -32,6 +32,23 @@ pub enum RunError {
         /// Where, and the ways out.
         explanation: Explanation,
     },
+    /// A step needs a session of the server's for itself, and a pooler in transaction mode has none to give.
+    #[error(
+        "migration {version}, step {step} of {steps} can't go through a pooler in transaction mode: \
+         {why}"
+    )]
+    NeedsSession {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// How many steps there are.
+        steps: u32,
+        /// What it needs one for.
+        why: &'static str,
+        /// Where, and the ways out.
+        explanation: Explanation,
+    },
     /// A backfill's table doesn't exist.
     #[error(
         "migration {version}, step {step} of {steps}: a table that the statement names does not exist"
@@ -156,6 +173,7 @@ impl RunError {
             RunError::Plan(_)
             | RunError::History(_)
             | RunError::Refused { .. }
+            | RunError::NeedsSession { .. }
             | RunError::NoTable { .. }
             | RunError::KeyChanged { .. }
             | RunError::LockHeld { .. }
@@ -185,6 +203,7 @@ impl RunError {
         match self {
             RunError::Plan(error) => error.explain(),
             RunError::Refused { explanation, .. }
+            | RunError::NeedsSession { explanation, .. }
             | RunError::NoTable { explanation, .. }
             | RunError::KeyChanged { explanation, .. }
             | RunError::Step { explanation, .. } => explanation.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, ErrorKind, Session};
+use crate::db::{Database, DbError, ErrorKind, Locker, Session};
 use crate::ledger::{Ledger, RunRecord};
 use crate::plan::{Plan, PlanError};
 use crate::progress::{Event, Holder, LeaderStep, PendingMigration};
@@ -35,16 +35,16 @@ impl Run<'_> {
     pub(super) async fn lock(
         &self,
         session: &mut dyn Session,
+        mut locker: Box<dyn Locker>,
         patience: Duration,
     ) -> Result<Waited, RunError> {
         let started = Instant::now();
-        let mut locker = self.database.locker().await?;
         let (mut told, mut last) = (None, None);
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
             }
-            if locker.try_lock().await? {
+            if locker.try_lock().await.map_err(untried)? {
                 let held = Held::keep(Keeper {
                     database: self.database.clone(),
                     locker: Some(locker),
@@ -144,6 +144,14 @@ impl Run<'_> {
             keys,
         };
         Ok((holder, Some(leader)))
+    }
+}
+
+/// A lease has a table, for which a right may be missing.
+fn untried(error: DbError) -> RunError {
+    match error.kind {
+        ErrorKind::Permission => RunError::Preparing(error),
+        _ => error.into(),
     }
 }
 

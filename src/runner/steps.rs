@@ -77,7 +77,7 @@ impl Steps<'_> {
             }
             let at = At { migration, step, number: index as u32 + 1 };
             for warning in self.large {
-                if (warning.version, warning.step) == (migration.version, at.number) {
+                if (warning.version, warning.step) == (Some(migration.version), Some(at.number)) {
                     self.reporter.emit(Event::Warned(warning.clone()));
                 }
             }

@@ -83,7 +83,7 @@ async fn open(database: Arc<dyn Database>) -> Opened {
         let mut session = database.session(Purpose::Watch).await?;
         if let Some(sql) = database.dialect().set_statement_timeout(LONGEST) {
             // Where the server doesn't know it, what is asked is still cancelled.
-            session.bare(&sql).await.ok();
+            session.set(&sql).await.ok();
         }
         Ok(session)
     };

@@ -2,6 +2,7 @@
 //! point of a run.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lockkeeper::db::{
@@ -121,6 +122,10 @@ impl Database for Faults {
         self.state.alive()?;
         let inner = self.inner.locker().await?;
         Ok(Box::new(FaultyLocker { inner, state: self.state.clone() }))
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.inner.lease()
     }
 
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {

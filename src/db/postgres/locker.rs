@@ -4,67 +4,57 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::time::timeout;
 
 use super::error::Translator;
-use super::{open, raw};
+use super::lease::Lookout;
+use super::session::connect;
+use super::{pooler, raw};
 use crate::db::{DbError, ErrorKind, Locker, Statement};
 
 /// How long the server may take to answer a question about the lock before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `pg_stat_activity` shows. Not from the start: a pooler would hand the name on with the server's
+/// session.
+const NAMED: &str = "set application_name = 'lockkeeper lock';";
 
 pub struct PostgresLocker {
     connection: PgConnection,
     translate: Translator,
     key: i64,
-    pid: String,
+    lookout: Lookout,
 }
 
 impl PostgresLocker {
+    /// `None` where a pooler in transaction mode stands between, which can't keep a session's lock.
     pub async fn open(
         options: &PgConnectOptions,
         translate: Translator,
         key: i64,
-    ) -> Result<Self, DbError> {
-        let connection = open(options, "lockkeeper lock", &translate).await?;
-        let mut locker = PostgresLocker { connection, translate, key, pid: String::new() };
-        locker.pid = locker.backend().await?;
-        locker.refuse_pooler(options).await?;
-        Ok(locker)
+        schema: &str,
+    ) -> Result<Option<Self>, DbError> {
+        let mut connection = connect(options, &translate).await?;
+        let is_pooled = pooler::is_there(&mut connection, options, &translate).await?;
+        let lookout = Lookout::new(schema);
+        Ok((!is_pooled).then_some(PostgresLocker { connection, translate, key, lookout }))
     }
 
-    /// Two clients that share a server session, or one whose session changes between two queries,
-    /// prove a pooler in transaction mode. While the second client has a transaction open, a pooler
-    /// either gave it our server session or has to give us another (or none at all).
-    async fn refuse_pooler(&mut self, options: &PgConnectOptions) -> Result<(), DbError> {
-        let mut other = open(options, "lockkeeper lock", &self.translate).await?;
-        let others =
-            raw(&mut other, "begin; select pg_backend_pid()::text", &self.translate).await?;
-        let now = tokio::time::timeout(PATIENCE, self.backend()).await;
-        let shared = others.iter().flatten().any(|pid| *pid == self.pid);
-        if shared || !matches!(&now, Ok(Ok(pid)) if *pid == self.pid) {
-            return Err(DbError::new(
-                ErrorKind::Pooler,
-                "a pooler in transaction mode stands before the server, and can't keep a session's \
-                 lock",
-            ));
-        }
-        raw(&mut other, "rollback", &self.translate).await?;
-        Ok(())
-    }
-
-    async fn backend(&mut self) -> Result<String, DbError> {
-        let rows =
-            raw(&mut self.connection, "select pg_backend_pid()::text", &self.translate).await?;
-        Ok(rows[0][0].clone())
+    async fn sees_a_lease(&mut self) -> Result<bool, DbError> {
+        let looked = self.lookout.sees_another(&mut self.connection, &self.translate);
+        timeout(PATIENCE, looked).await.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn ask(&mut self, question: &str) -> Result<bool, DbError> {
         let asked = raw(&mut self.connection, question, &self.translate);
-        let rows = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| {
-            DbError::new(ErrorKind::Connection, "no answer about the run lock within 10 s")
-        })??;
-        Ok(rows[0][0] == "true")
+        let rows = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))?;
+        Ok(rows.iter().flatten().any(|answer| answer == "true"))
     }
+}
+
+/// The server has given no answer in that time.
+pub(super) fn silent() -> DbError {
+    DbError::new(ErrorKind::Connection, "no answer about the run lock within 10 s")
 }
 
 /// Who holds the advisory lock of this key in this database: no row or one.
@@ -86,8 +76,21 @@ impl Locker for PostgresLocker {
         if self.still_held().await? {
             return Ok(true);
         }
-        let question = format!("select pg_try_advisory_lock({})::text", self.key);
-        self.ask(&question).await
+        // Without trying for it: a lease can't be prolonged while somebody has the lock.
+        if self.sees_a_lease().await? {
+            return Ok(false);
+        }
+        let question = format!("{NAMED} select pg_try_advisory_lock({})::text", self.key);
+        if !self.ask(&question).await? {
+            return Ok(false);
+        }
+        // One that was taken just before; see the lease.
+        if self.sees_a_lease().await? {
+            self.unlock().await?;
+            return Ok(false);
+        }
+        self.lookout.clear(&mut self.connection, &self.translate).await;
+        Ok(true)
     }
 
     async fn still_held(&mut self) -> Result<bool, DbError> {
