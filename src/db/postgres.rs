@@ -44,6 +44,8 @@ pub struct Postgres {
     translate: Translator,
     description: String,
     schema: String,
+    /// As the server prints it, which is as SET reads it.
+    search_path: String,
     lock_name: String,
     /// The connection that asked for the facts, until the first watching session takes it over: a
     /// new one would be a third of the time of an `up` with nothing to do.
@@ -67,7 +69,7 @@ impl Postgres {
         let rows = raw(
             &mut connection,
             "select current_setting('server_version'), coalesce(current_schema()::text, ''), \
-             current_database()::text, pg_backend_pid()::text",
+             current_database()::text, current_setting('search_path'), pg_backend_pid()::text",
             &translate,
         )
         .await?;
@@ -84,6 +86,7 @@ impl Postgres {
             description: format!("PostgreSQL {version} · {place}"),
             lock_name: format!("lockkeeper {} {schema}", row[2]),
             schema: schema.clone(),
+            search_path: row[3].clone(),
             options,
             translate,
             first: Mutex::new(Some((connection, pid(row)?))),
@@ -155,7 +158,11 @@ impl Database for Postgres {
                 Purpose::Work { run } => self.work_name(&run),
             };
             let (options, translate) = (self.options.clone(), self.translate.clone());
-            return Ok(Box::new(SharedSession::open(options, translate, &name).await?));
+            let mut session = SharedSession::open(options, translate, &name).await?;
+            // What an application has left behind in one of the server's sessions must not make another
+            // table of a name there.
+            session.always(format!("set local search_path = {}", self.search_path));
+            return Ok(Box::new(session));
         }
         let only_reads = matches!(purpose, Purpose::Watch | Purpose::Wait);
         let first = if only_reads { self.first() } else { None };

@@ -319,6 +319,29 @@ async fn nothing_is_left_in_the_servers_sessions() {
     }
 }
 
+/// What an application has left behind in the server's sessions doesn't move a migration to another schema.
+#[tokio::test]
+async fn what_others_have_set_is_no_matter() {
+    let files = [("V1__gate.sql", GATE), ("V2__late.sql", "create table late (id int);\n")];
+    let settings = "default_pool_size = 3\nserver_round_robin = 1";
+    let pooled = Pooled::with(&files, settings).await;
+    pooled.database.execute("create schema other").await;
+    let gate = pooled.gate().await;
+    let running = pooled.up().start();
+    pooled.database.wait_for(AT_THE_GATE).await;
+    let mut applications = [pooled.application().await, pooled.application().await];
+    for application in &mut applications {
+        application.execute("begin; set search_path = other").await;
+    }
+    for application in &mut applications {
+        application.execute("commit").await;
+    }
+    drop(gate);
+    running.wait().await.expect(0);
+    let late = "select schemaname::text from pg_tables where tablename = 'late'";
+    assert_eq!(pooled.database.query_column(late).await, ["public"]);
+}
+
 /// With any number of sessions in the pool, in use or idle, and taken in any order.
 #[tokio::test]
 async fn every_pool_is_found_out() {

@@ -1,77 +1,101 @@
 //! Whether a pooler in transaction mode stands before the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::time::timeout;
 
 use super::error::Translator;
+use super::locker::{PATIENCE, silent};
 use super::raw;
 use super::session::connect;
-use crate::db::{DbError, ErrorKind};
+use crate::db::DbError;
 
-/// How long an answer may take that comes at once from a server, and never from a pooler without a
-/// session to spare.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to end a session whose client is gone. It is a matter of milliseconds; who
+/// waits in vain only looks closer.
+const FAREWELL: Duration = Duration::from_millis(300);
+/// How often it is looked who gets which session. Others who come and go at the same time may hide it
+/// from one look, though from hardly one in ten.
+const LOOKS: usize = 12;
 
 const WHICH: &str = "select pg_backend_pid()::text";
 
-/// Two clients that share a server's session, or one whose session changes between two queries, prove
-/// it; the time that an answer takes doesn't.
-///
-/// A pooler gives out the session that was used last (PgBouncer), the one that wasn't used for longest
-/// (`server_round_robin`), or any. With one or two sessions idle in it, the second client gets that of
-/// the first by its second question. With more of them, the first client gets another one than before,
-/// while the second keeps one in its transaction: at its next question or, where the round has just come
-/// to its own, at the one after that.
+/// A server's session that outlives its client is some pooler's. Behind one in session mode each client
+/// has a session for itself, and that is as good as none. Two clients that share one, or a client whose
+/// session changes from one query to the next, prove the other mode; the time that an answer takes
+/// proves nothing.
 pub async fn is_there(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
     translate: &Translator,
 ) -> Result<bool, DbError> {
-    let mut other = connect(options, translate).await?;
-    let found = look(connection, &mut other, translate).await;
-    // A pooler throws a session away whose client has left it in a transaction.
-    timeout(PATIENCE, raw(&mut other, "rollback", translate)).await.ok();
-    found
-}
-
-async fn look(
-    connection: &mut PgConnection,
-    other: &mut PgConnection,
-    translate: &Translator,
-) -> Result<bool, DbError> {
     let mine = which(connection, WHICH, translate).await?;
-    for question in [WHICH, "begin; select pg_backend_pid()::text"] {
-        if which(other, question, translate).await? == mine {
-            return Ok(true);
-        }
+    let mut other = connect(options, translate).await?;
+    let theirs = which(&mut other, WHICH, translate).await?;
+    if theirs == mine {
+        return Ok(true);
     }
-    for _ in 0..2 {
-        match timeout(PATIENCE, which(connection, WHICH, translate)).await {
-            Ok(answer) => {
-                if answer? != mine {
-                    return Ok(true);
-                }
-            }
-            // Who answers the other one, and not this one, has no session for it.
-            Err(_) => {
-                let end = raw(other, "rollback", translate);
-                return match timeout(PATIENCE, end).await {
-                    Ok(ended) => ended.map(|_| true),
-                    Err(_) => Err(DbError::new(ErrorKind::Connection, "no answer")),
-                };
-            }
+    // Whether it hears of that or not, it is gone.
+    other.close().await.ok();
+    if ends(connection, &theirs, translate).await? {
+        return Ok(false);
+    }
+    let mut other = connect(options, translate).await?;
+    for _ in 0..LOOKS {
+        if share(connection, &mut other, &mine, translate).await? {
+            return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// Whether this session of the server's ends, now that its client has gone.
+async fn ends(
+    connection: &mut PgConnection,
+    pid: &str,
+    translate: &Translator,
+) -> Result<bool, DbError> {
+    // A number, as the server has printed it.
+    let here = format!("select pid::text from pg_stat_activity where pid::text = '{pid}'");
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while started.elapsed() < FAREWELL {
+        if which(connection, &here, translate).await?.is_empty() {
+            return Ok(true);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(false)
+}
+
+/// One look: while the other one has a transaction open, a pooler has either given it the session that
+/// was ours, or ours is to be had for it at another time, or it has to give us another.
+async fn share(
+    connection: &mut PgConnection,
+    other: &mut PgConnection,
+    mine: &str,
+    translate: &Translator,
+) -> Result<bool, DbError> {
+    let held = which(other, "begin; select pg_backend_pid()::text", translate).await?;
+    let asked = timeout(PATIENCE, raw(connection, WHICH, translate)).await;
+    which(other, "rollback", translate).await?;
+    let Ok(now) = asked else {
+        // Who answers the other one and not this one has no session for it.
+        return Ok(true);
+    };
+    let is_same = now?.iter().flatten().eq([mine]);
+    Ok(!is_same || held == mine || which(other, WHICH, translate).await? == mine)
+}
+
+/// The first value of the answer; nothing where there is none.
 async fn which(
     connection: &mut PgConnection,
     question: &str,
     translate: &Translator,
 ) -> Result<String, DbError> {
-    let rows = raw(connection, question, translate).await?;
+    let asked = raw(connection, question, translate);
+    let rows = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))?;
     Ok(rows.into_iter().flatten().next().unwrap_or_default())
 }

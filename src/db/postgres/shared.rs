@@ -28,7 +28,9 @@ pub struct SharedSession {
     options: PgConnectOptions,
     translate: Translator,
     canceller: Arc<HangUp>,
-    /// What each transaction sets for itself.
+    /// What each transaction sets for itself, from the first one to the last.
+    always: Vec<String>,
+    /// And what it sets at the moment.
     local: Vec<String>,
 }
 
@@ -47,14 +49,19 @@ impl SharedSession {
             options: options.clone(),
             translate: translate.clone(),
         };
-        let (canceller, local) = (canceller.into(), Vec::new());
-        Ok(SharedSession { connection, options, translate, canceller, local })
+        let (canceller, always, local) = (canceller.into(), Vec::new(), Vec::new());
+        Ok(SharedSession { connection, options, translate, canceller, always, local })
+    }
+
+    /// Lets each transaction set this as well, whatever is reset.
+    pub fn always(&mut self, setting: String) {
+        self.always.push(setting);
     }
 
     /// Begins a transaction, as one text.
     fn begin(&self) -> String {
         let mut text = format!("begin; set local application_name = '{}'", self.canceller.name);
-        for setting in &self.local {
+        for setting in self.always.iter().chain(&self.local) {
             text.push_str("; ");
             text.push_str(setting);
         }
@@ -155,8 +162,10 @@ impl Session for SharedSession {
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         let begin = self.begin();
         self.on_connection(async |connection, translate| {
-            raw(connection, &begin, translate).await?;
-            let done = run_all(connection, translate, statements).await;
+            let done = match raw(connection, &begin, translate).await {
+                Ok(_) => run_all(connection, translate, statements).await,
+                Err(error) => Err(DbError { position: None, ..error }),
+            };
             let end = if done.is_ok() { "commit" } else { "rollback" };
             let ended = sqlx::raw_sql(end).execute(connection).await;
             match (done, ended) {
