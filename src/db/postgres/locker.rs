@@ -15,6 +15,9 @@ use crate::db::{DbError, ErrorKind, Locker, Statement};
 /// How long the server may take to answer a question about the lock before it counts as gone.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many of a pooler's sessions are asked for a lock that is left in one of them.
+const TRIES: usize = 100;
+
 /// What `pg_stat_activity` shows. Not from the start: a pooler would hand the name on with the server's
 /// session.
 const NAMED: &str = "set application_name = 'lockkeeper lock';";
@@ -24,6 +27,8 @@ pub struct PostgresLocker {
     translate: Translator,
     key: i64,
     lookout: Lookout,
+    /// The server's session that has the lock, once it was taken.
+    taken_in: Option<String>,
 }
 
 impl PostgresLocker {
@@ -37,7 +42,25 @@ impl PostgresLocker {
         let mut connection = connect(options, &translate).await?;
         let is_pooled = pooler::is_there(&mut connection, options, &translate).await?;
         let lookout = Lookout::new(schema);
-        Ok((!is_pooled).then_some(PostgresLocker { connection, translate, key, lookout }))
+        let locker = PostgresLocker { connection, translate, key, lookout, taken_in: None };
+        Ok((!is_pooled).then_some(locker))
+    }
+
+    /// A pooler that wasn't found out, or has come since, gave the session that has the lock to somebody else.
+    /// It would have it for hours; so it is looked for among those that we get.
+    async fn give_back_elsewhere(&mut self) -> Result<(), DbError> {
+        let Some(pid) = &self.taken_in else { return Ok(()) };
+        let question = format!(
+            "select case when pg_backend_pid()::text = '{pid}' \
+             then pg_advisory_unlock({}) is not null end::text",
+            self.key
+        );
+        for _ in 0..TRIES {
+            if self.ask(&question).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn sees_a_lease(&mut self) -> Result<bool, DbError> {
@@ -46,9 +69,14 @@ impl PostgresLocker {
     }
 
     async fn ask(&mut self, question: &str) -> Result<bool, DbError> {
+        Ok(self.answer(question).await?.is_some_and(|answer| answer == "true"))
+    }
+
+    /// The one value; none without a row.
+    async fn answer(&mut self, question: &str) -> Result<Option<String>, DbError> {
         let asked = raw(&mut self.connection, question, &self.translate);
         let rows = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))?;
-        Ok(rows.iter().flatten().any(|answer| answer == "true"))
+        Ok(rows.into_iter().flatten().next())
     }
 }
 
@@ -80,8 +108,12 @@ impl Locker for PostgresLocker {
         if self.sees_a_lease().await? {
             return Ok(false);
         }
-        let question = format!("{NAMED} select pg_try_advisory_lock({})::text", self.key);
-        if !self.ask(&question).await? {
+        let question = format!(
+            "{NAMED} select pg_backend_pid()::text where pg_try_advisory_lock({})",
+            self.key
+        );
+        self.taken_in = self.answer(&question).await?;
+        if self.taken_in.is_none() {
             return Ok(false);
         }
         // One that was taken just before; see the lease.
@@ -98,11 +130,19 @@ impl Locker for PostgresLocker {
             "select exists (select 1 from ({}) as held where pid = pg_backend_pid())::text",
             held(self.key).sql
         );
-        self.ask(&question).await
+        let held = self.ask(&question).await?;
+        if !held {
+            self.give_back_elsewhere().await?;
+        }
+        Ok(held)
     }
 
     async fn unlock(&mut self) -> Result<bool, DbError> {
         let question = format!("select pg_advisory_unlock({})::text", self.key);
-        self.ask(&question).await
+        if self.ask(&question).await? {
+            return Ok(true);
+        }
+        self.give_back_elsewhere().await?;
+        Ok(false)
     }
 }

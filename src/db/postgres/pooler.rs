@@ -21,24 +21,30 @@ const LOOKS: usize = 12;
 
 const WHICH: &str = "select pg_backend_pid()::text";
 
-/// A server's session that outlives its client is some pooler's. Behind one in session mode each client
-/// has a session for itself, and that is as good as none. Two clients that share one, or a client whose
-/// session changes from one query to the next, prove the other mode; the time that an answer takes
-/// proves nothing.
+/// A server's session that outlives its client is some pooler's. (It may also end behind one, where somebody
+/// else gets it and hangs up on it: so there are two.) Behind one in session mode each client has a session
+/// for itself, and that is as good as none. Two clients that share one, or a client whose session changes
+/// from one query to the next, prove the other mode; the time that an answer takes proves nothing.
 pub async fn is_there(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
     translate: &Translator,
 ) -> Result<bool, DbError> {
     let mine = which(connection, WHICH, translate).await?;
-    let mut other = connect(options, translate).await?;
-    let theirs = which(&mut other, WHICH, translate).await?;
-    if theirs == mine {
+    let passing = async || {
+        let mut other = connect(options, translate).await?;
+        let theirs = which(&mut other, WHICH, translate).await?;
+        Ok::<_, DbError>((other, theirs))
+    };
+    let ((one, first), (two, second)) = tokio::try_join!(passing(), passing())?;
+    if first == mine || second == mine || first == second {
         return Ok(true);
     }
-    // Whether it hears of that or not, it is gone.
-    other.close().await.ok();
-    if ends(connection, &theirs, translate).await? {
+    for other in [one, two] {
+        // Whether the server hears of it or not, it is gone.
+        other.close().await.ok();
+    }
+    if end(connection, [&first, &second], translate).await? {
         return Ok(false);
     }
     let mut other = connect(options, translate).await?;
@@ -50,14 +56,16 @@ pub async fn is_there(
     Ok(false)
 }
 
-/// Whether this session of the server's ends, now that its client has gone.
-async fn ends(
+/// Whether these sessions of the server's end, now that their clients have gone.
+async fn end(
     connection: &mut PgConnection,
-    pid: &str,
+    [first, second]: [&str; 2],
     translate: &Translator,
 ) -> Result<bool, DbError> {
-    // A number, as the server has printed it.
-    let here = format!("select pid::text from pg_stat_activity where pid::text = '{pid}'");
+    // Numbers, as the server has printed them.
+    let here = format!(
+        "select pid::text from pg_stat_activity where pid::text in ('{first}', '{second}')"
+    );
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     while started.elapsed() < FAREWELL {
