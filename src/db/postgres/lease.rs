@@ -256,9 +256,7 @@ impl Lease {
     /// beating.
     async fn try_to_take(&mut self) -> Result<bool, DbError> {
         self.make().await?;
-        let look = self.lookout.look(&mut self.connection, &self.translate);
-        let found = timeout(PATIENCE, look).await.unwrap_or_else(|_| Err(silent()))?;
-        match found {
+        match self.lookout.look(&mut self.connection, &self.translate).await? {
             Found::Nothing => self.take(None).await,
             // After a cut it is still there.
             Found::Another(seen) | Found::Over(seen) if seen.holder == self.holder => {
@@ -273,7 +271,7 @@ impl Lease {
 #[async_trait]
 impl Locker for Lease {
     async fn try_lock(&mut self) -> Result<bool, DbError> {
-        match self.try_to_take().await {
+        match timeout(PATIENCE, self.try_to_take()).await.unwrap_or_else(|_| Err(silent())) {
             // Somebody was faster, where the user's transactions are stricter than usual.
             Err(error) if error.is_transient() => Ok(false),
             tried => tried,

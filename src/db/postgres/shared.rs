@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::Notify;
@@ -244,10 +245,8 @@ struct HangUp {
     translate: Translator,
 }
 
-#[async_trait]
-impl Canceller for HangUp {
-    async fn cancel(&self) -> Result<(), DbError> {
-        self.asked.notify_one();
+impl HangUp {
+    async fn end(&self) -> Result<(), DbError> {
         let mut connection = connect(&self.options, &self.translate).await?;
         let sql = format!(
             "select pg_terminate_backend(pid)::text from pg_stat_activity \
@@ -255,6 +254,17 @@ impl Canceller for HangUp {
             self.name
         );
         raw(&mut connection, &sql, &self.translate).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Canceller for HangUp {
+    async fn cancel(&self) -> Result<(), DbError> {
+        self.asked.notify_one();
+        let ended = self.end().await;
+        // What was under way has heard of it by now; what comes next isn't meant.
+        self.asked.notified().now_or_never();
+        ended
     }
 }
 
