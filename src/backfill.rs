@@ -25,6 +25,7 @@ use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
 
+use crew::Seat;
 use cut::{Batch, Cut};
 pub use prepare::{
     PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
@@ -89,14 +90,16 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works a range off. THE batch loop.
+    /// Works a range off, and returns what is left of it where the worker is to stand back. THE batch
+    /// loop.
     async fn drain(
         &self,
+        seat: &mut Seat,
         worker: &mut Worker,
         servo: &mut Servo,
         mut range: RangeRecord,
         ranges: &Ranges,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<Option<RangeRecord>, BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
         let mut lane = self.throttle.lane();
@@ -105,6 +108,7 @@ impl Backfill<'_> {
                 tokio::select! {
                     () = lane.pass(self.stop) => {}
                     () = ranges.closed() => {}
+                    () = seat.taken() => {}
                 }
             };
             worker.idle(pass).await;
@@ -116,6 +120,10 @@ impl Backfill<'_> {
             {
                 return Err(BackfillError::Stopped);
             }
+            if !seat.is_given() {
+                return Ok(Some(range));
+            }
+            cut.is_alone = ranges.workers() == 1;
             let started = Instant::now();
             let done = self.round(worker, servo, &range, cut, ranges).await;
             let took = started.elapsed();
@@ -154,7 +162,7 @@ impl Backfill<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What there is to do next: to measure, to share, or a batch.

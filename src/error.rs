@@ -142,6 +142,7 @@ impl Error {
             | Error::Catalog(_)
             | Error::Name(_)
             | Error::Listen { .. }
+            | Error::Desk(DeskError::OneWriter)
             | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) | Error::Desk(DeskError::Run(error)) => run(error),

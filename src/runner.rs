@@ -30,7 +30,7 @@ pub(crate) use failure::unprepared;
 pub(crate) use steps::At;
 
 pub use bulk::cut_bulk;
-pub use desk::{Desk, DeskError, RowRate};
+pub use desk::{Desk, DeskError, RowRate, WorkerCount};
 pub use error::RunError;
 pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};

@@ -1,6 +1,7 @@
 //! The workers of one backfill.
 
 use futures_util::future::join_all;
+use tokio::sync::watch;
 
 use super::ranges::Ranges;
 use super::{Backfill, BackfillError};
@@ -25,10 +26,13 @@ impl Backfill<'_> {
         ranges: Vec<RangeRecord>,
     ) -> Result<(), BackfillError> {
         let ranges = Ranges::new(ranges, self.stop.clone());
-        let fellows = (1..self.prepared.workers).map(|_| self.fellow(worker.origin(), &ranges));
+        let (of_file, most) = (self.prepared.workers, self.prepared.most_workers);
+        let seats = self.throttle.seats(of_file, most);
+        let seat = |number| Seat { number, seats: seats.clone() };
+        let fellows = (1..most).map(|number| self.fellow(seat(number), worker.origin(), &ranges));
         let fellows: Vec<_> = fellows.collect();
         self.reporter.emit(Event::Workers { count: ranges.workers() });
-        let (first, others) = tokio::join!(self.own(worker, &ranges), join_all(fellows));
+        let (first, others) = tokio::join!(self.own(seat(0), worker, &ranges), join_all(fellows));
         let errors = std::iter::once(first).chain(others).filter_map(Result::err);
         // Those that only ended because one failed say nothing of it.
         match errors.min_by_key(|error| matches!(error, BackfillError::Stopped)) {
@@ -39,32 +43,53 @@ impl Backfill<'_> {
     }
 
     /// The part of the worker that was there before.
-    async fn own(&self, worker: &mut Worker, ranges: &Ranges) -> Result<(), BackfillError> {
+    async fn own(
+        &self,
+        mut seat: Seat,
+        worker: &mut Worker,
+        ranges: &Ranges,
+    ) -> Result<(), BackfillError> {
         let worked = async {
             self.prepared.hurry(worker).await?;
             match ranges.take().await {
-                Some(range) => self.work_off(worker, ranges, range).await,
+                Some(range) => self.work_off(&mut seat, worker, ranges, range).await,
                 None => Ok(()),
             }
         };
         worked.await.inspect_err(|_| ranges.close())
     }
 
-    /// The part of one more worker. It opens a session only when there is something to do for it, and
-    /// where it can't, the others do without it.
-    async fn fellow(&self, origin: Origin, ranges: &Ranges) -> Result<(), BackfillError> {
-        let Some(range) = ranges.take().await else { return Ok(()) };
-        self.let_watch(ranges).await;
-        match self.open(origin).await {
-            Ok(mut worker) => {
-                self.reporter.emit(Event::Workers { count: ranges.joined() });
-                let worked = self.work_off(&mut worker, ranges, range).await;
-                worked.inspect_err(|_| ranges.close())
+    /// The part of one more worker, whenever there is a seat for it. It opens a session only when there is
+    /// something to do for it, and where it can't, the others do without it.
+    async fn fellow(
+        &self,
+        mut seat: Seat,
+        origin: Origin,
+        ranges: &Ranges,
+    ) -> Result<(), BackfillError> {
+        loop {
+            tokio::select! {
+                () = seat.given() => {}
+                () = ranges.over() => return Ok(()),
             }
-            Err(error) => {
-                self.do_without(&range, &error, ranges);
-                ranges.give_back(range);
-                Ok(())
+            let range = tokio::select! {
+                range = ranges.take() => range,
+                () = seat.taken() => continue,
+            };
+            let Some(range) = range else { return Ok(()) };
+            self.let_watch(ranges).await;
+            match self.open(origin.clone()).await {
+                Ok(mut worker) => {
+                    self.reporter.emit(Event::Workers { count: ranges.joined() });
+                    let worked = self.work_off(&mut seat, &mut worker, ranges, range).await;
+                    worked.inspect_err(|_| ranges.close())?;
+                    self.reporter.emit(Event::Workers { count: ranges.left() });
+                }
+                Err(error) => {
+                    self.do_without(&range, &error, ranges);
+                    ranges.give_back(range);
+                    return Ok(());
+                }
             }
         }
     }
@@ -96,8 +121,10 @@ impl Backfill<'_> {
         }
     }
 
+    /// Works ranges off until there is none left, or the seat is another one's.
     async fn work_off(
         &self,
+        seat: &mut Seat,
         worker: &mut Worker,
         ranges: &Ranges,
         first: RangeRecord,
@@ -106,9 +133,44 @@ impl Backfill<'_> {
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target, most);
         let mut next = Some(first);
         while let Some(range) = next {
-            self.drain(worker, &mut servo, range, ranges).await?;
-            next = ranges.take().await;
+            if let Some(rest) = self.drain(seat, worker, &mut servo, range, ranges).await? {
+                ranges.give_back(rest);
+                return Ok(());
+            }
+            next = tokio::select! {
+                next = worker.idle(ranges.take()) => next,
+                () = seat.taken() => None,
+            };
         }
         Ok(())
+    }
+}
+
+/// A worker's place among those that are to work: it has one while its number is below theirs. The
+/// first one always has.
+pub(super) struct Seat {
+    number: u32,
+    seats: watch::Receiver<u32>,
+}
+
+impl Seat {
+    /// Whether it has one now.
+    pub fn is_given(&self) -> bool {
+        self.number < *self.seats.borrow()
+    }
+
+    /// Waits until it has one.
+    async fn given(&mut self) {
+        let number = self.number;
+        // Its sender lives as long as the backfill.
+        let _ = self.seats.wait_for(|seats| number < *seats).await;
+    }
+
+    /// Waits until it has none.
+    pub async fn taken(&mut self) {
+        let number = self.number;
+        if self.seats.wait_for(|seats| number >= *seats).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::batch::{
 };
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
-use crate::migration::{BatchDirective, Migration, Step};
+use crate::migration::{BatchDirective, MOST_WORKERS, Migration, Step};
 use crate::place::Explanation;
 use crate::worker::Worker;
 
@@ -30,8 +30,10 @@ pub struct Prepared {
     pub rows: u64,
     /// How long a batch is to take.
     pub target: Duration,
-    /// Sessions that work on it, at most.
+    /// Sessions that work on it, as its file says.
     pub workers: u32,
+    /// Sessions that can work on it, whoever asks for them.
+    pub most_workers: u32,
     /// What one should know of it.
     pub warnings: Vec<Warned>,
     dialect: Dialect,
@@ -114,6 +116,8 @@ pub async fn prepare(
         trust_per_batch: directive.trust_per_batch,
     };
     let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
+    // SQLite lets one session write at a time.
+    let most_workers = if dialect.engine == Engine::Sqlite { 1 } else { MOST_WORKERS };
     let warnings = batch.warnings().iter();
     let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {
@@ -122,8 +126,8 @@ pub async fn prepare(
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
-        // SQLite lets one session write at a time.
-        workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
+        workers: directive.workers.unwrap_or(1).min(most_workers),
+        most_workers,
         dialect,
     }))
 }

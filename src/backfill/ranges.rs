@@ -114,6 +114,29 @@ impl Ranges {
         self.workers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// One less, and how many that leaves.
+    pub fn left(&self) -> u32 {
+        self.workers.fetch_sub(1, Ordering::Relaxed) - 1
+    }
+
+    /// Ends when there is nothing more to begin: every range is done, or all are to end.
+    pub async fn over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // As in `take`.
+            changed.as_mut().enable();
+            if self.is_closed() || self.stop.is_requested() || self.is_done() {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = self.closed.cancelled() => {}
+                () = self.stop.requested() => {}
+            }
+        }
+    }
+
     /// Lets nobody begin anything any more.
     pub fn close(&self) {
         self.closed.cancel();

@@ -92,9 +92,10 @@ struct Report {
 /// What an operator asks for, and holds for the run at work, or for the next one.
 #[derive(Debug, Serialize)]
 struct Asked {
-    /// `pausing`, `paused` or `rate`.
+    /// `pausing`, `paused`, `rate` or `workers`.
     state: &'static str,
     rows_per_second: Option<i64>,
+    workers: Option<i64>,
     asked_by: String,
     asked_at: String,
 }
@@ -222,7 +223,8 @@ async fn requests(
     let requests = ledger.requests(session).await.map_err(SurveyError::from)?;
     let asked = |state, request: Request| Asked {
         state,
-        rows_per_second: request.value,
+        rows_per_second: request.value.filter(|_| state == "rate"),
+        workers: request.value.filter(|_| state == "workers"),
         asked_by: request.asked_by,
         asked_at: request.asked_at,
     };
@@ -231,7 +233,8 @@ async fn requests(
         asked(if is_met { "paused" } else { "pausing" }, pause)
     });
     let rate = requests.rate.map(|rate| asked("rate", rate));
-    Ok(pause.into_iter().chain(rate).collect())
+    let workers = requests.workers.map(|workers| asked("workers", workers));
+    Ok(pause.into_iter().chain(rate).chain(workers).collect())
 }
 
 /// An open backfill whose run is gone waits for the next one, as does what may be repeated; any

@@ -111,6 +111,7 @@ impl Control {
         let news = self.shared.board().ask(requests, now);
         if news {
             self.shared.change(|_| {});
+            self.shared.seat();
             self.shared.tell_pausing();
         }
         if is_met {

@@ -39,11 +39,14 @@ pub(super) fn as_text(report: &Report) -> String {
     for asked in &report.requests {
         let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
         let at = one_line(&at);
-        text.push_str(&match (asked.state, asked.rows_per_second) {
-            (_, Some(rows)) => {
+        text.push_str(&match (asked.state, asked.rows_per_second, asked.workers) {
+            (_, Some(rows), _) => {
                 format!("\nrate: no more than {rows} rows/s, asked for by {by} at {at}\n")
             }
-            (state, None) => {
+            (_, None, Some(count)) => {
+                format!("\nworkers: {count} in every backfill, asked for by {by} at {at}\n")
+            }
+            (state, None, None) => {
                 format!("\n{state}, as {by} asked at {at}: `lockkeeper resume` goes on\n")
             }
         });
@@ -156,6 +159,7 @@ mod tests {
                     asked_by: since.to_owned(),
                     asked_at: since.to_owned(),
                     rows_per_second: None,
+                    workers: None,
                 }],
                 migrations: vec![entry],
             })
