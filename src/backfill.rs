@@ -6,10 +6,13 @@
 //! finds the cursor moved and rolls back.
 //!
 //! With several workers, each has ranges of its own, and splits what it is at when another one has
-//! nothing to do.
+//! nothing to do. Some of them may be another process's, a member's, which is lent ranges by way of the
+//! ledger: `lend` is its leader's part in that, `borrow` its own.
 
+mod borrow;
 mod crew;
 mod cut;
+mod lend;
 mod prepare;
 mod ranges;
 mod recovery;
@@ -25,6 +28,7 @@ use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
 
+pub use borrow::{Borrowed, Seen};
 use crew::Seat;
 use cut::{Batch, Cut};
 pub use prepare::{
@@ -90,8 +94,8 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works a range off, and returns what is left of it where the worker is to stand back. THE batch
-    /// loop.
+    /// Works a range off, as far as it is this process's. Returns what is left of it where the worker is to
+    /// stand back. THE batch loop.
     async fn drain(
         &self,
         seat: &mut Seat,
@@ -123,7 +127,7 @@ impl Backfill<'_> {
             if !seat.is_given() {
                 return Ok(Some(range));
             }
-            cut.is_alone = ranges.workers() == 1;
+            cut.is_alone = ranges.is_alone();
             let started = Instant::now();
             let done = self.round(worker, servo, &range, cut, ranges).await;
             let took = started.elapsed();
@@ -152,7 +156,13 @@ impl Backfill<'_> {
                     servo.failed();
                     cut.has_failed = true;
                     let before = range.keys_done;
-                    range = self.recover(worker, range, error, attempts, ranges).await?;
+                    let number = range.number;
+                    let found = self.recover(worker, range, error, attempts, ranges).await?;
+                    let Some(found) = found else {
+                        ranges.forget(number);
+                        return Ok(None);
+                    };
+                    range = found;
                     if range.keys_done != before {
                         lane.worked(u64::try_from(range.keys_done - before).unwrap_or(0));
                         let keys_done = ranges.keys_done();

@@ -205,7 +205,9 @@ impl Error {
 
 fn run(error: &RunError) -> Exit {
     match error {
-        RunError::Plan(PlanError::NoTarget { .. }) | RunError::Refused { .. } => Exit::Usage,
+        RunError::Plan(PlanError::NoTarget { .. })
+        | RunError::Refused { .. }
+        | RunError::Unlike { .. } => Exit::Usage,
         RunError::Plan(_) | RunError::KeyChanged { .. } => Exit::Human,
         RunError::History(HistoryError::TooNarrow { .. })
         | RunError::Ledger(LedgerError::Newer { .. }) => Exit::Usage,

@@ -18,6 +18,7 @@ mod line;
 mod probe_http;
 mod probe_sql;
 mod reading;
+mod roll;
 mod sessions;
 mod signal;
 mod wal;
@@ -38,6 +39,7 @@ pub use lane::{Lane, Turn};
 pub use limits::{Limit, Limits};
 pub use line::Line;
 pub use reading::{Reading, Unit};
+pub use roll::Member;
 pub use signal::{Signal, SignalError};
 pub use watch::Watch;
 
@@ -59,6 +61,8 @@ struct Shared {
     lanes: channel::Sender<usize>,
     /// How many workers are to work.
     seats: channel::Sender<u32>,
+    /// Who helps the run at work, this process among them where it does.
+    members: channel::Sender<Vec<Member>>,
     /// Sessions of a watch that haven't looked yet.
     blind: channel::Sender<usize>,
     /// Steps and batches that are under way.
@@ -79,6 +83,7 @@ impl Throttle {
                 changes: channel::Sender::new(0),
                 lanes: channel::Sender::new(0),
                 seats: channel::Sender::new(1),
+                members: channel::Sender::new(Vec::new()),
                 blind: channel::Sender::new(0),
                 at_work: AtomicUsize::new(0),
                 rested: Notify::new(),
@@ -102,6 +107,16 @@ impl Throttle {
         self.shared.board().begin(of_file, most);
         self.shared.seat();
         self.shared.seats.subscribe()
+    }
+
+    /// Who helps the run at work, as the watch sees them while there is a lane.
+    pub fn members(&self) -> channel::Receiver<Vec<Member>> {
+        self.shared.members.subscribe()
+    }
+
+    /// Whether an operator wants all to hold, and nothing here is under way.
+    pub fn rests(&self) -> bool {
+        self.shared.rests()
     }
 
     /// A worker's way through the throttle.
@@ -137,6 +152,10 @@ impl Shared {
 
     fn is_to_pause(&self) -> bool {
         self.board().requests().pause.is_some()
+    }
+
+    fn rests(&self) -> bool {
+        self.is_to_pause() && self.at_work() == 0
     }
 
     /// Whether somebody goes by the load: there is a backfill, and no pause that holds it anyway.

@@ -1,22 +1,26 @@
 //! The workers of one backfill.
 
+use std::convert::Infallible;
+use std::future::Future;
+
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::ranges::Ranges;
-use super::{Backfill, BackfillError};
+use super::{Backfill, BackfillError, Borrowed};
 use crate::batch::Servo;
 use crate::db::DbError;
 use crate::ledger::RangeRecord;
 use crate::place::Explanation;
 use crate::progress::{Event, Warning};
+use crate::throttle::Line;
 use crate::worker::{Origin, Worker};
 
 /// What to do where a worker gets no session.
 const FEWER: &str = "nothing: the others do its part; or let the server have more connections";
 
 impl Backfill<'_> {
-    /// Works the ranges off, which are in the order of their keys.
+    /// Works the ranges off, which are in the order of their keys, with the help of whoever joins.
     ///
     /// # Errors
     /// See [`BackfillError`]; all up to each range's cursor is committed in any case.
@@ -25,20 +29,68 @@ impl Backfill<'_> {
         worker: &mut Worker,
         ranges: Vec<RangeRecord>,
     ) -> Result<(), BackfillError> {
+        let at = ranges.first().map(|first| (first.version, first.step));
         let ranges = Ranges::new(ranges, self.stop.clone());
+        let origin = worker.origin();
+        let lend = async {
+            match at {
+                Some(at) if self.prepared.most_workers > 1 => self.lend(at, origin, &ranges).await,
+                // There is nothing to lend, or nobody to lend it to.
+                _ => std::future::pending().await,
+            }
+        };
+        match self.work(worker, &ranges, lend).await {
+            Ok(()) if ranges.is_done() => Ok(()),
+            Ok(()) => Err(BackfillError::Stopped),
+            failed => failed,
+        }
+    }
+
+    /// Helps another run with its backfill, as long as there is something to help with.
+    ///
+    /// # Errors
+    /// As [`Backfill::run`].
+    pub async fn help(
+        &self,
+        worker: &mut Worker,
+        borrowed: &Borrowed<'_>,
+        line: &mut Line,
+    ) -> Result<(), BackfillError> {
+        let ranges = Ranges::borrowed(self.stop.clone());
+        let borrow = self.borrow(borrowed, line, &ranges);
+        match self.work(worker, &ranges, borrow).await {
+            // There is nothing more, and what was open is given back.
+            Err(BackfillError::Stopped | BackfillError::Fenced) if !self.stop.is_requested() => {
+                Ok(())
+            }
+            Ok(()) if self.stop.is_requested() => Err(BackfillError::Stopped),
+            ended => ended,
+        }
+    }
+
+    /// All workers, and what goes on beside them.
+    async fn work(
+        &self,
+        worker: &mut Worker,
+        ranges: &Ranges,
+        beside: impl Future<Output = Infallible>,
+    ) -> Result<(), BackfillError> {
         let (of_file, most) = (self.prepared.workers, self.prepared.most_workers);
         let seats = self.throttle.seats(of_file, most);
         let seat = |number| Seat { number, seats: seats.clone() };
-        let fellows = (1..most).map(|number| self.fellow(seat(number), worker.origin(), &ranges));
+        let fellows = (1..most).map(|number| self.fellow(seat(number), worker.origin(), ranges));
         let fellows: Vec<_> = fellows.collect();
         self.reporter.emit(Event::Workers { count: ranges.workers() });
-        let (first, others) = tokio::join!(self.own(seat(0), worker, &ranges), join_all(fellows));
+        let all = async { tokio::join!(self.own(seat(0), worker, ranges), join_all(fellows)) };
+        let (first, others) = tokio::select! {
+            ended = all => ended,
+            never = beside => match never {},
+        };
         let errors = std::iter::once(first).chain(others).filter_map(Result::err);
         // Those that only ended because one failed say nothing of it.
         match errors.min_by_key(|error| matches!(error, BackfillError::Stopped)) {
             Some(error) => Err(error),
-            None if ranges.is_done() => Ok(()),
-            None => Err(BackfillError::Stopped),
+            None => Ok(()),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::batch::{
     Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, prove_reading, rewrite,
 };
@@ -203,6 +205,23 @@ impl Prepared {
             format!("{} {}", self.dialect.quote(&column.name), column.type_name)
         };
         self.batch.key().iter().map(column).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What the statement was made to, for comparison with what another process makes of it: the table
+    /// that its name means, the key, and the SQL with its pinned clocks.
+    pub fn fingerprint(&self) -> String {
+        let name = &self.table.name;
+        let parts = [
+            self.dialect.qualified(name.schema.as_deref(), &name.name),
+            self.described_key(),
+            self.batch.apply_to_none().sql,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so

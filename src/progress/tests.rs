@@ -72,7 +72,10 @@ fn a_leaders_step_is_not_what_failed_for_who_waited() {
         kind: "backfill".into(),
         keys: Some((10, Some(100))),
     };
-    progress.apply(seconds(1.0), Event::LockWaiting { holder: None, leader: Some(leader) });
+    progress.apply(
+        seconds(1.0),
+        Event::LockWaiting { holder: None, leader: Some(leader), helps: false },
+    );
     assert_eq!(progress.current.as_ref().map(|current| current.version), Some(2));
     progress.apply(seconds(2.0), Event::Failed { error: "another run holds the lock".into() });
     assert_eq!(progress.current, None);
@@ -106,8 +109,11 @@ fn a_waiting_run_shows_the_leaders_progress() {
         keys: Some((done, Some(1_000))),
     };
     for n in 1..=5 {
-        let event =
-            Event::LockWaiting { holder: Some(holder.clone()), leader: Some(leader(n * 100)) };
+        let event = Event::LockWaiting {
+            holder: Some(holder.clone()),
+            leader: Some(leader(n * 100)),
+            helps: false,
+        };
         progress.apply(seconds(n as f64), event);
     }
     assert_eq!(progress.state, State::Waiting);
@@ -186,7 +192,7 @@ fn a_stop_is_not_taken_back() {
     let mut progress = Progress::default();
     progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     progress.apply(seconds(0.1), Event::Started { run: "7f3c".into() });
-    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None });
+    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None, helps: false });
     let one = vec![pending(1, vec!["script"])];
     progress.apply(seconds(0.3), Event::Planned { target: Some(1), applied: 0, pending: one });
     progress.apply(seconds(0.4), Event::LockTaken);

@@ -30,6 +30,8 @@ pub struct Board {
     of_file: u32,
     most: u32,
     concurrency: Concurrency,
+    /// How many other processes share the operator's rate.
+    others: usize,
 }
 
 /// One signal's place on the board.
@@ -107,6 +109,7 @@ impl Board {
             of_file: 1,
             most: 1,
             concurrency: Concurrency::default(),
+            others: 0,
         }
     }
 
@@ -152,6 +155,11 @@ impl Board {
     /// What is asked for couldn't be read.
     pub fn fail_control(&mut self, fault: String) {
         self.control.fault = Some(fault);
+    }
+
+    /// So many other processes work on the same backfill.
+    pub fn share_with(&mut self, others: usize) {
+        self.others = others;
     }
 
     /// A signal was read.
@@ -251,13 +259,19 @@ impl Board {
     }
 
     fn rate(&self) -> Option<u64> {
+        let rate = self.whole_rate()? / (self.others as u64 + 1);
+        Some(rate.max(1))
+    }
+
+    /// That of all processes together.
+    fn whole_rate(&self) -> Option<u64> {
         let rate = self.requests.rate.as_ref()?.value?;
         Some(rate.max(1).unsigned_abs())
     }
 
     fn rate_reason(&self) -> Option<String> {
         let by = &self.requests.rate.as_ref()?.asked_by;
-        self.rate().map(|rate| format!("rate {rate} rows/s, asked for by {by}"))
+        self.whole_rate().map(|rate| format!("rate {rate} rows/s, asked for by {by}"))
     }
 }
 
