@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ranges::{Ranges, Recall};
 use super::{Backfill, BackfillError};
+use crate::db::Database;
 use crate::ledger::{Beat, Identity, RangeRecord};
 use crate::throttle::Line;
 
@@ -12,6 +13,9 @@ use crate::throttle::Line;
 const BEAT: Duration = Duration::from_millis(250);
 /// With every so many beats it looks whether the run that it helps is still there.
 const LOOK: u32 = 4;
+/// After so many looks at which nobody had the run lock, whoever had it is gone: one whose connection was
+/// cut takes it again within a moment.
+const GONE: u32 = 2;
 /// How long the database may take for a beat.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -21,6 +25,8 @@ pub struct Borrowed<'a> {
     pub version: i64,
     /// Which step, from 1.
     pub step: u32,
+    /// Where.
+    pub database: &'a dyn Database,
     /// Who helps.
     pub identity: &'a Identity,
     /// Told how far the whole step is, at each beat.
@@ -33,6 +39,16 @@ pub struct Seen<'a> {
     pub ranges: &'a [RangeRecord],
 }
 
+/// What a member keeps in mind from beat to beat.
+#[derive(Default)]
+struct Pulse {
+    beats: u32,
+    /// At how many looks nobody had the run lock.
+    absent: u32,
+    /// The range of which its leader is to get a part; 0 for none.
+    recalled: u32,
+}
+
 impl Backfill<'_> {
     /// Beats as long as there is something to help with, and then lets the workers end.
     pub(super) async fn borrow(
@@ -43,13 +59,11 @@ impl Backfill<'_> {
     ) -> Infallible {
         // The watch reads for this process as long as there is one.
         let _lane = self.throttle.lane();
-        let (mut beats, mut recalled, mut was_cut) = (0_u32, 0, false);
+        let (mut pulse, mut was_cut) = (Pulse::default(), false);
         loop {
-            let is_to_look = beats.is_multiple_of(LOOK);
-            let beat = self.beat(borrowed, line, ranges, &mut recalled, is_to_look);
+            let beat = self.beat(borrowed, line, ranges, &mut pulse);
             match tokio::time::timeout(ANSWER, beat).await {
                 Ok(Ok(true)) => {
-                    beats = beats.wrapping_add(1);
                     if std::mem::take(&mut was_cut) {
                         // What hasn't got an answer by now may never get one.
                         self.stop.report_cut();
@@ -78,16 +92,17 @@ impl Backfill<'_> {
         borrowed: &Borrowed<'_>,
         line: &mut Line,
         ranges: &Ranges,
-        recalled: &mut u32,
-        is_to_look: bool,
+        pulse: &mut Pulse,
     ) -> Result<bool, BackfillError> {
-        let Borrowed { version, step, identity, seen } = *borrowed;
+        let Borrowed { version, step, database, identity, seen } = *borrowed;
         let session = line.session().await?;
         let ledger = self.pen.ledger();
-        if is_to_look {
+        pulse.beats = pulse.beats.wrapping_add(1);
+        if pulse.beats.is_multiple_of(LOOK) {
             let newest = ledger.leader(session).await?;
-            let is_there = newest.is_some_and(|newest| newest.epoch == self.pen.epoch());
-            if !is_there {
+            let is_newest = newest.is_some_and(|newest| newest.epoch == self.pen.epoch());
+            pulse.absent = if database.is_locked(session).await? { 0 } else { pulse.absent + 1 };
+            if !is_newest || pulse.absent >= GONE {
                 return Ok(false);
             }
         }
@@ -104,7 +119,7 @@ impl Backfill<'_> {
         };
         let asked = self.pen.beat(session, identity, beat).await?;
         if asked > 0 {
-            *recalled = match ranges.recall(asked, *recalled == asked) {
+            pulse.recalled = match ranges.recall(asked, pulse.recalled == asked) {
                 Recall::NotYet => 0,
                 Recall::Pending => asked,
                 Recall::Over => {

@@ -395,11 +395,11 @@ fn left(range: &RangeRecord) -> i64 {
 mod tests {
     use super::*;
 
-    fn at(key: i64) -> Cursor {
+    pub fn at(key: i64) -> Cursor {
         Cursor::at(vec![key.to_string()])
     }
 
-    fn range(number: u32, start: i64, through: i64) -> RangeRecord {
+    pub fn range(number: u32, start: i64, through: i64) -> RangeRecord {
         RangeRecord {
             version: 1,
             step: 1,
@@ -416,7 +416,7 @@ mod tests {
     }
 
     /// What a worker does that has nothing to do: it waits, unless there is something.
-    fn look(ranges: &Ranges) -> Option<u32> {
+    pub fn look(ranges: &Ranges) -> Option<u32> {
         match ranges.look() {
             Look::Taken(range) => Some(range.number),
             Look::Wait | Look::Over => None,

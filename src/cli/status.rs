@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, Request, StepRecord, frontier};
+use crate::ledger::{Ledger, MemberRecord, Request, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -85,6 +85,8 @@ struct Report {
     refusal: Option<String>,
     target: Option<i64>,
     lock: Option<Holder>,
+    /// Who helps the run at work.
+    helpers: Vec<Holder>,
     requests: Vec<Asked>,
     migrations: Vec<Entry>,
 }
@@ -150,6 +152,7 @@ impl Status {
             true => leader(database, session.as_mut()).await?,
             false => Leader::Nobody,
         };
+        let helpers = helpers(&ledger, session.as_mut(), &leader, epoch).await?;
         let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
@@ -203,10 +206,32 @@ impl Status {
             refusal,
             target: selected.next_back().map(|migration| migration.version),
             lock: leader.holder(),
+            helpers,
             requests,
             migrations,
         })
     }
+}
+
+/// Who helps the run at work.
+async fn helpers(
+    ledger: &Ledger,
+    session: &mut dyn crate::db::Session,
+    leader: &Leader,
+    epoch: Option<i64>,
+) -> Result<Vec<Holder>, Error> {
+    let Some(epoch) = epoch.filter(|_| *leader != Leader::Nobody) else { return Ok(Vec::new()) };
+    if !ledger.takes_members(session).await.map_err(SurveyError::from)? {
+        return Ok(Vec::new());
+    }
+    let members = ledger.members(session, epoch).await.map_err(SurveyError::from)?;
+    let helper = |member: MemberRecord| Holder {
+        run: member.member,
+        host: member.host,
+        pid: u32::try_from(member.pid).unwrap_or_default(),
+        since: member.joined_at,
+    };
+    Ok(members.into_iter().map(helper).collect())
 }
 
 /// What is asked for. A pause is one only when the run at work holds; where there is none, the next

@@ -215,7 +215,7 @@ impl RunError {
             RunError::Ledger(LedgerError::Damaged { .. }) => plain().note(
                 "next",
                 "restore the tables lockkeeper_* from a backup; where nothing is half done, drop all \
-                 four instead, and they are made anew",
+                 of them instead, and they are made anew",
             ),
             RunError::Unlike { .. } => plain().note(
                 "next",

@@ -174,8 +174,13 @@ impl Run<'_> {
             self.reporter.emit(Event::LockWaiting { holder, leader, helps: true });
         };
         let identity = &self.settings.identity;
-        let borrowed =
-            Borrowed { version: migration.version, step: at.number, identity, seen: &seen };
+        let borrowed = Borrowed {
+            version: migration.version,
+            step: at.number,
+            database: self.database.as_ref(),
+            identity,
+            seen: &seen,
+        };
         let (reporter, stop) = (self.reporter, self.stop);
         let backfill = Backfill { pen, prepared, throttle, reporter, stop };
         backfill.help(worker, &borrowed, &mut Line::new(&self.database)).await

@@ -53,3 +53,39 @@ impl Ranges {
         at_work.count() as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, look, range};
+    use super::*;
+    use crate::stop::Stop;
+
+    #[test]
+    fn a_member_waits_for_what_it_is_lent_and_gives_a_part_back() {
+        let ranges = Ranges::borrowed(Stop::default());
+        assert_eq!(look(&ranges), None);
+        ranges.borrow(vec![range(7, 10, 30)]);
+        assert_eq!(ranges.recall(7, false), Recall::NotYet);
+        assert_eq!((look(&ranges), ranges.at_work()), (Some(7), 1));
+        assert_eq!(ranges.recall(7, false), Recall::Pending);
+        assert!(ranges.is_asked(&range(7, 10, 30)) && ranges.is_recalled(&range(7, 10, 30)));
+        // The rest is its leader's, whose owner has no name.
+        ranges.was_split(&range(7, 10, 20), range(8, 20, 30));
+        assert_eq!((ranges.recall(7, true), look(&ranges)), (Recall::Over, None));
+        ranges.moved(&RangeRecord { cursor: at(20), ..range(7, 10, 20) });
+        assert_eq!((ranges.at_work(), ranges.recall(7, false)), (0, Recall::Over));
+        assert_eq!(look(&ranges), None);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_begun() {
+        let ranges = Ranges::borrowed(Stop::default());
+        ranges.borrow(vec![range(7, 10, 30), range(8, 30, 40)]);
+        assert_eq!(look(&ranges), Some(7));
+        ranges.borrow(Vec::new());
+        assert_eq!((look(&ranges), ranges.recall(8, false)), (None, Recall::Over));
+        ranges.forget(7);
+        ranges.borrow(vec![range(7, 10, 30)]);
+        assert_eq!(look(&ranges), Some(7), "it is lent anew");
+    }
+}

@@ -95,3 +95,72 @@ impl Ranges {
         owners
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, look, range};
+    use super::*;
+    use crate::stop::Stop;
+
+    fn of(owner: &str, range: RangeRecord) -> RangeRecord {
+        RangeRecord { owner: owner.to_owned(), ..range }
+    }
+
+    /// What the ledger says of 1 (a run's own), and of others as they follow.
+    fn scene(others: Vec<RangeRecord>) -> Ranges {
+        Ranges::new([vec![range(1, 0, 10)], others].concat(), Stop::default())
+    }
+
+    #[test]
+    fn what_is_lent_is_worked_on_by_nobody_here() {
+        let ranges = scene(vec![range(2, 10, 30)]);
+        assert_eq!((look(&ranges), ranges.lend_to("ann")), (Some(1), Some(2)));
+        assert_eq!((look(&ranges), ranges.owners()), (None, vec!["ann".to_owned()]));
+        // It moves, and is done, as the ledger says.
+        let moved = RangeRecord { cursor: at(15), keys_done: 5, ..of("ann", range(2, 10, 30)) };
+        assert_eq!(ranges.observe(&[range(1, 0, 10), moved.clone()]), 5);
+        assert_eq!(ranges.observe(&[range(1, 0, 10), moved]), 0);
+        let done = RangeRecord { cursor: at(30), keys_done: 20, ..of("ann", range(2, 10, 30)) };
+        assert_eq!(ranges.observe(&[range(1, 0, 10), done]), 15);
+        assert!(ranges.owners().is_empty() && !ranges.is_done());
+        ranges.moved(&RangeRecord { cursor: at(10), keys_done: 10, ..range(1, 0, 10) });
+        assert!(ranges.is_done());
+        assert_eq!((ranges.done_through(), ranges.keys_done()), (at(30), 30));
+    }
+
+    #[test]
+    fn what_is_given_back_is_worked_on_here() {
+        let ranges = scene(vec![range(2, 10, 30)]);
+        assert_eq!((look(&ranges), ranges.lend_to("ann")), (Some(1), Some(2)));
+        // The one with the most left is a member's, who has to be asked.
+        assert_eq!((look(&ranges), ranges.is_asked(&range(1, 0, 10))), (None, false));
+        assert_eq!(ranges.ask_for(1).map(|range| range.number), Some(2));
+        assert_eq!(ranges.ask_for(1), None, "one is asked for already");
+        let kept = RangeRecord { keys_total: Some(10), ..of("ann", range(2, 10, 20)) };
+        ranges.observe(&[range(1, 0, 10), kept, range(9, 20, 30)]);
+        ranges.answered(2, false);
+        assert_eq!((look(&ranges), ranges.lend_to("ann")), (Some(9), None));
+        // Who is gone gives all back.
+        let found = [range(1, 0, 10), range(2, 10, 20), range(9, 20, 30)];
+        ranges.observe(&found);
+        assert_eq!(look(&ranges), Some(2));
+    }
+
+    #[test]
+    fn a_loan_that_the_ledger_does_not_know_is_none() {
+        let ranges = scene(vec![range(2, 10, 30)]);
+        assert_eq!((look(&ranges), ranges.lend_to("ann")), (Some(1), Some(2)));
+        ranges.observe(&[range(1, 0, 10), range(2, 10, 30)]);
+        assert_eq!(look(&ranges), Some(2));
+    }
+
+    /// A run knows more of its own ranges than what was read a moment ago.
+    #[test]
+    fn what_was_read_a_moment_ago_takes_nothing_back() {
+        let ranges = scene(Vec::new());
+        assert_eq!(look(&ranges), Some(1));
+        ranges.moved(&RangeRecord { cursor: at(10), keys_done: 10, ..range(1, 0, 10) });
+        assert_eq!(ranges.observe(&[range(1, 0, 10)]), 0);
+        assert!(ranges.is_done());
+    }
+}

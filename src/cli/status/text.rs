@@ -36,6 +36,10 @@ pub(super) fn as_text(report: &Report) -> String {
         };
         text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
+    for helper in &report.helpers {
+        let (run, host, pid) = (one_line(&helper.run), one_line(&helper.host), helper.pid);
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) helps with it\n"));
+    }
     for asked in &report.requests {
         let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
         let at = one_line(&at);
@@ -154,6 +158,7 @@ mod tests {
                 refusal: None,
                 target: None,
                 lock: Some(holder),
+                helpers: Vec::new(),
                 requests: vec![Asked {
                     state: "paused",
                     asked_by: since.to_owned(),
