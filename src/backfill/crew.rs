@@ -40,7 +40,13 @@ impl Backfill<'_> {
             }
         };
         match self.work(worker, &ranges, lend).await {
-            Ok(()) if ranges.is_done() => Ok(()),
+            Ok(()) if ranges.is_done() => {
+                if ranges.was_helped() {
+                    // For those who look: members that died don't say that they help no more.
+                    worker.session().query(&self.pen.forget_members()).await.ok();
+                }
+                Ok(())
+            }
             Ok(()) => Err(BackfillError::Stopped),
             failed => failed,
         }
@@ -103,7 +109,8 @@ impl Backfill<'_> {
     ) -> Result<(), BackfillError> {
         let worked = async {
             self.prepared.hurry(worker).await?;
-            match ranges.take().await {
+            // A member may have to wait for long.
+            match worker.idle(ranges.take()).await {
                 Some(range) => self.work_off(&mut seat, worker, ranges, range).await,
                 None => Ok(()),
             }

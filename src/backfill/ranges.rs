@@ -30,6 +30,8 @@ pub(super) struct Ranges {
     waiting: AtomicU32,
     /// Workers of other processes.
     others: AtomicU32,
+    /// A range was lent to a member.
+    was_helped: AtomicBool,
     /// They are a run's that this process only helps.
     is_borrowed: bool,
     /// A worker got no session.
@@ -93,6 +95,7 @@ impl Ranges {
             workers: AtomicU32::new(1),
             waiting: AtomicU32::new(0),
             others: AtomicU32::new(0),
+            was_helped: AtomicBool::new(false),
             is_borrowed: false,
             without: AtomicBool::new(false),
             closed: CancellationToken::new(),
@@ -166,6 +169,11 @@ impl Ranges {
     /// Whether nobody works but one worker.
     pub fn is_alone(&self) -> bool {
         !self.is_borrowed && self.workers() == 1
+    }
+
+    /// Whether others ever had a part.
+    pub fn was_helped(&self) -> bool {
+        self.was_helped.load(Ordering::Relaxed)
     }
 
     /// So many workers of other processes help. Whether that is news.

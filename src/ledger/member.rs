@@ -190,6 +190,12 @@ impl Pen {
         Statement::new(sql, params)
     }
 
+    /// Forgets all members of this run, at the end of its backfill.
+    pub fn forget_members(&self) -> Statement {
+        let sql = self.ledger.sql("delete from [member] where epoch = {1}");
+        Statement::new(sql, vec![self.epoch.into()])
+    }
+
     /// Forgets a member.
     pub fn forget_member(&self, member: &str) -> Statement {
         let sql = self.ledger.sql("delete from [member] where member = {1}");

@@ -67,12 +67,22 @@ impl Run<'_> {
             return Ok(false);
         }
         let identity = &self.settings.identity;
-        let mut worker = self.helper(at).await?;
+        let mut worker = match self.helper(at).await {
+            Ok(worker) => worker,
+            // A run that takes over ends all sessions but its own.
+            Err(error) if error.is_lost() => return Ok(false),
+            // It may have no more of them.
+            Err(error) => {
+                given_up.0 = Some(place);
+                self.warn(at, &BackfillError::Db(error));
+                return Ok(false);
+            }
+        };
         let pen = ledger.join(identity, epoch);
         let prepared = match self.prepare_alike(&mut worker, at, &pen).await {
-            // Somebody has the table locked.
+            // Somebody has the table locked, or a run takes over.
             Err(RunError::Db(error) | RunError::Step { source: error, .. })
-                if error.is_transient() =>
+                if error.is_transient() || error.is_lost() =>
             {
                 return Ok(false);
             }
@@ -96,7 +106,9 @@ impl Run<'_> {
             Err(BackfillError::Stopped) => {
                 Err(RunError::Stopped { reason: self.stop.reason().to_owned() })
             }
-            Err(BackfillError::Db(error)) if error.is_lost() => Err(error.into()),
+            // It has been tried for as long as it is to be, or a run that takes over has ended the session:
+            // who waits for that will see.
+            Err(BackfillError::Db(error)) if error.is_lost() => Ok(true),
             Err(error) => {
                 given_up.0 = Some(place);
                 self.warn(at, &error);

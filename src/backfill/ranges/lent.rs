@@ -1,5 +1,7 @@
 //! A run's ranges that members work on.
 
+use std::sync::atomic::Ordering;
+
 use super::{Entry, Ranges, Stage, find, left, most_left};
 use crate::ledger::{Cursor, RangeRecord};
 
@@ -53,6 +55,7 @@ impl Ranges {
         }
         let free = entries.iter_mut().filter(|entry| entry.stage == Stage::Free);
         let most = free.max_by_key(|entry| left(&entry.range))?;
+        self.was_helped.store(true, Ordering::Relaxed);
         most.stage = Stage::Lent;
         most.range.owner = member.to_owned();
         Some(most.range.number)

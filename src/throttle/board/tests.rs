@@ -110,3 +110,14 @@ fn fewer_workers_work_for_a_lower_pace() {
     board.ask(asked, at + second);
     assert!(board.workers(at + second) > workers);
 }
+
+#[test]
+fn a_rate_is_shared_by_all_processes() {
+    let mut board = Board::new(Requests { rate: request(Some(900)), ..Requests::default() });
+    board.share_with(2);
+    let verdict = board.verdict(Instant::now(), 0);
+    assert_eq!(verdict.rate, Some(300));
+    assert_eq!(verdict.reason.as_deref(), Some("rate 900 rows/s, asked for by ops on desk"));
+    board.share_with(10_000);
+    assert_eq!(board.verdict(Instant::now(), 0).rate, Some(1));
+}
