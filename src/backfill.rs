@@ -116,7 +116,8 @@ impl Backfill<'_> {
                 }
             };
             worker.idle(pass).await;
-            cut.rows = lane.rows(servo.rows());
+            let most = self.prepared.most_rows(ranges.keys_total(), ranges.all_workers());
+            cut.rows = lane.rows(servo.rows().min(most));
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
                 || ranges.is_closed()

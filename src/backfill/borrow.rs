@@ -111,7 +111,7 @@ impl Backfill<'_> {
             return Ok(false);
         }
         seen(Seen { ranges: &found });
-        ranges.borrow(found.into_iter().filter(|range| self.pen.owns(range)).collect());
+        ranges.borrow(found, |range| self.pen.owns(range));
         let beat = Beat {
             workers: ranges.at_work(),
             wants: if self.stop.is_requested() { 0 } else { ranges.waiting() },

@@ -188,7 +188,7 @@ impl Backfill<'_> {
         ranges: &Ranges,
         first: RangeRecord,
     ) -> Result<(), BackfillError> {
-        let most = self.prepared.most_rows(ranges.keys_total());
+        let most = self.prepared.most_rows(ranges.keys_total(), 1);
         let mut servo = Servo::new(self.prepared.rows, self.prepared.target, most);
         let mut next = Some(first);
         while let Some(range) = next {

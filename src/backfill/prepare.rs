@@ -252,12 +252,12 @@ impl Prepared {
         key.map_err(lost)
     }
 
-    /// How many rows a batch has at most, in a table of so many keys. On SQLite a batch locks all of
-    /// them, and few large ones do so less often than many small ones.
-    pub fn most_rows(&self, keys: Option<u64>) -> u64 {
+    /// How many rows a batch has at most, in a table of so many keys, where so many workers are at it. On
+    /// SQLite a batch locks all of them, and few large ones do so less often than many small ones.
+    pub fn most_rows(&self, keys: Option<u64>, workers: u32) -> u64 {
         match keys {
             Some(keys) if self.dialect.engine != Engine::Sqlite => {
-                (keys / LOCKED_PART / u64::from(self.workers)).max(self.rows)
+                (keys / LOCKED_PART / u64::from(workers.max(1))).max(self.rows)
             }
             _ => Servo::MOST,
         }

@@ -4,7 +4,7 @@ mod borrowed;
 mod lent;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -30,6 +30,8 @@ pub(super) struct Ranges {
     waiting: AtomicU32,
     /// Workers of other processes.
     others: AtomicU32,
+    /// How many keys there are in a backfill that this process helps with; 0 where that isn't known.
+    whole: AtomicU64,
     /// A range was lent to a member.
     was_helped: AtomicBool,
     /// They are a run's that this process only helps.
@@ -95,6 +97,7 @@ impl Ranges {
             workers: AtomicU32::new(1),
             waiting: AtomicU32::new(0),
             others: AtomicU32::new(0),
+            whole: AtomicU64::new(0),
             was_helped: AtomicBool::new(false),
             is_borrowed: false,
             without: AtomicBool::new(false),
@@ -151,8 +154,14 @@ impl Ranges {
         Look::Wait
     }
 
-    /// How many workers there are, those of who helps among them.
+    /// How many workers there are, those of who helps among them; of who helps, its own.
     pub fn workers(&self) -> u32 {
+        let others = if self.is_borrowed { 0 } else { self.others.load(Ordering::Relaxed) };
+        self.workers.load(Ordering::Relaxed) + others
+    }
+
+    /// How many there are in all processes, about.
+    pub fn all_workers(&self) -> u32 {
         self.workers.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed)
     }
 
@@ -168,7 +177,7 @@ impl Ranges {
 
     /// Whether nobody works but one worker.
     pub fn is_alone(&self) -> bool {
-        !self.is_borrowed && self.workers() == 1
+        self.all_workers() == 1
     }
 
     /// Whether others ever had a part.
@@ -247,8 +256,11 @@ impl Ranges {
         self.lock().iter().map(|entry| entry.range.keys_done.max(0) as u64).sum()
     }
 
-    /// How many keys there are in all of them, about.
+    /// How many keys there are in all of them, about; of who helps, in the whole backfill.
     pub fn keys_total(&self) -> Option<u64> {
+        if self.is_borrowed {
+            return Some(self.whole.load(Ordering::Relaxed)).filter(|whole| *whole > 0);
+        }
         let entries = self.lock();
         let totals = entries.iter().map(|entry| Some(entry.range.keys_total?.max(0) as u64));
         totals.sum()

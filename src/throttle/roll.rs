@@ -32,12 +32,12 @@ impl Roll {
     }
 
     fn one(&mut self, record: MemberRecord) -> Member {
-        let seen = self.seen.entry(record.member.clone()).or_insert((record.beats, 0));
-        *seen = match seen {
-            (beats, looks) if *beats == record.beats => (*beats, looks.saturating_add(1)),
-            _ => (record.beats, 0),
+        let looks = match self.seen.get(&record.member) {
+            Some((beats, looks)) if *beats == record.beats => looks.saturating_add(1),
+            _ => 0,
         };
-        Member { is_silent: seen.1 >= SILENT, record }
+        self.seen.insert(record.member.clone(), (record.beats, looks));
+        Member { is_silent: looks >= SILENT, record }
     }
 }
 

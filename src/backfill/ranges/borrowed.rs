@@ -1,5 +1,7 @@
 //! A member's ranges, which are a run's.
 
+use std::sync::atomic::Ordering;
+
 use super::{Ranges, Stage, find};
 use crate::ledger::RangeRecord;
 
@@ -15,8 +17,15 @@ pub enum Recall {
 }
 
 impl Ranges {
-    /// Enters what this process is lent. What it isn't any more, its worker finds out.
-    pub fn borrow(&self, own: Vec<RangeRecord>) {
+    /// Enters what this process is lent of these, which are all of the backfill's. What it isn't any more,
+    /// its worker finds out.
+    pub fn borrow(&self, found: Vec<RangeRecord>, is_own: impl Fn(&RangeRecord) -> bool) {
+        let whole: Option<i64> = found.iter().map(|range| range.keys_total).sum();
+        self.whole.store(whole.unwrap_or(0).max(0).unsigned_abs(), Ordering::Relaxed);
+        let open = found.into_iter().filter(|range| !range.is_done());
+        let (own, others): (Vec<_>, Vec<_>) = open.partition(is_own);
+        // About one worker each.
+        self.helped_by(others.len() as u32);
         let is_free =
             |number| find(&mut self.lock(), number).is_some_and(|entry| entry.stage == Stage::Free);
         let numbers: Vec<_> = self.lock().iter().map(|entry| entry.range.number).collect();
@@ -25,7 +34,7 @@ impl Ranges {
                 self.forget(number);
             }
         }
-        own.into_iter().filter(|range| !range.is_done()).for_each(|range| self.add(range));
+        own.into_iter().for_each(|range| self.add(range));
     }
 
     /// The leader would like a part of the range. Called again until that is over; `is_known` from when it
@@ -64,7 +73,8 @@ mod tests {
     fn a_member_waits_for_what_it_is_lent_and_gives_a_part_back() {
         let ranges = Ranges::borrowed(Stop::default());
         assert_eq!(look(&ranges), None);
-        ranges.borrow(vec![range(7, 10, 30)]);
+        ranges.borrow(vec![range(7, 10, 30), range(9, 40, 60)], |range| range.number == 7);
+        assert_eq!((ranges.keys_total(), ranges.all_workers()), (Some(40), 2));
         assert_eq!(ranges.recall(7, false), Recall::NotYet);
         assert_eq!((look(&ranges), ranges.at_work()), (Some(7), 1));
         assert_eq!(ranges.recall(7, false), Recall::Pending);
@@ -80,12 +90,12 @@ mod tests {
     #[test]
     fn what_was_taken_back_is_not_begun() {
         let ranges = Ranges::borrowed(Stop::default());
-        ranges.borrow(vec![range(7, 10, 30), range(8, 30, 40)]);
+        ranges.borrow(vec![range(7, 10, 30), range(8, 30, 40)], |_| true);
         assert_eq!(look(&ranges), Some(7));
-        ranges.borrow(Vec::new());
+        ranges.borrow(vec![range(7, 10, 30), range(8, 30, 40)], |_| false);
         assert_eq!((look(&ranges), ranges.recall(8, false)), (None, Recall::Over));
         ranges.forget(7);
-        ranges.borrow(vec![range(7, 10, 30)]);
+        ranges.borrow(vec![range(7, 10, 30)], |_| true);
         assert_eq!(look(&ranges), Some(7), "it is lent anew");
     }
 }

@@ -95,7 +95,7 @@ fn fewer_workers_work_for_a_lower_pace() {
     board.read(place, lag(0.0), now);
     assert_eq!(board.workers(now), 4);
     let mut at = now;
-    while board.verdict(at, 1).pace > 0.5 {
+    while board.verdict(at, 1).pace > 0.3 {
         at += second / 4;
         board.read(place, lag(1.2), at);
         board.workers(at);
