@@ -6,10 +6,13 @@
 //! finds the cursor moved and rolls back.
 //!
 //! With several workers, each has ranges of its own, and splits what it is at when another one has
-//! nothing to do.
+//! nothing to do. Some of them may be another process's, a member's, which is lent ranges by way of the
+//! ledger: `lend` is its leader's part in that, `borrow` its own.
 
+mod borrow;
 mod crew;
 mod cut;
+mod lend;
 mod prepare;
 mod ranges;
 mod recovery;
@@ -25,6 +28,8 @@ use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
 
+pub use borrow::{Borrowed, Seen};
+use crew::Seat;
 use cut::{Batch, Cut};
 pub use prepare::{
     PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
@@ -89,14 +94,16 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works a range off. THE batch loop.
+    /// Works a range off, as far as it is this process's. Returns what is left of it where the worker is to
+    /// stand back. THE batch loop.
     async fn drain(
         &self,
+        seat: &mut Seat,
         worker: &mut Worker,
         servo: &mut Servo,
         mut range: RangeRecord,
         ranges: &Ranges,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<Option<RangeRecord>, BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
         let mut lane = self.throttle.lane();
@@ -105,10 +112,12 @@ impl Backfill<'_> {
                 tokio::select! {
                     () = lane.pass(self.stop) => {}
                     () = ranges.closed() => {}
+                    () = seat.taken() => {}
                 }
             };
             worker.idle(pass).await;
-            cut.rows = lane.rows(servo.rows());
+            let most = self.prepared.most_rows(ranges.keys_total(), ranges.all_workers());
+            cut.rows = lane.rows(servo.rows().min(most));
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
                 || ranges.is_closed()
@@ -116,6 +125,10 @@ impl Backfill<'_> {
             {
                 return Err(BackfillError::Stopped);
             }
+            if !seat.is_given() {
+                return Ok(Some(range));
+            }
+            cut.is_alone = ranges.is_alone();
             let started = Instant::now();
             let done = self.round(worker, servo, &range, cut, ranges).await;
             let took = started.elapsed();
@@ -144,7 +157,13 @@ impl Backfill<'_> {
                     servo.failed();
                     cut.has_failed = true;
                     let before = range.keys_done;
-                    range = self.recover(worker, range, error, attempts, ranges).await?;
+                    let number = range.number;
+                    let found = self.recover(worker, range, error, attempts, ranges).await?;
+                    let Some(found) = found else {
+                        ranges.forget(number);
+                        return Ok(None);
+                    };
+                    range = found;
                     if range.keys_done != before {
                         lane.worked(u64::try_from(range.keys_done - before).unwrap_or(0));
                         let keys_done = ranges.keys_done();
@@ -154,7 +173,7 @@ impl Backfill<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What there is to do next: to measure, to share, or a batch.

@@ -268,6 +268,13 @@ pub trait Database: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Permission`] when this user may not end them.
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError>;
+
+    /// Ends the working sessions of one run, or of a process that helped it: one that gives no sign of
+    /// life may stand still in a transaction, with its locks. It doesn't wait until they are gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] when this user may not end them.
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError>;
 }
 
 /// A session: one connection, used by one caller at a time.

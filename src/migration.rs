@@ -35,6 +35,7 @@ use crate::db::{Dialect, Engine};
 use crate::place::Place;
 
 pub use catalog::{Catalog, CatalogError};
+pub use directive::MOST_WORKERS;
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
 pub use step::{Bulk, ConcurrentIndex, Repeat};

@@ -166,10 +166,10 @@ impl Progress {
                 self.reason = None;
             }
             Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
-            Event::LockWaiting { holder, leader } => self.wait(holder, leader),
+            Event::LockWaiting { holder, leader, helps } => self.wait(holder, leader, helps),
             Event::LockTaken => {
                 self.moments.lock_taken = at.as_secs_f64();
-                self.lock = Lock { state: LockState::Held, holder: None };
+                self.lock = Lock { state: LockState::Held, holder: None, helps: false };
                 self.current = None;
                 self.go_on_to(State::Migrating);
             }
@@ -181,6 +181,10 @@ impl Progress {
                 self.batches_seconds += took.as_secs_f64();
                 self.rows_passed += keys;
                 self.rows_changed += changed;
+                // How far the leader's step is as a whole, the ledger says.
+                if self.lock.helps {
+                    return;
+                }
                 self.pace.add((at.saturating_sub(took)).as_secs_f64(), at.as_secs_f64(), keys);
                 // What it was tried again for is over; what holds it back is not.
                 let held = self.current.as_ref().and_then(|current| current.held.clone());
@@ -192,6 +196,12 @@ impl Progress {
             Event::Recounted { keys_done, position } => {
                 if let Some(current) = &mut self.current {
                     current.recount(keys_done, position);
+                }
+            }
+            Event::Helped { keys, position } => {
+                if let Some(current) = &mut self.current {
+                    let since = current.help(at, keys, position);
+                    self.pace.add(since, at.as_secs_f64(), keys);
                 }
             }
             Event::Workers { count } => {
@@ -287,9 +297,9 @@ impl Progress {
             .collect();
     }
 
-    fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>) {
+    fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>, helps: bool) {
         self.go_on_to(State::Waiting);
-        let lock = Lock { state: LockState::Waiting, holder };
+        let lock = Lock { state: LockState::Waiting, holder, helps };
         if self.lock != lock {
             self.moments.waiting = self.elapsed_seconds;
         }
@@ -303,6 +313,9 @@ impl Progress {
             if let Some((done, total)) = leader.keys {
                 let (since, keys) = current.observe(at, done, total);
                 self.pace.add(since.as_secs_f64(), at.as_secs_f64(), keys);
+            }
+            if !helps {
+                current.leave();
             }
             current
         });

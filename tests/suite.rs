@@ -34,6 +34,7 @@ mod suite {
     mod halves;
     mod held;
     mod history;
+    mod join;
     mod kill;
     mod lost_file;
     mod mariadb;

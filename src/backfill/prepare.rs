@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::batch::{
     Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Warning, parse, prove_reading, rewrite,
 };
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
-use crate::migration::{BatchDirective, Migration, Step};
+use crate::migration::{BatchDirective, MOST_WORKERS, Migration, Step};
 use crate::place::Explanation;
 use crate::worker::Worker;
 
@@ -30,8 +32,10 @@ pub struct Prepared {
     pub rows: u64,
     /// How long a batch is to take.
     pub target: Duration,
-    /// Sessions that work on it, at most.
+    /// Sessions that work on it, as its file says.
     pub workers: u32,
+    /// Sessions that can work on it, whoever asks for them.
+    pub most_workers: u32,
     /// What one should know of it.
     pub warnings: Vec<Warned>,
     dialect: Dialect,
@@ -114,6 +118,8 @@ pub async fn prepare(
         trust_per_batch: directive.trust_per_batch,
     };
     let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
+    // SQLite lets one session write at a time.
+    let most_workers = if dialect.engine == Engine::Sqlite { 1 } else { MOST_WORKERS };
     let warnings = batch.warnings().iter();
     let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {
@@ -122,8 +128,8 @@ pub async fn prepare(
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
-        // SQLite lets one session write at a time.
-        workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
+        workers: directive.workers.unwrap_or(1).min(most_workers),
+        most_workers,
         dialect,
     }))
 }
@@ -201,6 +207,23 @@ impl Prepared {
         self.batch.key().iter().map(column).collect::<Vec<_>>().join(", ")
     }
 
+    /// What the statement was made to, for comparison with what another process makes of it: the table
+    /// that its name means, the key, and the SQL with its pinned clocks.
+    pub fn fingerprint(&self) -> String {
+        let name = &self.table.name;
+        let parts = [
+            self.dialect.qualified(name.schema.as_deref(), &name.name),
+            self.described_key(),
+            self.batch.apply_to_none().sql,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so
     /// that inserts can't make the backfill endless.
     ///
@@ -229,12 +252,12 @@ impl Prepared {
         key.map_err(lost)
     }
 
-    /// How many rows a batch has at most, in a table of so many keys. On SQLite a batch locks all of
-    /// them, and few large ones do so less often than many small ones.
-    pub fn most_rows(&self, keys: Option<u64>) -> u64 {
+    /// How many rows a batch has at most, in a table of so many keys, where so many workers are at it. On
+    /// SQLite a batch locks all of them, and few large ones do so less often than many small ones.
+    pub fn most_rows(&self, keys: Option<u64>, workers: u32) -> u64 {
         match keys {
             Some(keys) if self.dialect.engine != Engine::Sqlite => {
-                (keys / LOCKED_PART / u64::from(self.workers)).max(self.rows)
+                (keys / LOCKED_PART / u64::from(workers.max(1))).max(self.rows)
             }
             _ => Servo::MOST,
         }

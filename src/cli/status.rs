@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, Request, StepRecord, frontier};
+use crate::ledger::{Ledger, MemberRecord, Request, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -85,6 +85,8 @@ struct Report {
     refusal: Option<String>,
     target: Option<i64>,
     lock: Option<Holder>,
+    /// Who helps the run at work.
+    helpers: Vec<Holder>,
     requests: Vec<Asked>,
     migrations: Vec<Entry>,
 }
@@ -92,9 +94,10 @@ struct Report {
 /// What an operator asks for, and holds for the run at work, or for the next one.
 #[derive(Debug, Serialize)]
 struct Asked {
-    /// `pausing`, `paused` or `rate`.
+    /// `pausing`, `paused`, `rate` or `workers`.
     state: &'static str,
     rows_per_second: Option<i64>,
+    workers: Option<i64>,
     asked_by: String,
     asked_at: String,
 }
@@ -149,6 +152,7 @@ impl Status {
             true => leader(database, session.as_mut()).await?,
             false => Leader::Nobody,
         };
+        let helpers = helpers(&ledger, session.as_mut(), &leader, epoch).await?;
         let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
@@ -202,10 +206,32 @@ impl Status {
             refusal,
             target: selected.next_back().map(|migration| migration.version),
             lock: leader.holder(),
+            helpers,
             requests,
             migrations,
         })
     }
+}
+
+/// Who helps the run at work.
+async fn helpers(
+    ledger: &Ledger,
+    session: &mut dyn crate::db::Session,
+    leader: &Leader,
+    epoch: Option<i64>,
+) -> Result<Vec<Holder>, Error> {
+    let Some(epoch) = epoch.filter(|_| *leader != Leader::Nobody) else { return Ok(Vec::new()) };
+    if !ledger.takes_members(session).await.map_err(SurveyError::from)? {
+        return Ok(Vec::new());
+    }
+    let members = ledger.members(session, epoch).await.map_err(SurveyError::from)?;
+    let helper = |member: MemberRecord| Holder {
+        run: member.member,
+        host: member.host,
+        pid: u32::try_from(member.pid).unwrap_or_default(),
+        since: member.joined_at,
+    };
+    Ok(members.into_iter().map(helper).collect())
 }
 
 /// What is asked for. A pause is one only when the run at work holds; where there is none, the next
@@ -222,7 +248,8 @@ async fn requests(
     let requests = ledger.requests(session).await.map_err(SurveyError::from)?;
     let asked = |state, request: Request| Asked {
         state,
-        rows_per_second: request.value,
+        rows_per_second: request.value.filter(|_| state == "rate"),
+        workers: request.value.filter(|_| state == "workers"),
         asked_by: request.asked_by,
         asked_at: request.asked_at,
     };
@@ -231,7 +258,8 @@ async fn requests(
         asked(if is_met { "paused" } else { "pausing" }, pause)
     });
     let rate = requests.rate.map(|rate| asked("rate", rate));
-    Ok(pause.into_iter().chain(rate).collect())
+    let workers = requests.workers.map(|workers| asked("workers", workers));
+    Ok(pause.into_iter().chain(rate).chain(workers).collect())
 }
 
 /// An open backfill whose run is gone waits for the next one, as does what may be repeated; any

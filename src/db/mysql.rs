@@ -159,6 +159,10 @@ impl Database for MySql {
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         orphans::end(&self.server, run).await
     }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        orphans::end_those_of(&self.server, run).await
+    }
 }
 
 #[cfg(test)]

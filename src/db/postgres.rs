@@ -219,6 +219,13 @@ impl Database for Postgres {
         }
         Ok(found)
     }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
+                   where datname = current_database() and application_name = $1";
+        let ending = Statement::new(sql, vec![self.work_name(run).into()]);
+        self.session(Purpose::Watch).await?.query(&ending).await.map(drop)
+    }
 }
 
 /// The backend's process id, in the last column.

@@ -176,7 +176,7 @@ async fn one_that_waits_says_for_whom() {
         pid: 17,
         since: "2026-11-20T09:14:02Z".into(),
     };
-    served.reporter.emit(Event::LockWaiting { holder: Some(holder), leader: None });
+    served.reporter.emit(Event::LockWaiting { holder: Some(holder), leader: None, helps: false });
     let reason = served.get("/ready").await.json()["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("9f3c") && reason.contains("ip-10-0-0-7") && reason.contains("17"));
     assert_eq!(served.get("/progress").await.json()["lock"]["holder"]["pid"], 17);

@@ -55,8 +55,10 @@ impl Ledger {
         let Some(ledger) = self.version(session).await? else { return Ok(Vec::new()) };
         let key = if ledger >= 3 { "key_columns" } else { "null" };
         let start = if ledger >= 4 { "start_key" } else { "null" };
+        let owner = if ledger >= 5 { "owner" } else { "''" };
         let sql = self.sql(&format!(
-            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key}, {start} \
+            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key}, {start}, \
+             {owner} \
              from [range] where version = {{1}} and step = {{2}} order by number"
         ));
         let params = vec![version.into(), i64::from(step).into()];
@@ -155,6 +157,7 @@ fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError>
         cursor: cursor(row.text(1)?)?,
         through: cursor(row.text(2)?)?,
         epoch: row.int(3)?,
+        owner: row.text(8)?.to_owned(),
         keys_done: row.int(4)?,
         keys_total: row.optional_int(5)?,
         key: row.optional_text(6)?.map(str::to_owned),

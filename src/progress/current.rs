@@ -27,7 +27,7 @@ pub struct Current {
     pub rows_done: Option<u64>,
     /// For a backfill: keys in all, an estimate.
     pub rows_total: Option<u64>,
-    /// Rows that this run's batches changed; unknown for another run's.
+    /// Rows that this run's batches changed; unknown for another run's, and where others helped.
     pub rows_changed: Option<u64>,
     /// Part done, from 0 to 1; never falls, and reaches 1 only at the end.
     pub fraction: Option<f64>,
@@ -37,7 +37,8 @@ pub struct Current {
     pub eta: Eta,
     /// Why it waits, when it does: name, value and limit.
     pub throttle: Option<String>,
-    /// For a backfill: sessions at work on it; unknown for another run's.
+    /// For a backfill: sessions at work on it, those of who helps among them; of another run's, this
+    /// process's own.
     pub workers: Option<u32>,
     /// Keys in the last batch.
     pub batch_rows: Option<u64>,
@@ -50,6 +51,9 @@ pub struct Current {
     /// Of that, what stays when a batch commits: a reason to try a batch again doesn't.
     #[serde(skip)]
     pub(super) held: Option<String>,
+    /// When others' part was last heard of.
+    #[serde(skip)]
+    helped_at: f64,
     #[serde(skip)]
     rater: Rate,
 }
@@ -78,6 +82,7 @@ impl Current {
             batch_seconds: None,
             position: None,
             began_seconds: at.as_secs_f64(),
+            helped_at: at.as_secs_f64(),
             rater: Rate::starting(at, done.unwrap_or(0)),
         };
         current.advance();
@@ -97,10 +102,28 @@ impl Current {
         self.batch_seconds = Some(took.as_secs_f64());
         self.position = Some(position);
         self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
-        self.rows_changed = Some(self.rows_changed.unwrap_or(0) + changed);
+        self.rows_changed = self.rows_changed.map(|before| before + changed);
         // So many such batches are under way at once.
         self.rater.worked(at, keys, took / self.workers.unwrap_or(1).max(1));
         self.advance();
+    }
+
+    /// What others did of this run's backfill. Returns since when, in seconds. How many rows they changed
+    /// isn't known, and so neither is how many were changed in all. So many batches under way at once are
+    /// theirs, too, so that the rate needs no sample of them.
+    pub(super) fn help(&mut self, at: Duration, keys: u64, position: String) -> f64 {
+        let since = std::mem::replace(&mut self.helped_at, at.as_secs_f64());
+        self.position = Some(position);
+        self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
+        self.rows_changed = None;
+        self.advance();
+        since
+    }
+
+    /// This process doesn't help another run's step any more.
+    pub(super) fn leave(&mut self) {
+        self.workers = None;
+        self.throttle = None;
     }
 
     /// What the ledger says of this run's backfill.

@@ -46,6 +46,8 @@ pub enum Event {
         holder: Option<Holder>,
         /// What the leader is at, as far as the ledger knows.
         leader: Option<LeaderStep>,
+        /// Whether this process helps it.
+        helps: bool,
     },
     /// The lock is ours.
     LockTaken,
@@ -76,6 +78,13 @@ pub enum Event {
     Recounted {
         /// Keys that the backfill has passed.
         keys_done: u64,
+        /// All keys at and below it are done.
+        position: String,
+    },
+    /// Others have done a part of this run's backfill.
+    Helped {
+        /// Keys that they passed since the last time.
+        keys: u64,
         /// All keys at and below it are done.
         position: String,
     },

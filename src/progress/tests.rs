@@ -72,7 +72,10 @@ fn a_leaders_step_is_not_what_failed_for_who_waited() {
         kind: "backfill".into(),
         keys: Some((10, Some(100))),
     };
-    progress.apply(seconds(1.0), Event::LockWaiting { holder: None, leader: Some(leader) });
+    progress.apply(
+        seconds(1.0),
+        Event::LockWaiting { holder: None, leader: Some(leader), helps: false },
+    );
     assert_eq!(progress.current.as_ref().map(|current| current.version), Some(2));
     progress.apply(seconds(2.0), Event::Failed { error: "another run holds the lock".into() });
     assert_eq!(progress.current, None);
@@ -106,8 +109,11 @@ fn a_waiting_run_shows_the_leaders_progress() {
         keys: Some((done, Some(1_000))),
     };
     for n in 1..=5 {
-        let event =
-            Event::LockWaiting { holder: Some(holder.clone()), leader: Some(leader(n * 100)) };
+        let event = Event::LockWaiting {
+            holder: Some(holder.clone()),
+            leader: Some(leader(n * 100)),
+            helps: false,
+        };
         progress.apply(seconds(n as f64), event);
     }
     assert_eq!(progress.state, State::Waiting);
@@ -186,7 +192,7 @@ fn a_stop_is_not_taken_back() {
     let mut progress = Progress::default();
     progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     progress.apply(seconds(0.1), Event::Started { run: "7f3c".into() });
-    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None });
+    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None, helps: false });
     let one = vec![pending(1, vec!["script"])];
     progress.apply(seconds(0.3), Event::Planned { target: Some(1), applied: 0, pending: one });
     progress.apply(seconds(0.4), Event::LockTaken);
@@ -209,4 +215,55 @@ fn the_words_of_the_states_are_those_of_the_json() {
     for state in State::ALL {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
+}
+
+/// What others did counts for the step, and how many rows they changed is nobody's to tell.
+#[test]
+fn a_helped_backfill_counts_what_others_did() {
+    let mut progress = backfilling(1_000);
+    let batch = |keys| Event::BatchDone {
+        keys,
+        changed: keys,
+        took: seconds(0.1),
+        position: "id ≤ 1".into(),
+    };
+    progress.apply(seconds(0.3), batch(100));
+    progress.apply(seconds(0.4), Event::Helped { keys: 300, position: "id ≤ 100".into() });
+    progress.apply(seconds(0.5), batch(100));
+    let current = progress.current.as_ref().unwrap();
+    assert_eq!(
+        (current.rows_done, current.fraction, current.rows_changed),
+        (Some(500), Some(0.5), None)
+    );
+    assert_eq!((progress.rows_passed, progress.rows_changed), (200, 200), "its own");
+    // The total was an estimate.
+    progress.apply(seconds(0.6), Event::Helped { keys: 900, position: "id ≤ 100".into() });
+    assert!(progress.current.as_ref().unwrap().fraction.unwrap() < 1.0);
+}
+
+/// Who helps shows the whole step, as the ledger tells it, and counts its own batches apart.
+#[test]
+fn who_helps_sees_the_whole_step() {
+    let mut progress = Progress::default();
+    let seen = |done| Event::LockWaiting {
+        holder: None,
+        leader: Some(LeaderStep {
+            version: 1,
+            name: "one".into(),
+            step: 1,
+            steps: 1,
+            kind: "backfill".into(),
+            keys: Some((done, Some(1_000))),
+        }),
+        helps: true,
+    };
+    progress.apply(seconds(0.1), seen(100));
+    progress.apply(seconds(0.2), Event::Workers { count: 2 });
+    let position = String::new();
+    let batch = Event::BatchDone { keys: 50, changed: 50, took: seconds(0.1), position };
+    progress.apply(seconds(0.3), batch);
+    progress.apply(seconds(0.4), seen(200));
+    let current = progress.current.as_ref().unwrap();
+    assert_eq!((current.rows_done, current.workers), (Some(200), Some(2)));
+    assert_eq!((progress.batches, progress.rows_passed, progress.lock.helps), (1, 50, true));
 }

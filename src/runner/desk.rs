@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::db::{Database, DbError, Purpose, Session};
+use crate::db::{Database, DbError, Engine, Purpose, Session};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
+use crate::migration::MOST_WORKERS;
 
 use super::lock::holder;
 use super::{Leader, RunError, leader};
@@ -22,6 +23,9 @@ pub enum DeskError {
     /// There is nobody to end.
     #[error("no run is at work that could be aborted")]
     NobodyAtWork,
+    /// More workers than it can have.
+    #[error("SQLite has one writer at a time, and so one worker")]
+    OneWriter,
     /// It has the lock, and hasn't entered yet who it is.
     #[error("a run has just taken the lock, and isn't known by its name yet")]
     NotYetKnown,
@@ -48,6 +52,7 @@ impl DeskError {
         match self {
             DeskError::NoLedger => Some("ask again when `lockkeeper up` is at work"),
             DeskError::NobodyAtWork => Some("`lockkeeper pause` keeps the next one from working"),
+            DeskError::OneWriter => Some("nothing: a backfill works there as fast as it can"),
             DeskError::NotYetKnown => Some("ask again in a moment"),
             DeskError::Run(_) => None,
         }
@@ -66,6 +71,22 @@ impl FromStr for RowRate {
             _ if text == "off" => Ok(RowRate(None)),
             Ok(rows) if rows > 0 => Ok(RowRate(Some(rows))),
             _ => Err("a rate is a number of rows per second from 1 on, or `off`"),
+        }
+    }
+}
+
+/// A number of workers as an operator writes it, `off` among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerCount(pub Option<u32>);
+
+impl FromStr for WorkerCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "off" => Ok(WorkerCount(None)),
+            Ok(count) if (1..=MOST_WORKERS).contains(&count) => Ok(WorkerCount(Some(count))),
+            _ => Err(format!("workers are a number from 1 to {MOST_WORKERS}, or `off`")),
         }
     }
 }
@@ -118,6 +139,18 @@ impl Desk {
     /// The database's.
     pub async fn rate(&mut self, RowRate(rows): RowRate) -> Result<(), DeskError> {
         Ok(self.ledger.ask_rate(self.session.as_mut(), rows, &self.by).await?)
+    }
+
+    /// Asks for so many workers in every backfill, or takes that back.
+    ///
+    /// # Errors
+    /// [`DeskError::OneWriter`], and the database's.
+    pub async fn workers(&mut self, WorkerCount(count): WorkerCount) -> Result<(), DeskError> {
+        let has_one = self.database.dialect().engine == Engine::Sqlite;
+        if has_one && count.is_some_and(|count| count > 1) {
+            return Err(DeskError::OneWriter);
+        }
+        Ok(self.ledger.ask_workers(self.session.as_mut(), count, &self.by).await?)
     }
 
     /// Asks the run at work to end, and returns which that is.

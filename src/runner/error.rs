@@ -80,6 +80,16 @@ pub enum RunError {
         /// Where, and the ways out.
         explanation: Explanation,
     },
+    /// This process would run another statement than the run that it is to help.
+    #[error(
+        "migration {version}, step {step}: this process makes another statement of it than the run at work"
+    )]
+    Unlike {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+    },
     /// A step failed.
     #[error("migration {version}, step {step} of {steps} failed: {source}")]
     Step {
@@ -176,6 +186,7 @@ impl RunError {
             | RunError::NeedsSession { .. }
             | RunError::NoTable { .. }
             | RunError::KeyChanged { .. }
+            | RunError::Unlike { .. }
             | RunError::LockHeld { .. }
             | RunError::LockLost { .. }
             | RunError::Fenced
@@ -223,7 +234,11 @@ impl RunError {
             RunError::Ledger(LedgerError::Damaged { .. }) => plain().note(
                 "next",
                 "restore the tables lockkeeper_* from a backup; where nothing is half done, drop all \
-                 four instead, and they are made anew",
+                 of them instead, and they are made anew",
+            ),
+            RunError::Unlike { .. } => plain().note(
+                "next",
+                "give it the same lockkeeper, files, URL and user as the run at work, or leave --join out",
             ),
             RunError::LockHeld { .. } => {
                 let next = "wait for it (`--lock-wait`), or see what it is at: `lockkeeper status`";

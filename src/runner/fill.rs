@@ -8,7 +8,7 @@ use crate::backfill::{
 };
 use crate::batch::Pin;
 use crate::db::{DbError, ErrorKind, Statement, whole_millis};
-use crate::ledger::{LedgerError, RangeRecord};
+use crate::ledger::{Ledger, LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::place::Explanation;
 use crate::progress::{BackfillStart, Event, Warning};
@@ -188,7 +188,7 @@ impl Steps<'_> {
         resumed: bool,
         turn: Turn,
     ) -> Result<(), BackfillError> {
-        let prepared = &self.pinned(worker, at, prepared, resumed).await?;
+        let prepared = &pinned(worker, self.pen.ledger(), at, prepared, resumed).await?;
         let mut attempts = 0;
         let ranges = loop {
             match self.claim_ranges(worker, at, prepared, resumed).await {
@@ -200,14 +200,11 @@ impl Steps<'_> {
                 claimed => break claimed?,
             }
         };
-        let sum = |of: fn(&RangeRecord) -> Option<i64>| {
-            ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
-        };
         let start = BackfillStart {
             table: prepared.table.name.name.clone(),
             key: prepared.key(),
-            keys_done: sum(|range| Some(range.keys_done)).unwrap_or(0),
-            keys_total: sum(|range| range.keys_total),
+            keys_done: sum(&ranges, |range| Some(range.keys_done)).unwrap_or(0),
+            keys_total: sum(&ranges, |range| range.keys_total),
             resumed,
         };
         let (version, step) = (at.migration.version, at.number);
@@ -217,37 +214,6 @@ impl Steps<'_> {
         let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
         let backfill = Backfill { pen, prepared, throttle, reporter, stop };
         backfill.run(worker, ranges).await
-    }
-
-    /// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
-    /// goes on with that time; without one, it can't have got further than its claim.
-    async fn pinned(
-        &self,
-        worker: &mut Worker,
-        at: At<'_>,
-        prepared: &Prepared,
-        resumed: bool,
-    ) -> Result<Prepared, BackfillError> {
-        let mut prepared = prepared.clone();
-        if !prepared.batch.has_clocks() {
-            return Ok(prepared);
-        }
-        let (ledger, version) = (self.pen.ledger(), at.migration.version);
-        let claimed = match resumed {
-            true => ledger.pinned_at(worker.session(), version, at.number).await?,
-            false => None,
-        };
-        let time = match claimed {
-            Some(time) => time,
-            None => {
-                let clock = worker.database().dialect().clock();
-                let rows = worker.query(&Statement::new(clock, Vec::new())).await?;
-                rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default().to_owned()
-            }
-        };
-        let damaged = || LedgerError::Damaged { fault: format!("{time:?} is no time") };
-        prepared.batch.pin(Pin::read(&time).ok_or_else(damaged)?);
-        Ok(prepared)
     }
 
     async fn claim_ranges(
@@ -286,6 +252,7 @@ impl Steps<'_> {
         };
         let pin = prepared.batch.pinned();
         list.extend(pin.map(|pin| self.pen.pin(version, at.number, pin.as_str())));
+        list.push(self.pen.describe(version, at.number, &prepared.fingerprint()));
         worker.transact(&list).await.map_err(|mut error| {
             if trial.is_none() || error.statement != trial {
                 return BackfillError::from(error);
@@ -309,4 +276,40 @@ impl Steps<'_> {
             counted => Ok(counted.unwrap_or(None)),
         }
     }
+}
+
+/// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
+/// goes on with that time; without one, it can't have got further than its claim.
+pub(super) async fn pinned(
+    worker: &mut Worker,
+    ledger: &Ledger,
+    at: At<'_>,
+    prepared: &Prepared,
+    resumed: bool,
+) -> Result<Prepared, BackfillError> {
+    let mut prepared = prepared.clone();
+    if !prepared.batch.has_clocks() {
+        return Ok(prepared);
+    }
+    let version = at.migration.version;
+    let claimed = match resumed {
+        true => ledger.pinned_at(worker.session(), version, at.number).await?,
+        false => None,
+    };
+    let time = match claimed {
+        Some(time) => time,
+        None => {
+            let clock = worker.database().dialect().clock();
+            let rows = worker.query(&Statement::new(clock, Vec::new())).await?;
+            rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default().to_owned()
+        }
+    };
+    let damaged = || LedgerError::Damaged { fault: format!("{time:?} is no time") };
+    prepared.batch.pin(Pin::read(&time).ok_or_else(damaged)?);
+    Ok(prepared)
+}
+
+/// A sum over ranges; none where one of them doesn't know its part.
+pub(super) fn sum(ranges: &[RangeRecord], of: fn(&RangeRecord) -> Option<i64>) -> Option<u64> {
+    ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
 }

@@ -87,7 +87,7 @@ pub async fn resolve(
     let run = Run { database, catalog, settings, reporter: &reporter, stop: &stop };
     let mut watch = run.database.session(Purpose::Watch).await?;
     let locker = run.database.locker().await?;
-    let Waited::Held(held) = run.lock(watch.as_mut(), locker, Duration::ZERO).await? else {
+    let Waited::Held(held) = run.lock(&mut watch, locker, Duration::ZERO).await? else {
         return Err(ResolveError::Nothing { version });
     };
     let result = run.enter(version, verdict).await;

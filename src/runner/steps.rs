@@ -236,7 +236,7 @@ impl Steps<'_> {
 }
 
 /// What a step has set for the rest of its session.
-fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
+pub(super) fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
     let spans = step.settings.iter().map(|index| step.statements[*index].clone());
     spans.map(|span| migration.text[span].to_owned())
 }

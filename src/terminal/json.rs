@@ -139,6 +139,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         | Entry::Failed => {
             put("reason", json!(progress.reason));
             put("holder", json!(progress.lock.holder));
+            put("helps", json!(progress.lock.helps.then_some(true)));
             if let Some(current) = &progress.current {
                 step(current, put);
             }

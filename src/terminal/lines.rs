@@ -23,7 +23,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         Entry::Opening => vec![words::opening(progress)],
         Entry::Listening { address } => vec![words::listening(progress, *address)],
         Entry::Unreachable => vec![words::unreachable(progress)],
-        Entry::Waiting => vec![words::waiting(progress.lock.holder.as_ref())],
+        Entry::Waiting => vec![words::waiting(&progress.lock)],
         Entry::LockTaken => vec![words::lock_taken(progress)],
         Entry::StepBegan => current.map(began).into_iter().collect(),
         Entry::StepDone { migration, finished } => {
@@ -101,7 +101,7 @@ fn position(progress: &Progress) -> Option<String> {
             progress.reason.as_ref().map(|_| words::unreachable(progress))
         }
         State::Waiting => {
-            let waiting = words::waiting(progress.lock.holder.as_ref());
+            let waiting = words::waiting(&progress.lock);
             Some(match current {
                 Some(current) => format!("{waiting} · {current}"),
                 None => waiting,

@@ -151,7 +151,7 @@ pub(super) fn changing(progress: &Progress, paper: Paper) -> Vec<Row> {
             rows.push(paper.row(&format!("{spinner} {text}")));
         }
         State::Waiting => {
-            let waiting = words::waiting(progress.lock.holder.as_ref());
+            let waiting = words::waiting(&progress.lock);
             rows.push(paper.row(&format!("{spinner} {waiting}")));
             rows.extend(
                 progress.current.as_ref().map(|now| at_work(progress, now, spinner, paper)),

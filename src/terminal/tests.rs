@@ -65,7 +65,11 @@ impl Run {
                 kind: "backfill".into(),
                 keys: Some((n as u64 * 1_000_000, Some(12_000_000))),
             };
-            run.apply(Event::LockWaiting { holder: Some(holder), leader: Some(leader) });
+            run.apply(Event::LockWaiting {
+                holder: Some(holder),
+                leader: Some(leader),
+                helps: false,
+            });
         }
         run
     }

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::format;
-use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress, State};
+use crate::progress::{Current, Eta, Lock, MigrationProgress, MigrationState, Progress, State};
 
 /// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`; of a file that is made,
 /// that it is.
@@ -41,16 +41,19 @@ fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", format::whole(number), if number == 1 { "" } else { "s" })
 }
 
-/// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`.
-pub(super) fn waiting(holder: Option<&Holder>) -> String {
-    let Some(holder) = holder else {
-        return "waiting for the lock: another run holds it".to_owned();
+/// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`; where it is
+/// helped, that it is.
+pub(super) fn waiting(lock: &Lock) -> String {
+    let what = if lock.helps { "helping with the backfill" } else { "waiting for the lock" };
+    let Some(holder) = &lock.holder else {
+        return format!("{what}: another run holds {}", if lock.helps { "the lock" } else { "it" });
     };
     format!(
-        "waiting for the lock: run {} on {} (process {}) holds it since {}",
+        "{what}: run {} on {} (process {}) holds {} since {}",
         format::one_line(&holder.run),
         format::one_line(&holder.host),
         holder.pid,
+        if lock.helps { "the lock" } else { "it" },
         clock(&holder.since)
     )
 }

@@ -114,6 +114,7 @@ async fn help() -> Vec<(&'static str, String)> {
         "resume",
         "abort",
         "rate",
+        "workers",
         "completions",
     ];
     let mut help = Vec::new();

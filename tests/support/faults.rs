@@ -136,6 +136,11 @@ impl Database for Faults {
         self.state.alive()?;
         self.inner.end_orphans(run).await
     }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        self.state.alive()?;
+        self.inner.end_sessions(run).await
+    }
 }
 
 struct FaultySession {

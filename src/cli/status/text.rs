@@ -36,14 +36,21 @@ pub(super) fn as_text(report: &Report) -> String {
         };
         text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
+    for helper in &report.helpers {
+        let (run, host, pid) = (one_line(&helper.run), one_line(&helper.host), helper.pid);
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) helps with it\n"));
+    }
     for asked in &report.requests {
         let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
         let at = one_line(&at);
-        text.push_str(&match (asked.state, asked.rows_per_second) {
-            (_, Some(rows)) => {
+        text.push_str(&match (asked.state, asked.rows_per_second, asked.workers) {
+            (_, Some(rows), _) => {
                 format!("\nrate: no more than {rows} rows/s, asked for by {by} at {at}\n")
             }
-            (state, None) => {
+            (_, None, Some(count)) => {
+                format!("\nworkers: {count} in every backfill, asked for by {by} at {at}\n")
+            }
+            (state, None, None) => {
                 format!("\n{state}, as {by} asked at {at}: `lockkeeper resume` goes on\n")
             }
         });
@@ -151,11 +158,13 @@ mod tests {
                 refusal: None,
                 target: None,
                 lock: Some(holder),
+                helpers: Vec::new(),
                 requests: vec![Asked {
                     state: "paused",
                     asked_by: since.to_owned(),
                     asked_at: since.to_owned(),
                     rows_per_second: None,
+                    workers: None,
                 }],
                 migrations: vec![entry],
             })
