@@ -141,9 +141,10 @@ impl Backfill<'_> {
     ) -> Result<Place, DbError> {
         let at = self.place_of(worker, &range.cursor, scale).await?;
         let through = self.place_of(worker, &range.through, scale).await?;
-        let (bounds, end) = (locked(scale).bounds(), locked(scale).end());
+        let quantiles = locked(scale);
         // The last of all keys is behind all bounds, and where the table ends.
-        let through = if through >= bounds as f64 { end } else { through };
+        let is_last = through >= quantiles.bounds() as f64;
+        let through = if is_last { quantiles.end() } else { through };
         Ok(Place { at, through, passed: 0, unseen: 0, looked: Instant::now() })
     }
 
