@@ -136,6 +136,14 @@ impl Progress {
         self.began.map_or(Duration::from_secs_f64(self.elapsed_seconds), |began| began.elapsed())
     }
 
+    /// For how long the current step was held or slowed, until now.
+    pub fn throttled(&self) -> Duration {
+        let Some(current) = &self.current else { return Duration::ZERO };
+        let since_event = self.elapsed().as_secs_f64() - self.elapsed_seconds;
+        let open = if current.held.is_some() { since_event.max(0.0) } else { 0.0 };
+        Duration::try_from_secs_f64(current.throttled_seconds + open).unwrap_or_default()
+    }
+
     /// Folds one event in. `at` is the time since the run began, by a monotonic clock.
     pub fn apply(&mut self, at: Duration, event: Event) {
         let seconds = at.as_secs_f64();

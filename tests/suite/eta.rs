@@ -10,6 +10,8 @@ mod record;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::{self, Brake, Database, Kind, Lockkeeper, Options, Project, Server};
 use plot::plot;
 use record::{Record, Sample};
@@ -17,7 +19,7 @@ use record::{Record, Sample};
 /// Rows of a table, in the short and in the long form.
 fn rows() -> u64 {
     let long = std::env::var("LOCKKEEPER_ETA_ROWS").ok().and_then(|rows| rows.parse().ok());
-    if support::long() { long.unwrap_or(3_000_000) } else { 90_000 }
+    if support::long() { long.unwrap_or(3_000_000) } else { 60_000 }
 }
 
 /// The backfill. In the short form its batches are small, so that it takes its time all the same.
@@ -196,11 +198,18 @@ async fn a_rate_is_told_apart() {
     let (_server, database) = table(Kind::Postgres15, "id bigint primary key", "i", "").await;
     let project = Project::with([("V1__fill.sql", fill(1))]);
     let (mut slowed, seconds) = (false, if support::long() { 60 } else { 4 });
+    let mut checkpoint = Value::Null;
     let record = Record::of(Lockkeeper::up(&project, &database), async |sample| {
         if !slowed && sample.fraction >= 0.15 {
             slowed = true;
             let rate = (rows() / seconds).to_string();
             Lockkeeper::new(["rate", &rate]).database(&database).run().await.expect(0);
+        }
+        if checkpoint.is_null() && sample.fraction >= 0.5 {
+            let status = Lockkeeper::new(["status", "--json"]).project(&project);
+            let answer = status.database(&database).run().await.expect(0).stdout;
+            let report: Value = serde_json::from_str(&answer).expect("JSON");
+            checkpoint = report["migrations"][0]["checkpoint"].clone();
         }
     })
     .await;
@@ -209,6 +218,13 @@ async fn a_rate_is_told_apart() {
     let slow: Vec<_> = record.samples.iter().filter(|one| one.slowed.is_some()).collect();
     let right = slow.iter().filter(|one| record.is_right(one, one.slowed)).count();
     println!("at the rate: {right} of {} predictions were right", slow.len());
+    // Another process sees it in the ledger.
+    let [done, total] = ["rows_done", "rows_total"].map(|name| checkpoint[name].as_f64());
+    let [rate, left] = ["rate", "eta_seconds"].map(|name| checkpoint[name].as_f64());
+    let told = rate.zip(left).map(|(rate, left)| rate * left);
+    let real = total.zip(done).map(|(total, done)| total - done);
+    let fits = told.zip(real).is_some_and(|(told, real)| (told / real - 1.0).abs() < 0.1);
+    assert!(fits, "{checkpoint}");
     let last = record.samples.last().expect("samples");
     let limit = Duration::from_secs(seconds).as_secs_f64();
     assert!((0.4 * limit..record.end).contains(&last.throttled), "{last:?} of {}", record.end);

@@ -7,7 +7,7 @@ use crate::db::{Engine, Statement};
 /// A sample has about so many bounds.
 const BOUNDS: u64 = 200;
 /// Pages that a sample reads at least, where there are as many, and at most.
-const PAGES: (u32, u32) = (1_000, 10_000);
+const PAGES: (u32, u32) = (1_000, 4_000);
 /// The share of a table that it reads in between, in percent: of one that takes a minute to work off,
 /// so much is read in a tenth of a second.
 const SHARE: f64 = 6.25;
