@@ -105,11 +105,6 @@ fn step(text: &mut Text, current: &Current, throttled: Duration) {
         ("remaining_seconds", "Work left, pauses left out; the median.", median),
         ("remaining_p90_seconds", "Work left; the 90th percentile.", pessimistic),
         (
-            "slowed_remaining_seconds",
-            "Time left at the pace to which it is slowed.",
-            current.slowed_eta_seconds,
-        ),
-        (
             "throttled_seconds",
             "Time for which the step was held or slowed.",
             current.rows_done.map(|_| throttled.as_secs_f64()),

@@ -167,7 +167,7 @@ fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
     }
     put("slowed_eta_seconds", json!(current.slowed_eta_seconds.map(rounded)));
     put("throttle", json!(current.throttle));
-    if current.throttled_seconds > 0.0 {
+    if current.rows_done.is_some() {
         put("throttled_seconds", rounded(current.throttled_seconds));
     }
     put("workers", json!(current.workers));
