@@ -151,6 +151,8 @@ impl Backfill<'_> {
                         self.gauge(worker, &mut gauge, &mut range, sizes, ranges).await;
                     }
                     ranges.moved(&range);
+                    // By now it may be known better how large the table is.
+                    servo.limit(self.prepared.most_rows(ranges.keys_total()));
                     self.reporter.emit(Event::BatchDone(BatchDone {
                         keys: batch.keys,
                         changed,

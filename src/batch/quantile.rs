@@ -29,7 +29,7 @@ impl Quantiles {
         let end = of as f64 / every.max(1) as f64;
         let guess = total as f64 / end;
         // What was read just now from all over the table counts as much as what is passed.
-        (!bounds.is_empty() && guess > 0.0).then(|| Quantiles {
+        (!bounds.is_empty() && guess > 0.0).then_some(Quantiles {
             bounds,
             end,
             guess,
