@@ -63,10 +63,12 @@ impl Backfill<'_> {
         let left = range.keys_total.map(|total| (total - range.keys_done).max(0) as u64);
         if range.keys_done >= gauge.count_from && left.is_none_or(|left| left <= reach) {
             gauge.count_from = range.keys_done.saturating_add_unsigned(reach);
-            let counted = self.count_ahead(worker, range, reach).await.unwrap_or(reach);
-            gauge.is_counted = counted < reach;
-            if left.is_none_or(|left| left < counted) || gauge.is_counted {
-                range.keys_total = Some(range.keys_done.saturating_add_unsigned(counted));
+            if let Ok(counted) = self.count_ahead(worker, range, reach).await {
+                gauge.is_counted = counted < reach;
+                // Else there are at least so many.
+                if gauge.is_counted || left.is_none_or(|left| left < counted) {
+                    range.keys_total = Some(range.keys_done.saturating_add_unsigned(counted));
+                }
             }
             if gauge.is_counted {
                 return;
