@@ -12,6 +12,7 @@
 mod borrow;
 mod crew;
 mod cut;
+mod gauge;
 mod lend;
 mod prepare;
 mod ranges;
@@ -23,7 +24,7 @@ use std::time::Instant;
 use crate::batch::Servo;
 use crate::db::DbError;
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
-use crate::progress::{Event, Reporter};
+use crate::progress::{BatchDone, Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
@@ -31,6 +32,7 @@ use crate::worker::Worker;
 pub use borrow::{Borrowed, Seen};
 use crew::Seat;
 use cut::{Batch, Cut};
+use gauge::Gauge;
 pub use prepare::{
     PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
 };
@@ -107,6 +109,9 @@ impl Backfill<'_> {
         let mut attempts = 0;
         let mut cut = Cut::default();
         let mut lane = self.throttle.lane();
+        let mut gauge = Gauge::default();
+        // All but pauses counts as work: what is asked beside the batches, too.
+        let mut since = Instant::now();
         while !range.is_done() {
             let pass = async {
                 tokio::select! {
@@ -115,9 +120,12 @@ impl Backfill<'_> {
                     () = seat.taken() => {}
                 }
             };
+            let waits = Instant::now();
             worker.idle(pass).await;
-            let most = self.prepared.most_rows(ranges.keys_total(), ranges.all_workers());
-            cut.rows = lane.rows(servo.rows().min(most));
+            since += waits.elapsed();
+            // By now it may be known better how large the table is, and who else is at it.
+            servo.limit(self.prepared.most_rows(ranges.keys_total(), ranges.all_workers()));
+            cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
                 || ranges.is_closed()
@@ -134,7 +142,10 @@ impl Backfill<'_> {
             let took = started.elapsed();
             match done {
                 Ok(Round::Probe) => servo.probed(took),
-                Ok(Round::Share(kept)) => range = kept,
+                Ok(Round::Share(kept)) => {
+                    range = kept;
+                    gauge = Gauge::default();
+                }
                 Ok(Round::Batch(batch, changed)) => {
                     // A throttled batch is mostly overhead, and says little of the price of rows.
                     let is_telling = cut.rows >= servo.rows() || took > self.prepared.target;
@@ -147,10 +158,22 @@ impl Backfill<'_> {
                     cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
+                    if range.is_done() {
+                        range.keys_total = Some(range.keys_done);
+                    } else {
+                        let sizes = (batch.keys, servo.rows());
+                        self.gauge(worker, &mut gauge, &mut range, sizes, ranges).await;
+                    }
                     ranges.moved(&range);
-                    let position = self.prepared.position(&ranges.done_through());
-                    let keys = batch.keys;
-                    self.reporter.emit(Event::BatchDone { keys, changed, took, position });
+                    self.reporter.emit(Event::BatchDone(BatchDone {
+                        keys: batch.keys,
+                        changed,
+                        took,
+                        worked: since.elapsed(),
+                        position: self.prepared.position(&ranges.done_through()),
+                        keys_total: ranges.keys_total(),
+                    }));
+                    since = Instant::now();
                 }
                 Err(error) => {
                     attempts += 1;
@@ -164,11 +187,15 @@ impl Backfill<'_> {
                         return Ok(None);
                     };
                     range = found;
+                    since = Instant::now();
                     if range.keys_done != before {
                         lane.worked(u64::try_from(range.keys_done - before).unwrap_or(0));
-                        let keys_done = ranges.keys_done();
-                        let position = self.prepared.position(&ranges.done_through());
-                        self.reporter.emit(Event::Recounted { keys_done, position });
+                        gauge = Gauge::default();
+                        self.reporter.emit(Event::Recounted {
+                            keys_done: ranges.keys_done(),
+                            keys_total: ranges.keys_total(),
+                            position: self.prepared.position(&ranges.done_through()),
+                        });
                     }
                 }
             }

@@ -106,7 +106,7 @@ pub struct RangeRecord {
     pub owner: String,
     /// Keys passed.
     pub keys_done: i64,
-    /// Keys in all, as it was estimated when the range was made.
+    /// Keys in all, as an estimate that gets better while the work goes on.
     pub keys_total: Option<i64>,
     /// The columns of the key and their types; `None` in a range of an older lockkeeper.
     pub key: Option<String>,

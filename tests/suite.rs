@@ -27,6 +27,7 @@ mod suite {
     mod docs;
     mod durability;
     mod embedded;
+    mod eta;
     mod example;
     mod faces;
     mod failover;

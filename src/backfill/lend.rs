@@ -97,7 +97,8 @@ impl Backfill<'_> {
         let keys = ranges.observe(&found);
         if keys > 0 {
             let position = self.prepared.position(&ranges.done_through());
-            self.reporter.emit(Event::Helped { keys, position });
+            let keys_total = ranges.keys_total();
+            self.reporter.emit(Event::Helped { keys, keys_total, position });
         }
         let (alive, silent): (Vec<_>, Vec<_>) =
             members.into_iter().partition(|member| !self.is_silent(member));

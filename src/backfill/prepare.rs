@@ -18,8 +18,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// All batches together lock no more than this part of the table's rows at a time, one in so many: of the
 /// updates that an application makes somewhere in it, fewer then have to wait for one.
 const LOCKED_PART: u64 = 100;
-/// Above this, a table without statistics isn't counted.
-const COUNT_LIMIT: u64 = 5_000_000;
 
 /// A backfill that is proved and rewritten.
 #[derive(Debug, Clone)]
@@ -263,18 +261,6 @@ impl Prepared {
         }
     }
 
-    /// How many keys there are, about.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn total(&self, worker: &mut Worker) -> Result<Option<u64>, DbError> {
-        if let Some(rows) = self.table.estimated_rows {
-            return Ok(Some(rows));
-        }
-        let count = count(self.dialect, &self.table.name, COUNT_LIMIT);
-        counted(&worker.query(&count).await?, COUNT_LIMIT)
-    }
-
     /// Lets the session's commits not wait for the disk. Only once the range is claimed: a batch
     /// that a crash of the server takes back is done again, rows and cursor being one, but of a
     /// claim that is taken back nobody would know.
@@ -324,18 +310,11 @@ pub async fn count_up_to(
     name: &TableName,
     most: u64,
 ) -> Result<Option<u64>, DbError> {
-    counted(&session.query(&count(dialect, name, most)).await?, most)
-}
-
-/// Counts one row more than `most`, and no further.
-fn count(dialect: Dialect, name: &TableName, most: u64) -> Statement {
+    // One more, and no further.
     let table = dialect.qualified(name.schema.as_deref(), &name.name);
     let limit = most.saturating_add(1);
     let sql = format!("select count(*) from (select 1 as one from {table} limit {limit}) t");
-    Statement::new(sql, Vec::new())
-}
-
-fn counted(rows: &[Row], most: u64) -> Result<Option<u64>, DbError> {
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
     let counted = rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
     Ok((counted <= most).then_some(counted))
 }

@@ -7,9 +7,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+use super::gauge::Scale;
 use crate::ledger::{Cursor, RangeRecord, frontier};
 use crate::stop::Stop;
 
@@ -38,6 +39,8 @@ pub(super) struct Ranges {
     is_borrowed: bool,
     /// A worker got no session.
     without: AtomicBool,
+    /// The quantiles of the table, once they were read; none where there are none to be had.
+    scale: OnceCell<Option<Scale>>,
     /// A worker has failed: the others are to end.
     closed: CancellationToken,
     stop: Stop,
@@ -101,6 +104,7 @@ impl Ranges {
             was_helped: AtomicBool::new(false),
             is_borrowed: false,
             without: AtomicBool::new(false),
+            scale: OnceCell::new(),
             closed: CancellationToken::new(),
             stop,
         }
@@ -264,6 +268,14 @@ impl Ranges {
         let entries = self.lock();
         let totals = entries.iter().map(|entry| Some(entry.range.keys_total?.max(0) as u64));
         totals.sum()
+    }
+
+    /// The quantiles of the table, read once by the first worker that needs them.
+    pub async fn scale<F: Future<Output = Option<Scale>>>(
+        &self,
+        read: impl FnOnce() -> F,
+    ) -> Option<&Scale> {
+        self.scale.get_or_init(read).await.as_ref()
     }
 
     /// Gives a range back that was taken, undone.

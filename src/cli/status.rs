@@ -4,11 +4,13 @@ mod text;
 
 use clap::Args;
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Ledger, MemberRecord, Request, StepRecord, frontier};
+use crate::ledger::{Ledger, MemberRecord, Request, RunRecord, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -69,6 +71,10 @@ struct Checkpoint {
     began_at: String,
     rows_done: u64,
     rows_total: Option<u64>,
+    /// Rows per second on average, pauses included, while a run is at it.
+    rate: Option<f64>,
+    /// Seconds left at that pace.
+    eta_seconds: Option<f64>,
     /// All keys up to here are done; a composite key has several parts.
     key: Option<Vec<String>>,
     /// And half of those behind it up to here, while a run is between the halves or ended there.
@@ -100,6 +106,30 @@ struct Asked {
     workers: Option<i64>,
     asked_by: String,
     asked_at: String,
+}
+
+impl Checkpoint {
+    /// From the time that was spent on it: the pace so far, and what is left at that one.
+    fn predict(&mut self, spent: Option<f64>) {
+        let Some(spent) = spent.filter(|spent| *spent >= 1.0 && self.rows_done > 0) else { return };
+        let rate = self.rows_done as f64 / spent;
+        self.rate = Some((rate * 10.0).round() / 10.0);
+        let left = self.rows_total.map(|total| total.saturating_sub(self.rows_done) as f64 / rate);
+        self.eta_seconds = left.map(|left| (left * 10.0).round() / 10.0);
+    }
+}
+
+/// Seconds that were spent on a step: by the run at work, which has begun it or found it open at its
+/// own begin, and by those before it. One that was killed has entered nothing; then it isn't known.
+fn spent(claim: &StepRecord, run: &RunRecord, now: OffsetDateTime) -> Option<f64> {
+    let before = claim.took_ms as f64 / 1000.0;
+    let since = match claim.run == run.run {
+        true => &claim.began_at,
+        false if before > 0.0 => &run.started_at,
+        false => return None,
+    };
+    let since = OffsetDateTime::parse(since, &Rfc3339).ok()?;
+    Some(before + (now - since).as_seconds_f64().max(0.0))
 }
 
 impl Status {
@@ -154,6 +184,7 @@ impl Status {
         };
         let helpers = helpers(&ledger, session.as_mut(), &leader, epoch).await?;
         let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
+        let is_paused = requests.iter().any(|asked| asked.rows_per_second.is_none());
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
@@ -181,6 +212,12 @@ impl Status {
                     if let Some(claim) = claim {
                         entry.state = open_state(migration, claim, &leader);
                         entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
+                        let at_work = unended.as_ref().filter(|_| leader != Leader::Nobody);
+                        if let (Some(run), Some(checkpoint), false) =
+                            (at_work, &mut entry.checkpoint, is_paused)
+                        {
+                            checkpoint.predict(spent(claim, run, OffsetDateTime::now_utc()));
+                        }
                     } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
                         entry.state = State::Running;
                     }
@@ -306,6 +343,8 @@ async fn checkpoint(
         began_at: claim.began_at.clone(),
         rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
         rows_total: total.map(|total| total.max(0) as u64),
+        rate: None,
+        eta_seconds: None,
         key: frontier.key().map(<[String]>::to_vec),
         half_through: frontier.block().map(|block| block.through.clone()),
         ranges: ranges.len(),

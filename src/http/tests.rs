@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
-use crate::progress::{BackfillStart, Event, Holder, PendingMigration, Reporter};
+use crate::progress::{BackfillStart, BatchDone, Event, Holder, PendingMigration, Reporter};
 
 /// A served run.
 struct Served {
@@ -43,12 +43,14 @@ impl Served {
     }
 
     fn batch(&self) {
-        self.reporter.emit(Event::BatchDone {
+        self.reporter.emit(Event::BatchDone(BatchDone {
             keys: 36_000,
             changed: 36_000,
             took: Duration::from_millis(200),
+            worked: Duration::from_millis(200),
             position: "id ≤ 36000".into(),
-        });
+            keys_total: Some(12_000_000),
+        }));
     }
 
     async fn ask(&self, method: &str, path: &str) -> Answer {

@@ -227,16 +227,18 @@ impl Pen {
         vec![self.fence(), Statement::new(self.ledger.sql(sql), params)]
     }
 
-    /// Moves a range's cursor by compare-and-swap: the checkpoint of a batch, and its fence.
+    /// Moves a range's cursor by compare-and-swap: the checkpoint of a batch, and its fence. What is
+    /// known of how many keys the range has goes along.
     pub fn advance(&self, range: &RangeRecord, to: &Cursor, keys: u64) -> Statement {
         let sql = self.ledger.sql(
-            "update [range] set cursor_key = {1}, keys_done = keys_done + {2} \
-             where version = {3} and step = {4} and number = {5} and cursor_key = {6} \
-             and through_key = {7} and epoch = {8} and owner = {9}",
+            "update [range] set cursor_key = {1}, keys_done = keys_done + {2}, keys_total = {3} \
+             where version = {4} and step = {5} and number = {6} and cursor_key = {7} \
+             and through_key = {8} and epoch = {9} and owner = {10}",
         );
         let params = vec![
             to.encode().into(),
             i64::try_from(keys).unwrap_or(i64::MAX).into(),
+            range.keys_total.into(),
             range.version.into(),
             i64::from(range.step).into(),
             i64::from(range.number).into(),

@@ -63,21 +63,14 @@ pub enum Event {
     /// A step is taken, but there is something to know about it.
     Warned(Warning),
     /// A batch committed.
-    BatchDone {
-        /// Keys that it passed.
-        keys: u64,
-        /// Rows that it changed.
-        changed: u64,
-        /// How long it took.
-        took: Duration,
-        /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
-        position: String,
-    },
+    BatchDone(BatchDone),
     /// The ledger was read again after a failure. What was reported may differ: the reply to a
     /// commit got lost, or a crash of the server took back the last commits.
     Recounted {
         /// Keys that the backfill has passed.
         keys_done: u64,
+        /// Keys in all, as an estimate.
+        keys_total: Option<u64>,
         /// All keys at and below it are done.
         position: String,
     },
@@ -157,6 +150,23 @@ pub struct PendingMigration {
     pub steps: Vec<&'static str>,
     /// How many of them are done already, by an earlier run.
     pub steps_done: u32,
+}
+
+/// A batch that committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchDone {
+    /// Keys that it passed.
+    pub keys: u64,
+    /// Rows that it changed.
+    pub changed: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// How long its worker took for it in all since the last one, but for pauses.
+    pub worked: Duration,
+    /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
+    pub position: String,
+    /// Keys in all, by the estimate of now.
+    pub keys_total: Option<u64>,
 }
 
 /// What a backfill works on.

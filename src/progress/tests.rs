@@ -29,8 +29,20 @@ fn backfilling(total: u64) -> Progress {
 }
 
 fn batch(progress: &mut Progress, at: f64, keys: u64, took: f64) {
-    let event =
-        Event::BatchDone { keys, changed: keys, took: seconds(took), position: "id ≤ 1".into() };
+    batch_of(progress, at, keys, took, 0);
+}
+
+/// A batch by which there are so many keys in all; 0 as before.
+fn batch_of(progress: &mut Progress, at: f64, keys: u64, took: f64, total: u64) {
+    let before = progress.current.as_ref().and_then(|current| current.rows_total);
+    let event = Event::BatchDone(BatchDone {
+        keys,
+        changed: keys,
+        took: seconds(took),
+        worked: seconds(took),
+        position: "id ≤ 1".into(),
+        keys_total: Some(total).filter(|total| *total > 0).or(before),
+    });
     progress.apply(seconds(at), event);
 }
 
@@ -48,13 +60,63 @@ fn the_fraction_never_falls_and_never_reaches_one_before_the_end() {
     assert_eq!(progress.current.unwrap().fraction, Some(1.0));
 }
 
+/// Statistics may be twice as high, or half.
+#[test]
+fn a_total_that_was_wrong_is_mended_and_the_fraction_never_falls() {
+    for first in [5_000, 20_000] {
+        let mut progress = backfilling(first);
+        let mut last = 0.0;
+        for n in 1..=100 {
+            batch_of(&mut progress, f64::from(n), 100, 1.0, if n < 20 { first } else { 10_000 });
+            let current = progress.current.as_ref().unwrap();
+            let fraction = current.fraction.unwrap();
+            assert!(fraction >= last && fraction < 1.0, "{fraction} after {last}");
+            last = fraction;
+            if n == 50 {
+                assert_eq!((current.rows_total, current.fraction), (Some(10_000), Some(0.5)));
+                let Eta::Left { p50_seconds, .. } = current.eta else { panic!("no figure") };
+                assert!((p50_seconds - 50.0).abs() < 0.01);
+            }
+        }
+    }
+}
+
+#[test]
+fn throttled_time_is_told_apart() {
+    let mut progress = backfilling(10_000);
+    for n in 1..=4 {
+        batch(&mut progress, f64::from(n), 1_000, 1.0);
+    }
+    let slowed = |value: &str| Event::Throttled { reason: format!("replica-lag {value}") };
+    progress.apply(seconds(4.0), slowed("1.0 s"));
+    // A second of work, and as much of pause.
+    for n in 3..=6 {
+        progress.apply(seconds(f64::from(n) * 2.0 - 1.0), slowed(&format!("1.{n} s")));
+        batch(&mut progress, f64::from(n) * 2.0, 500, 0.5);
+    }
+    let current = progress.current.clone().unwrap();
+    assert_eq!((current.throttled_seconds, current.slowed_eta_seconds), (8.0, Some(16.0)));
+    let Eta::Left { p50_seconds, .. } = current.eta else { panic!("no figure") };
+    assert!((p50_seconds - 4.0).abs() < 0.01, "{p50_seconds} s of work");
+
+    // Whoever is held by something else has no pace.
+    progress.apply(seconds(13.0), Event::Throttled { reason: "paused by alice".into() });
+    assert_eq!(progress.current.as_ref().unwrap().slowed_eta_seconds, None);
+    progress.apply(seconds(23.0), Event::Unthrottled);
+    progress.apply(seconds(33.0), Event::Unthrottled);
+    assert_eq!(progress.current.unwrap().throttled_seconds, 19.0);
+}
+
 #[test]
 fn what_the_ledger_says_after_a_failure_counts() {
     let mut progress = backfilling(1_000);
     batch(&mut progress, 1.0, 100, 1.0);
     batch(&mut progress, 2.0, 100, 1.0);
     let position = "id ≤ 0".to_owned();
-    progress.apply(seconds(3.0), Event::Recounted { keys_done: 100, position });
+    progress.apply(
+        seconds(3.0),
+        Event::Recounted { keys_done: 100, keys_total: Some(1_000), position },
+    );
     assert_eq!(progress.current.as_ref().unwrap().position.as_deref(), Some("id ≤ 0"));
     batch(&mut progress, 4.0, 100, 1.0);
     let current = progress.current.unwrap();
@@ -228,7 +290,7 @@ fn a_helped_backfill_counts_what_others_did() {
         position: "id ≤ 1".into(),
     };
     progress.apply(seconds(0.3), batch(100));
-    progress.apply(seconds(0.4), Event::Helped { keys: 300, position: "id ≤ 100".into() });
+    progress.apply(seconds(0.4), Event::Helped { keys: 300, keys_total: Some(4_000), position: "id ≤ 100".into() });
     progress.apply(seconds(0.5), batch(100));
     let current = progress.current.as_ref().unwrap();
     assert_eq!(
@@ -237,7 +299,7 @@ fn a_helped_backfill_counts_what_others_did() {
     );
     assert_eq!((progress.rows_passed, progress.rows_changed), (200, 200), "its own");
     // The total was an estimate.
-    progress.apply(seconds(0.6), Event::Helped { keys: 900, position: "id ≤ 100".into() });
+    progress.apply(seconds(0.6), Event::Helped { keys: 900, keys_total: Some(4_000), position: "id ≤ 100".into() });
     assert!(progress.current.as_ref().unwrap().fraction.unwrap() < 1.0);
 }
 

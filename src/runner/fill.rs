@@ -238,7 +238,7 @@ impl Steps<'_> {
             self.pen.adopt_ranges(version, at.number)
         } else {
             let ceiling = prepared.ceiling(worker).await?;
-            let total = self.total(worker, prepared).await?;
+            let total = prepared.table.estimated_rows;
             let ranges: Vec<_> = ceiling.into_iter().map(|ceiling| (ceiling, total)).collect();
             let mut list =
                 self.pen.claim(version, at.number, at.step.kind.as_str(), &at.checksum());
@@ -262,19 +262,6 @@ impl Steps<'_> {
             BackfillError::Statement { error, keys }
         })?;
         Ok(ledger.ranges(worker.session(), version, at.number).await?)
-    }
-
-    /// How many keys there are, about. It is for the progress alone: a server that has no time for
-    /// the count doesn't end the run.
-    async fn total(
-        &self,
-        worker: &mut Worker,
-        prepared: &Prepared,
-    ) -> Result<Option<u64>, DbError> {
-        match prepared.total(worker).await {
-            Err(error) if error.is_lost() || self.stop.is_requested() => Err(error),
-            counted => Ok(counted.unwrap_or(None)),
-        }
     }
 }
 

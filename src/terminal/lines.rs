@@ -134,6 +134,6 @@ fn at_work(progress: &Progress, current: &Current) -> String {
     if let (Some(rows), Some(seconds)) = (current.batch_rows, current.batch_seconds) {
         parts.push(format!("batch of {} in {}", format::whole(rows), format::seconds(seconds)));
     }
-    parts.extend(current.throttle.as_deref().map(words::throttled));
+    parts.extend(words::waiting_so_far(progress, current));
     parts.join(" · ")
 }

@@ -172,7 +172,7 @@ fn migrating(progress: &Progress, spinner: char, paper: Paper, rows: &mut Vec<Ro
         Some(current) if current.fraction == Some(1.0) => {}
         Some(current) => {
             rows.push(at_work(progress, current, spinner, paper));
-            rows.extend(current.throttle.as_deref().map(|reason| aside(&words::throttled(reason))));
+            rows.extend(words::waiting_so_far(progress, current).map(|text| aside(&text)));
         }
         None => rows.push(paper.row(&format!("{spinner} lock taken"))),
     }

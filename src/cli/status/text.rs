@@ -84,7 +84,7 @@ fn steps_of(entry: &Entry) -> Option<String> {
     })
 }
 
-/// `57 %, up to 6812000 and half of those to 6822000`; of several ranges, where the first gap is.
+/// `57 %, up to 6812000 and half of those to 6822000, 182 k/s, about 28 s left`; of several ranges, where the first gap is.
 fn position(checkpoint: &Checkpoint) -> String {
     let done = checkpoint.rows_done;
     let far = match checkpoint.rows_total {
@@ -97,7 +97,9 @@ fn position(checkpoint: &Checkpoint) -> String {
     let half = checkpoint.half_through.as_ref();
     let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
     let ranges = (checkpoint.ranges > 1).then(|| format!(" of {} ranges", checkpoint.ranges));
-    [Some(far), ranges, key, half].into_iter().flatten().collect()
+    let rate = checkpoint.rate.map(|rate| format!(", {}/s", short(rate)));
+    let left = checkpoint.eta_seconds.map(|left| format!(", about {} left", seconds(left)));
+    [Some(far), ranges, key, half, rate, left].into_iter().flatten().collect()
 }
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {

@@ -11,8 +11,8 @@ use super::super::held::Held;
 use super::markdown::Page;
 use crate::support::{Lockkeeper, Output, Project, port, wait_until};
 
-/// What only luck would show: a conflict with another client.
-const RARE: [&str; 3] = ["throttle", "throttled", "unthrottled"];
+/// What only luck would show: a conflict with another client, and a pace that is known at the moment of a line.
+const RARE: [&str; 4] = ["throttle", "throttled", "unthrottled", "slowed_eta_seconds"];
 
 /// The names in the first column of the page's table with this title.
 fn documented(title: &str) -> BTreeSet<String> {
