@@ -19,6 +19,8 @@ mod probe_sql;
 mod reading;
 mod sessions;
 mod signal;
+mod site;
+mod vacuum;
 mod wal;
 mod watch;
 
@@ -38,6 +40,7 @@ pub use limits::{Limit, Limits};
 pub use line::Line;
 pub use reading::{Reading, Unit};
 pub use signal::{Signal, SignalError};
+pub use site::{Shift, Site, Work};
 pub use watch::Watch;
 
 /// Below this pace the work is told to be slowed.
@@ -58,6 +61,8 @@ struct Shared {
     lanes: channel::Sender<usize>,
     /// Sessions of a watch that haven't looked yet.
     blind: channel::Sender<usize>,
+    /// What is under way.
+    site: Site,
     /// Steps and batches that are under way.
     at_work: AtomicUsize,
     /// The last of them has come to its end.
@@ -76,6 +81,7 @@ impl Throttle {
                 changes: channel::Sender::new(0),
                 lanes: channel::Sender::new(0),
                 blind: channel::Sender::new(0),
+                site: Site::default(),
                 at_work: AtomicUsize::new(0),
                 rested: Notify::new(),
                 reporter: reporter.clone(),

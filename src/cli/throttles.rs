@@ -25,6 +25,10 @@ pub struct Throttles {
     /// How much log PostgreSQL may keep for a replication slot or the archive, such as 20GiB
     #[arg(long, env = "LOCKKEEPER_MAX_WAL", value_name = "SIZE", value_parser = size)]
     max_wal: Option<u64>,
+    /// Which share of the table at work dead rows may be before batches wait for a vacuum, such as 20%,
+    /// or `off`; PostgreSQL
+    #[arg(long, env = "LOCKKEEPER_MAX_DEAD", value_name = "SHARE", value_parser = share)]
+    max_dead: Option<Limit<f64>>,
     /// A query that answers a number, asked once a second
     #[arg(
         long,
@@ -55,6 +59,7 @@ impl Throttles {
             ("--max-blocked", matches!(self.max_blocked, Some(Limit::At(_))), is_postgres),
             ("--max-sessions", self.max_sessions.is_some(), engine != Engine::Sqlite),
             ("--max-wal", self.max_wal.is_some(), is_postgres),
+            ("--max-dead", matches!(self.max_dead, Some(Limit::At(_))), is_postgres),
         ];
         if let Some((option, ..)) = asked.iter().find(|(_, asked, read)| *asked && !read) {
             return Err(Error::Usage {
@@ -67,6 +72,7 @@ impl Throttles {
             blocked: self.max_blocked,
             sessions: self.max_sessions.map(NonZeroU32::get),
             wal: self.max_wal,
+            dead: self.max_dead,
             sql: self.throttle_sql.clone().zip(self.throttle_sql_limit),
             url: self.throttle_url.clone(),
         })
@@ -96,6 +102,18 @@ fn limit(text: &str) -> Result<f64, &'static str> {
     number.ok_or("a number above 0")
 }
 
+/// `20%`. Nothing else: 0.2 may be meant as 20 % or as 0.2 %.
+fn share(text: &str) -> Result<Limit<f64>, &'static str> {
+    if text == "off" {
+        return Ok(Limit::Off);
+    }
+    let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse().ok());
+    let percent = percent.filter(|percent: &f64| percent.is_finite() && *percent > 0.0);
+    percent
+        .map(|percent| Limit::At(percent / 100.0))
+        .ok_or("a share above 0 % such as 20%, or `off`")
+}
+
 /// `20GiB`, as PostgreSQL's GB is, too.
 fn size(text: &str) -> Result<u64, &'static str> {
     const WRONG: &str = "a size is a whole number with a unit, such as 512MiB or 20GiB";
@@ -121,6 +139,16 @@ fn url(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_have_their_sign() {
+        assert_eq!(share("20%"), Ok(Limit::At(0.2)));
+        assert_eq!(share("12.5 %"), Ok(Limit::At(0.125)));
+        assert_eq!(share("off"), Ok(Limit::Off));
+        for wrong in ["", "%", "20", "0.2", "0%", "-1%", "inf%", "NaN%"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_have_a_unit() {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::db::{Dialect, Engine};
 
-use super::Signal;
 use super::blocked::Blocked;
 use super::lag::ReplicaLag;
 use super::probe_http::ProbeHttp;
 use super::probe_sql::ProbeSql;
 use super::sessions::Sessions;
+use super::vacuum::Vacuum;
 use super::wal::Wal;
+use super::{Signal, Site};
 
 /// What is watched, and up to which limit. What isn't asked for is watched where it is there.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Limits {
     pub sessions: Option<u32>,
     /// How many bytes of log may be kept for others.
     pub wal: Option<u64>,
+    /// Which share of the table at work dead rows may be: 0.2 for a fifth.
+    pub dead: Option<Limit<f64>>,
     /// A query, and how large its number may be.
     pub sql: Option<(String, f64)>,
     /// A URL that says whether to go on.
@@ -44,8 +47,8 @@ impl Limits {
     /// How many sessions may wait for us where nobody says otherwise.
     pub const BLOCKED: u32 = 5;
 
-    /// The signals to read, those of one session together.
-    pub fn signals(&self, dialect: Dialect) -> Vec<Vec<Box<dyn Signal>>> {
+    /// The signals to read for the work at this site, those of one session together.
+    pub fn signals(&self, dialect: Dialect, site: &Site) -> Vec<Vec<Box<dyn Signal>>> {
         let mut own: Vec<Box<dyn Signal>> = Vec::new();
         if dialect.engine == Engine::Postgres {
             match self.lag {
@@ -59,6 +62,9 @@ impl Limits {
                 None => own.push(Box::new(Blocked::new(Self::BLOCKED))),
             }
             own.extend(self.wal.map(|limit| Box::new(Wal::new(limit)) as Box<dyn Signal>));
+            if let Some(Limit::At(limit)) = self.dead {
+                own.push(Box::new(Vacuum::new(limit, site)));
+            }
         }
         if let Some(limit) = self.sessions.filter(|_| dialect.engine != Engine::Sqlite) {
             own.push(Box::new(Sessions::new(limit, dialect)));

@@ -48,7 +48,7 @@ impl Watch {
             stop: stop.clone(),
             aborts: false,
         };
-        let groups = limits.signals(database.dialect());
+        let groups = limits.signals(database.dialect(), &throttle.shared.site);
         throttle.shared.blind.send_replace(1 + groups.len());
         let mut tasks = vec![tokio::spawn(control.run()).abort_handle()];
         for signals in groups {

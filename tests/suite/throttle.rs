@@ -115,7 +115,8 @@ async fn the_server_ends_by_itself_what_takes_too_long() {
 #[tokio::test]
 async fn a_limit_that_the_database_cannot_show_is_refused() {
     let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
-    let postgres_alone = [("--max-lag", "1s"), ("--max-blocked", "3"), ("--max-wal", "1GiB")];
+    let postgres_alone =
+        [("--max-lag", "1s"), ("--max-blocked", "3"), ("--max-wal", "1GiB"), ("--max-dead", "20%")];
     for kind in [Kind::MariaDb, Kind::Sqlite] {
         let database = Database::of(kind).await;
         let up = |option, value| Lockkeeper::up(&project, &database).args([option, value]);
@@ -201,6 +202,30 @@ async fn blocked_sessions_are_let_pass() {
     for session in waiting {
         session.await.unwrap();
     }
+    held.hurry().await;
+    held.open().await;
+    running.wait().await.expect(0);
+}
+
+/// At the limit it waits for a vacuum, and goes on behind one; where none comes it isn't waited for.
+#[tokio::test]
+async fn dead_rows_wait_for_a_vacuum() {
+    let mut held = Held::new().await;
+    let running = held.up().args(["--max-dead", "2%"]).start();
+    let database = &held.database;
+    database.wait_for("select count(*) from lockkeeper_range").await;
+    let settings = "alter table item set (autovacuum_vacuum_scale_factor = 0, \
+                    autovacuum_vacuum_threshold = 40)";
+    database.execute(settings).await;
+    let line = running.line_with("≥ 2.0 % on public.item, waiting for autovacuum").await;
+    assert!(line.contains("dead-rows ") && line.contains("`--max-dead off`"), "{line}");
+    let passed = async || database.query_i64(counters::PASSED).await;
+    let before = passed().await;
+    database.execute("vacuum item").await;
+    wait_until("it goes on", Duration::from_secs(60), async || passed().await > before + 100).await;
+    database.execute("alter table item set (autovacuum_enabled = off)").await;
+    let line = running.line_with("on public.item, where autovacuum is off").await;
+    assert!(line.ends_with("at 50 % of the pace"), "{line}");
     held.hurry().await;
     held.open().await;
     running.wait().await.expect(0);
