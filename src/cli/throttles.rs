@@ -16,7 +16,7 @@ pub struct Throttles {
     /// How far replicas may be behind, such as 1s, or `off`; 5s where they can be seen
     #[arg(long, env = "LOCKKEEPER_MAX_LAG", value_name = "TIME", value_parser = lag)]
     max_lag: Option<Limit<Duration>>,
-    /// How many sessions may wait for locks of a batch, or `off`; 5 on PostgreSQL
+    /// How many sessions may wait for locks of a batch, or `off`; 5 where they can be seen
     #[arg(long, env = "LOCKKEEPER_MAX_BLOCKED", value_name = "NUMBER", value_parser = blocked)]
     max_blocked: Option<Limit<u32>>,
     /// How many sessions of the server may be at work, ours among them
@@ -53,11 +53,11 @@ impl Throttles {
     /// [`Error::Usage`] where a limit is asked for that can't be read there: it would be kept by
     /// nobody.
     pub fn limits(&self, engine: Engine) -> Result<Limits, Error> {
-        let is_postgres = engine == Engine::Postgres;
+        let (is_postgres, is_server) = (engine == Engine::Postgres, engine != Engine::Sqlite);
         let asked = [
             ("--max-lag", matches!(self.max_lag, Some(Limit::At(_))), is_postgres),
-            ("--max-blocked", matches!(self.max_blocked, Some(Limit::At(_))), is_postgres),
-            ("--max-sessions", self.max_sessions.is_some(), engine != Engine::Sqlite),
+            ("--max-blocked", matches!(self.max_blocked, Some(Limit::At(_))), is_server),
+            ("--max-sessions", self.max_sessions.is_some(), is_server),
             ("--max-wal", self.max_wal.is_some(), is_postgres),
             ("--max-dead", matches!(self.max_dead, Some(Limit::At(_))), is_postgres),
         ];

@@ -56,14 +56,16 @@ impl Limits {
                 Some(Limit::At(limit)) => own.push(Box::new(ReplicaLag::new(limit, true))),
                 None => own.push(Box::new(ReplicaLag::new(Self::LAG, false))),
             }
-            match self.blocked {
-                Some(Limit::Off) => {}
-                Some(Limit::At(limit)) => own.push(Box::new(Blocked::new(limit))),
-                None => own.push(Box::new(Blocked::new(Self::BLOCKED))),
-            }
             own.extend(self.wal.map(|limit| Box::new(Wal::new(limit)) as Box<dyn Signal>));
             if let Some(Limit::At(limit)) = self.dead {
                 own.push(Box::new(Vacuum::new(limit, site)));
+            }
+        }
+        if dialect.engine != Engine::Sqlite {
+            match self.blocked {
+                Some(Limit::Off) => {}
+                Some(Limit::At(limit)) => own.push(Box::new(Blocked::new(limit, dialect, true))),
+                None => own.push(Box::new(Blocked::new(Self::BLOCKED, dialect, false))),
             }
         }
         if let Some(limit) = self.sessions.filter(|_| dialect.engine != Engine::Sqlite) {

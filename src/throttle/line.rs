@@ -63,6 +63,15 @@ impl Line {
         }
     }
 
+    /// See [`Database::workers`].
+    ///
+    /// # Errors
+    /// Those of opening a session, and of asking.
+    pub async fn workers(&mut self) -> Result<Vec<i64>, DbError> {
+        let database = self.database.clone();
+        database.workers(self.session().await?).await
+    }
+
     /// Hangs up. Whatever failed, a new session is the better one to ask again.
     pub fn hang_up(&mut self) {
         self.session = None;

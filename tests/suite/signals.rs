@@ -89,6 +89,49 @@ async fn who_waits_for_a_worker_is_counted() {
     }
 }
 
+/// On MariaDB the rows of a worker are waited for, and a user without the right sees nobody: that holds
+/// the work where a limit is asked for, and else nothing is counted.
+#[tokio::test]
+async fn who_waits_for_rows_of_a_worker_is_counted() {
+    let home = Database::of(Kind::MariaDb).await;
+    let make = "create table ours (id int primary key); create table theirs (id int primary key); \
+                insert into ours values (1); insert into theirs values (1)";
+    home.execute(make).await;
+    let owner = home.owner("geheim").await;
+    let at = |limit| Limits { blocked: Some(Limit::At(limit)), ..none() };
+    let mut blocked = Watched::at(&home.url, at(5)).await;
+    let url = home.url_as(&owner, "geheim");
+    let mut blind = Watched::at(&url, at(5)).await;
+    let unasked = Limits { blocked: None, ..none() };
+    let mut unasked = Watched::at(&url, unasked).await;
+    assert_eq!(blocked.value().await, 0.0);
+
+    let purpose = Purpose::Work { run: "r".to_owned() };
+    let mut worker = blocked.database.session(purpose).await.unwrap();
+    worker.bare("begin").await.unwrap();
+    worker.bare("update ours set id = 2").await.unwrap();
+    let mut other = home.connect().await;
+    other.execute("begin; update theirs set id = 2").await;
+    let mut waiting = Vec::new();
+    for table in ["ours", "theirs", "ours", "ours"] {
+        let mut session = home.connect().await;
+        waiting.push(tokio::spawn(async move {
+            session.execute(&format!("select count(*) from {table} for update")).await;
+        }));
+    }
+    wait_until("three wait for us", PATIENCE, async || blocked.value().await == 3.0).await;
+    let fault = blind.read().await.unwrap_err().to_string();
+    assert_eq!(fault, "this user may not see who waits: GRANT PROCESS to it");
+    assert_eq!(unasked.read().await.unwrap(), None);
+
+    worker.bare("rollback").await.unwrap();
+    wait_until("nobody waits for us", PATIENCE, async || blocked.value().await == 0.0).await;
+    other.execute("rollback").await;
+    for session in waiting {
+        session.await.unwrap();
+    }
+}
+
 /// A replica's connection is always at work, and no session that does anything. Who may not see what
 /// others do, counts nothing.
 #[tokio::test]
