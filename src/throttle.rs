@@ -20,6 +20,7 @@ mod reading;
 mod sessions;
 mod signal;
 mod site;
+mod unwatched;
 mod vacuum;
 mod wal;
 mod watch;
@@ -31,7 +32,8 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch as channel};
 
 use crate::ledger::Requests;
-use crate::progress::{Event, Reporter};
+use crate::place::Explanation;
+use crate::progress::{Event, Reporter, Warning};
 
 pub use board::{Board, Verdict};
 pub use governor::Governor;
@@ -39,7 +41,7 @@ pub use lane::{Lane, Turn};
 pub use limits::{Limit, Limits};
 pub use line::Line;
 pub use reading::{Reading, Unit};
-pub use signal::{Signal, SignalError};
+pub use signal::{Notice, Signal, SignalError};
 pub use site::{Shift, Site, Work};
 pub use watch::Watch;
 
@@ -166,6 +168,15 @@ impl Shared {
         if at_work > 0 {
             let hold = self.board().hold(Instant::now(), at_work);
             self.tell(hold);
+        }
+    }
+
+    /// Tells what is to know of a signal, as a warning of the step that it is read for.
+    fn warn(&self, notice: Notice) {
+        if let Some(work) = self.site.work() {
+            let explanation = Explanation::default().note("next", notice.next);
+            let warning = Warning::new(work.version, work.step, notice.message, &explanation);
+            self.reporter.emit(Event::Warned(warning));
         }
     }
 

@@ -31,6 +31,7 @@ mod suite {
     mod faces;
     mod failover;
     mod fence;
+    mod follower;
     mod halves;
     mod held;
     mod history;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::db::Engine;
+use crate::db::{ConnectOptions, Engine};
 use crate::error::Error;
 use crate::throttle::{Limit, Limits};
+
+use super::connection::Connection;
 
 /// What holds a backfill back, or slows it down.
 #[derive(Debug, Args)]
@@ -16,6 +18,10 @@ pub struct Throttles {
     /// How far replicas may be behind, such as 1s, or `off`; 5s where they can be seen
     #[arg(long, env = "LOCKKEEPER_MAX_LAG", value_name = "TIME", value_parser = lag)]
     max_lag: Option<Limit<Duration>>,
+    /// A replica of the database, which is asked itself how far it is; once for each. Several in the
+    /// variable stand on lines of their own. The URL has a password: better leave it to the variable
+    #[arg(long, env = "LOCKKEEPER_REPLICA_URL", value_name = "URL", value_delimiter = '\n')]
+    replica_url: Vec<String>,
     /// How many sessions may wait for locks of a batch, or `off`; 5 where they can be seen
     #[arg(long, env = "LOCKKEEPER_MAX_BLOCKED", value_name = "NUMBER", value_parser = blocked)]
     max_blocked: Option<Limit<u32>>,
@@ -52,23 +58,34 @@ impl Throttles {
     /// # Errors
     /// [`Error::Usage`] where a limit is asked for that can't be read there: it would be kept by
     /// nobody.
-    pub fn limits(&self, engine: Engine) -> Result<Limits, Error> {
+    pub fn limits(&self, connection: &Connection, engine: Engine) -> Result<Limits, Error> {
+        let replicas = self.replicas(connection, engine)?;
         let (is_postgres, is_server) = (engine == Engine::Postgres, engine != Engine::Sqlite);
         let asked = [
-            ("--max-lag", matches!(self.max_lag, Some(Limit::At(_))), is_postgres),
+            ("--replica-url", !replicas.is_empty(), is_server),
+            (
+                "--max-lag",
+                matches!(self.max_lag, Some(Limit::At(_))),
+                is_postgres || !replicas.is_empty(),
+            ),
             ("--max-blocked", matches!(self.max_blocked, Some(Limit::At(_))), is_server),
             ("--max-sessions", self.max_sessions.is_some(), is_server),
             ("--max-wal", self.max_wal.is_some(), is_postgres),
             ("--max-dead", matches!(self.max_dead, Some(Limit::At(_))), is_postgres),
         ];
         if let Some((option, ..)) = asked.iter().find(|(_, asked, read)| *asked && !read) {
+            let next = match *option {
+                "--max-lag" if is_server => "give --replica-url, once for each replica",
+                _ => "leave it out, and see --throttle-sql and --throttle-url",
+            };
             return Err(Error::Usage {
                 message: format!("{option} can't be watched on {engine}"),
-                next: "leave it out, and see --throttle-sql and --throttle-url".to_owned(),
+                next: next.to_owned(),
             });
         }
         Ok(Limits {
             lag: self.max_lag,
+            replicas,
             blocked: self.max_blocked,
             sessions: self.max_sessions.map(NonZeroU32::get),
             wal: self.max_wal,
@@ -76,6 +93,28 @@ impl Throttles {
             sql: self.throttle_sql.clone().zip(self.throttle_sql_limit),
             url: self.throttle_url.clone(),
         })
+    }
+
+    /// The replicas to ask. None of the errors has the URL, which has a password.
+    fn replicas(
+        &self,
+        connection: &Connection,
+        engine: Engine,
+    ) -> Result<Vec<ConnectOptions>, Error> {
+        let wrong = |fault: String| Error::Usage {
+            message: format!("--replica-url: {fault}"),
+            next: "give the URL of a replica, as that of the database".to_owned(),
+        };
+        let replica = |url: &String| {
+            let options =
+                ConnectOptions::from_url(url).map_err(|error| wrong(error.to_string()))?;
+            if options.engine != engine {
+                return Err(wrong(format!("a replica of {engine} isn't {}", options.engine)));
+            }
+            Ok(connection.with_tls(options))
+        };
+        let given = self.replica_url.iter().filter(|url| !url.trim().is_empty());
+        given.map(replica).collect()
     }
 }
 

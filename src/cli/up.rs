@@ -78,7 +78,7 @@ impl Up {
     /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
-        let limits = self.throttles.limits(options.engine)?;
+        let limits = self.throttles.limits(&self.connection, options.engine)?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::db::{Dialect, Engine};
+use crate::db::{ConnectOptions, Dialect, Engine};
 
 use super::blocked::Blocked;
-use super::lag::ReplicaLag;
+use super::lag::{Follower, ReplicaLag, Unseen};
 use super::probe_http::ProbeHttp;
 use super::probe_sql::ProbeSql;
 use super::sessions::Sessions;
+use super::unwatched::Unwatched;
 use super::vacuum::Vacuum;
 use super::wal::Wal;
 use super::{Signal, Site};
@@ -18,6 +19,8 @@ use super::{Signal, Site};
 pub struct Limits {
     /// How far replicas may be behind.
     pub lag: Option<Limit<Duration>>,
+    /// Replicas that are asked themselves.
+    pub replicas: Vec<ConnectOptions>,
     /// How many sessions may wait for locks of ours.
     pub blocked: Option<Limit<u32>>,
     /// How many sessions may be at work.
@@ -50,16 +53,27 @@ impl Limits {
     /// The signals to read for the work at this site, those of one session together.
     pub fn signals(&self, dialect: Dialect, site: &Site) -> Vec<Vec<Box<dyn Signal>>> {
         let mut own: Vec<Box<dyn Signal>> = Vec::new();
+        let lag = match self.lag {
+            Some(Limit::Off) => None,
+            Some(Limit::At(limit)) => Some(limit),
+            None => Some(Self::LAG),
+        };
         if dialect.engine == Engine::Postgres {
-            match self.lag {
-                Some(Limit::Off) => {}
-                Some(Limit::At(limit)) => own.push(Box::new(ReplicaLag::new(limit, true))),
-                None => own.push(Box::new(ReplicaLag::new(Self::LAG, false))),
-            }
+            let unseen = match self.lag {
+                _ if !self.replicas.is_empty() => Unseen::Fine,
+                Some(Limit::At(_)) => Unseen::Holds,
+                Some(Limit::Off) | None => Unseen::Told,
+            };
+            own.extend(
+                lag.map(|limit| Box::new(ReplicaLag::new(limit, unseen)) as Box<dyn Signal>),
+            );
             own.extend(self.wal.map(|limit| Box::new(Wal::new(limit)) as Box<dyn Signal>));
             if let Some(Limit::At(limit)) = self.dead {
                 own.push(Box::new(Vacuum::new(limit, site)));
             }
+        }
+        if dialect.engine == Engine::MySql && lag.is_some() && self.replicas.is_empty() {
+            own.push(Box::new(Unwatched::default()));
         }
         if dialect.engine != Engine::Sqlite {
             match self.blocked {
@@ -73,6 +87,9 @@ impl Limits {
         }
         let mut groups = vec![own];
         // Whatever these take, the others don't wait for it.
+        for (replica, limit) in self.replicas.iter().zip(lag.into_iter().cycle()) {
+            groups.push(vec![Box::new(Follower::new(limit, replica, site))]);
+        }
         if let Some((sql, limit)) = &self.sql {
             groups.push(vec![Box::new(ProbeSql::new(sql, *limit, dialect))]);
         }

@@ -125,6 +125,10 @@ async fn a_limit_that_the_database_cannot_show_is_refused() {
             let refused = up(option, value).run().await.expect(2);
             refused.expect_text(&format!("{option} can't be watched on {name}"));
         }
+        if kind == Kind::MariaDb {
+            let lag = up("--max-lag", "1s").run().await.expect(2);
+            lag.expect_text("next: give --replica-url, once for each replica");
+        }
         for (option, value) in servers {
             let done = up(option, value).run().await;
             if kind == Kind::Sqlite {
