@@ -262,6 +262,15 @@ pub trait Database: Send + Sync {
     /// The database's, or the operating system's about the lock file.
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError>;
 
+    /// The server's numbers of the sessions that write for a run on this database, where it has such
+    /// numbers and shows nothing else by which a query could tell those sessions (MySQL).
+    ///
+    /// # Errors
+    /// The server's.
+    async fn workers(&self, _session: &mut dyn Session) -> Result<Vec<i64>, DbError> {
+        Ok(Vec::new())
+    }
+
     /// Ends sessions of earlier runs that outlived their process, and waits until they are gone.
     /// Only the holder of the run lock may call it. Returns how many there were.
     ///

@@ -142,6 +142,15 @@ pub fn frontier<'a>(
     ranges.find(|range| !range.is_done()).or(last).map(|range| &range.cursor)
 }
 
+/// How far the newest run is with a backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The run's id.
+    pub run: String,
+    /// Keys passed, over all ranges. None without a range.
+    pub keys: Option<i64>,
+}
+
 /// One invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {

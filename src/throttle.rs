@@ -21,6 +21,9 @@ mod reading;
 mod roll;
 mod sessions;
 mod signal;
+mod site;
+mod unwatched;
+mod vacuum;
 mod wal;
 mod watch;
 
@@ -31,7 +34,8 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch as channel};
 
 use crate::ledger::Requests;
-use crate::progress::{Event, Reporter};
+use crate::place::Explanation;
+use crate::progress::{Event, Reporter, Warning};
 
 pub use board::{Board, Verdict};
 pub use governor::Governor;
@@ -40,7 +44,8 @@ pub use limits::{Limit, Limits};
 pub use line::Line;
 pub use reading::{Reading, Unit};
 pub use roll::Member;
-pub use signal::{Signal, SignalError};
+pub use signal::{Notice, Signal, SignalError};
+pub use site::{Shift, Site, Work};
 pub use watch::Watch;
 
 /// Below this pace the work is told to be slowed.
@@ -65,6 +70,8 @@ struct Shared {
     members: channel::Sender<Vec<Member>>,
     /// Sessions of a watch that haven't looked yet.
     blind: channel::Sender<usize>,
+    /// What is under way.
+    site: Site,
     /// Steps and batches that are under way.
     at_work: AtomicUsize,
     /// The last of them has come to its end.
@@ -85,6 +92,7 @@ impl Throttle {
                 seats: channel::Sender::new(1),
                 members: channel::Sender::new(Vec::new()),
                 blind: channel::Sender::new(0),
+                site: Site::default(),
                 at_work: AtomicUsize::new(0),
                 rested: Notify::new(),
                 reporter: reporter.clone(),
@@ -199,6 +207,15 @@ impl Shared {
         if at_work > 0 {
             let hold = self.board().hold(Instant::now(), at_work);
             self.tell(hold);
+        }
+    }
+
+    /// Tells what is to know of a signal, as a warning of the step that it is read for.
+    fn warn(&self, notice: Notice) {
+        if let Some(work) = self.site.work() {
+            let explanation = Explanation::default().note("next", notice.next);
+            let warning = Warning::new(work.version, work.step, notice.message, &explanation);
+            self.reporter.emit(Event::Warned(warning));
         }
     }
 

@@ -32,6 +32,7 @@ mod suite {
     mod faces;
     mod failover;
     mod fence;
+    mod follower;
     mod halves;
     mod held;
     mod history;

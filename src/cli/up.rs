@@ -81,7 +81,7 @@ impl Up {
     /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
-        let limits = self.throttles.limits(options.engine)?;
+        let limits = self.throttles.limits(&self.connection, options.engine)?;
         if self.join && options.engine == Engine::Sqlite {
             return Err(Error::Usage {
                 message: "nobody can help on SQLite, which has one writer at a time".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::db::{DbError, Row, Session, Statement};
 
-use super::{Cursor, Ledger, LedgerError, RangeRecord, RunRecord, StepRecord};
+use super::{Cursor, Ledger, LedgerError, Passed, RangeRecord, RunRecord, StepRecord};
 
 impl Ledger {
     /// All steps that were ever claimed; of a ledger that isn't there or is older, what it has.
@@ -81,6 +81,32 @@ impl Ledger {
         let rows = session.query(&Statement::new(sql, params)).await?;
         let pinned = rows.first().map(|row| row.optional_text(0)).transpose()?.flatten();
         Ok(pinned.map(str::to_owned))
+    }
+
+    /// How far the newest run is with this backfill. None before there is a run.
+    ///
+    /// # Errors
+    /// The database's, and [`LedgerError::Damaged`] where there is no ledger.
+    pub async fn passed(
+        &self,
+        session: &mut dyn Session,
+        version: i64,
+        step: u32,
+    ) -> Result<Option<Passed>, LedgerError> {
+        let sql = self.sql(
+            "select r.run, g.keys_done from [run] r \
+             left join [range] g on g.version = {1} and g.step = {2} \
+             where r.epoch = (select max(epoch) from [run])",
+        );
+        let params = vec![version.into(), i64::from(step).into()];
+        let rows = session.query(&Statement::new(sql, params)).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let run = first.text(0)?.to_owned();
+        let mut keys = None;
+        for row in &rows {
+            keys = row.optional_int(1)?.map(|passed| keys.unwrap_or(0) + passed).or(keys);
+        }
+        Ok(Some(Passed { run, keys }))
     }
 
     /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.

@@ -78,6 +78,8 @@ pub enum Event {
     Helped {
         /// Keys that they passed since the last time.
         keys: u64,
+        /// Keys in all, as an estimate.
+        keys_total: Option<u64>,
         /// All keys at and below it are done.
         position: String,
     },

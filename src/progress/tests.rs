@@ -283,14 +283,18 @@ fn the_words_of_the_states_are_those_of_the_json() {
 #[test]
 fn a_helped_backfill_counts_what_others_did() {
     let mut progress = backfilling(1_000);
-    let batch = |keys| Event::BatchDone {
-        keys,
-        changed: keys,
-        took: seconds(0.1),
-        position: "id ≤ 1".into(),
+    let batch = |keys| {
+        Event::BatchDone(BatchDone {
+            keys,
+            changed: keys,
+            took: seconds(0.1),
+            worked: seconds(0.1),
+            position: "id ≤ 1".into(),
+            keys_total: Some(1_000),
+        })
     };
     progress.apply(seconds(0.3), batch(100));
-    progress.apply(seconds(0.4), Event::Helped { keys: 300, keys_total: Some(4_000), position: "id ≤ 100".into() });
+    progress.apply(seconds(0.4), Event::Helped { keys: 300, keys_total: Some(1_000), position: "id ≤ 100".into() });
     progress.apply(seconds(0.5), batch(100));
     let current = progress.current.as_ref().unwrap();
     assert_eq!(
@@ -299,7 +303,7 @@ fn a_helped_backfill_counts_what_others_did() {
     );
     assert_eq!((progress.rows_passed, progress.rows_changed), (200, 200), "its own");
     // The total was an estimate.
-    progress.apply(seconds(0.6), Event::Helped { keys: 900, keys_total: Some(4_000), position: "id ≤ 100".into() });
+    progress.apply(seconds(0.6), Event::Helped { keys: 900, keys_total: Some(1_000), position: "id ≤ 100".into() });
     assert!(progress.current.as_ref().unwrap().fraction.unwrap() < 1.0);
 }
 

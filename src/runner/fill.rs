@@ -6,13 +6,13 @@ use crate::backfill::{
     Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
     unsettle,
 };
-use crate::batch::Pin;
+use crate::batch::{Pin, Verb};
 use crate::db::{DbError, ErrorKind, Statement, whole_millis};
 use crate::ledger::{Ledger, LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::place::Explanation;
 use crate::progress::{BackfillStart, Event, Warning};
-use crate::throttle::Turn;
+use crate::throttle::{Turn, Work};
 use crate::worker::Worker;
 
 use super::RunError;
@@ -212,6 +212,9 @@ impl Steps<'_> {
         // From here on each batch has its own.
         drop(turn);
         let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
+        let leaves_rows = prepared.batch.verb() != Verb::Insert;
+        let table = leaves_rows.then(|| prepared.table.name.clone());
+        let _shift = throttle.shift(Work { version, step, table });
         let backfill = Backfill { pen, prepared, throttle, reporter, stop };
         backfill.run(worker, ranges).await
     }

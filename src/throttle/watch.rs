@@ -13,7 +13,7 @@ use crate::stop::Stop;
 use super::board::CONTROL;
 use super::line::{Line, Silence, in_time};
 use super::roll::{Member, Roll};
-use super::{Limits, Shared, Signal, Throttle};
+use super::{Limits, Shared, Signal, SignalError, Throttle};
 
 /// How long it may take to enter that a pause is met: short of what makes the board take the control
 /// for lost.
@@ -52,7 +52,7 @@ impl Watch {
             stop: stop.clone(),
             aborts: false,
         };
-        let groups = limits.signals(database.dialect());
+        let groups = limits.signals(database.dialect(), &throttle.shared.site);
         throttle.shared.blind.send_replace(1 + groups.len());
         let mut tasks = vec![tokio::spawn(control.run()).abort_handle()];
         for signals in groups {
@@ -194,6 +194,8 @@ struct Posted {
     signal: Box<dyn Signal>,
     place: usize,
     due: Instant,
+    /// Its notice is told.
+    told: bool,
 }
 
 impl Loads {
@@ -207,7 +209,7 @@ impl Loads {
             let (name, interval) = (signal.name(), signal.interval());
             let (governor, left_out_by) = (signal.governor(), signal.left_out_by());
             let place = shared.board().post(name, interval, governor, left_out_by);
-            Posted { signal, place, due: Instant::now() }
+            Posted { signal, place, due: Instant::now(), told: false }
         };
         let signals = signals.into_iter().map(post).collect();
         Loads { line: Line::new(database), shared, signals }
@@ -244,12 +246,22 @@ impl Loads {
             posted.due = Instant::now() + posted.signal.interval();
             let fault = match answer {
                 Ok(Ok(reading)) => {
+                    // Before the work goes on by it.
+                    if !posted.told
+                        && let Some(notice) = posted.signal.notice()
+                    {
+                        self.shared.warn(notice);
+                        posted.told = true;
+                    }
                     let (place, now) = (posted.place, Instant::now());
                     self.shared.change(|board| board.read(place, reading, now));
                     continue;
                 }
                 Ok(Err(error)) => {
-                    self.line.hang_up();
+                    // What somebody else doesn't answer is no fault of the line.
+                    if matches!(error, SignalError::Db(_)) {
+                        self.line.hang_up();
+                    }
                     error.outline()
                 }
                 Err(Silence) => {

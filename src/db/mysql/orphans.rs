@@ -14,7 +14,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{Server, error};
-use crate::db::{DbError, ErrorKind, Statement, Value};
+use crate::db::{DbError, ErrorKind, Row, Statement, Value};
 
 /// Work sessions under one run lock, at most.
 const NAMES: usize = 64;
@@ -102,21 +102,23 @@ async fn remnants(
     connection: &mut MySqlConnection,
     run: &str,
 ) -> Result<Vec<i64>, DbError> {
+    let marked = marked(&server.fetch(connection, &holders(server)).await?)?;
+    let open = server.open();
+    Ok(marked.into_iter().filter(|id| open.get(id).is_none_or(|its| its != run)).collect())
+}
+
+/// The query for who holds the names, which [`marked`] reads.
+pub(super) fn holders(server: &Server) -> Statement {
     let columns = vec!["is_used_lock(?)"; NAMES].join(", ");
     let names = (0..NAMES).map(|number| Value::from(name(server, number))).collect();
-    let holders = Statement::new(format!("select {columns}"), names);
-    let rows = server.fetch(connection, &holders).await?;
+    Statement::new(format!("select {columns}"), names)
+}
+
+/// The sessions that are marked.
+pub(super) fn marked(rows: &[Row]) -> Result<Vec<i64>, DbError> {
     let row = rows.first().ok_or_else(|| DbError::silent("select is_used_lock"))?;
-    let open = server.open();
-    let mut remnants = Vec::new();
-    for number in 0..NAMES {
-        if let Some(id) = row.optional_int(number)?
-            && open.get(&id).is_none_or(|its| its != run)
-        {
-            remnants.push(id);
-        }
-    }
-    Ok(remnants)
+    let ids = (0..NAMES).map(|number| row.optional_int(number));
+    ids.filter_map(Result::transpose).collect()
 }
 
 async fn kill(server: &Server, connection: &mut MySqlConnection, id: i64) -> Result<(), DbError> {
