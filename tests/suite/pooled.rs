@@ -137,33 +137,40 @@ async fn ten_at_once_share_a_lease() {
 }
 
 /// Whoever comes first, by whichever way, the other one waits for it, and sees what it does.
-#[tokio::test]
-async fn a_lease_and_a_lock_exclude_each_other() {
-    for is_pooled in [true, false] {
-        let pooled = Pooled::new(&[("V1__gate.sql", GATE)]).await;
-        let (first, second) = match is_pooled {
-            true => (pooled.up(), pooled.direct()),
-            false => (pooled.direct(), pooled.up()),
-        };
-        let gate = pooled.gate().await;
-        let leader = first.start();
-        pooled.database.wait_for(AT_THE_GATE).await;
-        let waiter = second.start();
-        let line = waiter.line_with("holds it since").await;
-        assert!(line.contains(&format!("process {}", leader.pid())), "{line}");
-        let impatient = second.clone().args(["--lock-wait", "0s"]).run().await.expect(3);
-        assert_eq!(impatient.stderr.matches(TOLD).count(), usize::from(!is_pooled));
-        pooled.through(&["status"]).run().await.expect(0).expect_text("is at work since");
-        // It is asked for and beats every second, and both keep the same one.
-        let held = "select count(*) from lockkeeper_lease where beat > 2";
-        if is_pooled {
-            pooled.database.wait_for(held).await;
-        }
-        drop(gate);
-        leader.wait().await.expect(0);
-        waiter.wait().await.expect(0).expect_text("the schema is at version 1");
-        assert_eq!(pooled.database.query_i64("select count(*) from made").await, 0);
+async fn one_waits_for_the_other(is_pooled: bool) {
+    let pooled = Pooled::new(&[("V1__gate.sql", GATE)]).await;
+    let (first, second) = match is_pooled {
+        true => (pooled.up(), pooled.direct()),
+        false => (pooled.direct(), pooled.up()),
+    };
+    let gate = pooled.gate().await;
+    let leader = first.start();
+    pooled.database.wait_for(AT_THE_GATE).await;
+    let waiter = second.start();
+    let line = waiter.line_with("holds it since").await;
+    assert!(line.contains(&format!("process {}", leader.pid())), "{line}");
+    let impatient = second.clone().args(["--lock-wait", "0s"]).run().await.expect(3);
+    assert_eq!(impatient.stderr.matches(TOLD).count(), usize::from(!is_pooled));
+    pooled.through(&["status"]).run().await.expect(0).expect_text("is at work since");
+    // It is asked for and beats every second, and both keep the same one.
+    let held = "select count(*) from lockkeeper_lease where beat > 2";
+    if is_pooled {
+        pooled.database.wait_for(held).await;
     }
+    drop(gate);
+    leader.wait().await.expect(0);
+    waiter.wait().await.expect(0).expect_text("the schema is at version 1");
+    assert_eq!(pooled.database.query_i64("select count(*) from made").await, 0);
+}
+
+#[tokio::test]
+async fn a_lease_keeps_a_lock_away() {
+    one_waits_for_the_other(true).await;
+}
+
+#[tokio::test]
+async fn a_lock_keeps_a_lease_away() {
+    one_waits_for_the_other(false).await;
 }
 
 /// Of two at one moment one works: neither by the lock nor by the lease both.
@@ -186,29 +193,36 @@ async fn through_a_pooler_and_past_it_at_once() {
 }
 
 /// What killed it gave nothing back. The next one waits until the lease is over, whichever way it comes.
+async fn the_next_one_waits(is_pooled: bool) {
+    let pooled = Pooled::new(&[("V1__gate.sql", GATE)]).await;
+    let gate = pooled.gate().await;
+    let dead = pooled.up().start();
+    pooled.database.wait_for(AT_THE_GATE).await;
+    dead.kill();
+    dead.wait().await;
+    let next = if is_pooled { pooled.up() } else { pooled.direct() };
+    let early = next.clone().args(["--lock-wait", "1s"]).run().await.expect(3);
+    early.expect_text("another run holds the lock");
+    pooled.age_lease(30).await;
+    // What it was at still runs in the server, and would hold up the next one.
+    let next = next.start();
+    next.line_with("lock taken").await;
+    drop(gate);
+    let output = next.wait().await.expect(0);
+    println!("after the end of the lease: {:?}", output.took);
+    // It is watched for a while, since a clock may jump.
+    assert!(output.took > Duration::from_secs(3), "{:?}", output.took);
+    assert_eq!(pooled.database.query_i64("select count(*) from lockkeeper_lease").await, 0);
+}
+
 #[tokio::test]
-async fn the_lease_of_a_dead_run_ends() {
-    for is_pooled in [true, false] {
-        let pooled = Pooled::new(&[("V1__gate.sql", GATE)]).await;
-        let gate = pooled.gate().await;
-        let dead = pooled.up().start();
-        pooled.database.wait_for(AT_THE_GATE).await;
-        dead.kill();
-        dead.wait().await;
-        let next = if is_pooled { pooled.up() } else { pooled.direct() };
-        let early = next.clone().args(["--lock-wait", "1s"]).run().await.expect(3);
-        early.expect_text("another run holds the lock");
-        pooled.age_lease(30).await;
-        // What it was at still runs in the server, and would hold up the next one.
-        let next = next.start();
-        next.line_with("lock taken").await;
-        drop(gate);
-        let output = next.wait().await.expect(0);
-        println!("after the end of the lease: {:?}", output.took);
-        // It is watched for a while, since a clock may jump.
-        assert!(output.took > Duration::from_secs(3), "{:?}", output.took);
-        assert_eq!(pooled.database.query_i64("select count(*) from lockkeeper_lease").await, 0);
-    }
+async fn the_lease_of_a_dead_run_ends_for_a_lease() {
+    the_next_one_waits(true).await;
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_run_ends_for_a_lock() {
+    the_next_one_waits(false).await;
 }
 
 /// A clock that jumps ahead, or back: a run that is alive keeps its lease.
