@@ -294,7 +294,10 @@ fn a_helped_backfill_counts_what_others_did() {
         })
     };
     progress.apply(seconds(0.3), batch(100));
-    progress.apply(seconds(0.4), Event::Helped { keys: 300, keys_total: Some(1_000), position: "id ≤ 100".into() });
+    progress.apply(
+        seconds(0.4),
+        Event::Helped { keys: 300, keys_total: Some(1_000), position: "id ≤ 100".into() },
+    );
     progress.apply(seconds(0.5), batch(100));
     let current = progress.current.as_ref().unwrap();
     assert_eq!(
@@ -303,7 +306,10 @@ fn a_helped_backfill_counts_what_others_did() {
     );
     assert_eq!((progress.rows_passed, progress.rows_changed), (200, 200), "its own");
     // The total was an estimate.
-    progress.apply(seconds(0.6), Event::Helped { keys: 900, keys_total: Some(1_000), position: "id ≤ 100".into() });
+    progress.apply(
+        seconds(0.6),
+        Event::Helped { keys: 900, keys_total: Some(1_000), position: "id ≤ 100".into() },
+    );
     assert!(progress.current.as_ref().unwrap().fraction.unwrap() < 1.0);
 }
 
@@ -325,9 +331,15 @@ fn who_helps_sees_the_whole_step() {
     };
     progress.apply(seconds(0.1), seen(100));
     progress.apply(seconds(0.2), Event::Workers { count: 2 });
-    let position = String::new();
-    let batch = Event::BatchDone { keys: 50, changed: 50, took: seconds(0.1), position };
-    progress.apply(seconds(0.3), batch);
+    let batch = BatchDone {
+        keys: 50,
+        changed: 50,
+        took: seconds(0.1),
+        worked: seconds(0.1),
+        position: String::new(),
+        keys_total: Some(500),
+    };
+    progress.apply(seconds(0.3), Event::BatchDone(batch));
     progress.apply(seconds(0.4), seen(200));
     let current = progress.current.as_ref().unwrap();
     assert_eq!((current.rows_done, current.workers), (Some(200), Some(2)));
