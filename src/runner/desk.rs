@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::db::{Database, DbError, Engine, Purpose, Session};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
@@ -13,6 +14,8 @@ use super::{Leader, RunError, leader};
 /// How often an abort looks who is at work: before it is written, after that, and once more where that
 /// was another run by then.
 const LOOKS: usize = 3;
+/// How long it waits for one that has ended.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Why something can't be asked.
 #[derive(Debug, thiserror::Error)]
@@ -166,7 +169,12 @@ impl Desk {
                 return ended.ok_or(DeskError::NobodyAtWork);
             }
             let Some(record) = self.ledger.leader(self.session.as_mut()).await? else {
-                return Err(DeskError::NotYetKnown);
+                if asked.is_none() {
+                    return Err(DeskError::NotYetKnown);
+                }
+                // It has ended, and is about to give the lock back; or its successor has it already.
+                tokio::time::sleep(MOMENT).await;
+                continue;
             };
             if asked.as_ref().is_some_and(|asked| asked.epoch == record.epoch) {
                 return Ok(Leader::Running(Some(holder(record))));
@@ -174,7 +182,7 @@ impl Desk {
             self.ledger.ask_abort(self.session.as_mut(), record.epoch, &self.by).await?;
             asked = Some(record);
         }
-        Err(DeskError::NotYetKnown)
+        asked.map(|record| Leader::Running(Some(holder(record)))).ok_or(DeskError::NotYetKnown)
     }
 
     async fn leader(&mut self) -> Result<Leader, DeskError> {
