@@ -6,12 +6,16 @@
 //! finds the cursor moved and rolls back.
 //!
 //! With several workers, each has ranges of its own, and splits what it is at when another one has
-//! nothing to do.
+//! nothing to do. Some of them may be another process's, a member's, which is lent ranges by way of the
+//! ledger: `lend` is its leader's part in that, `borrow` its own.
 
 mod blocks;
+mod borrow;
 mod crew;
 mod cut;
+mod gauge;
 mod leaves;
+mod lend;
 mod prepare;
 mod ranges;
 mod recovery;
@@ -22,12 +26,15 @@ use std::time::Instant;
 use crate::batch::Servo;
 use crate::db::DbError;
 use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
-use crate::progress::{Event, Reporter};
+use crate::progress::{BatchDone, Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
 
+pub use borrow::{Borrowed, Seen};
+use crew::Seat;
 use cut::{Batch, Cut, Within};
+use gauge::Gauge;
 use leaves::Leaves;
 pub use prepare::{
     PrepareError, Prepared, Warned, count_up_to, lock_timeout, prepare, read, settle, unsettle,
@@ -92,26 +99,36 @@ pub struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Works a range off. THE batch loop.
+    /// Works a range off, as far as it is this process's. Returns what is left of it where the worker is to
+    /// stand back. THE batch loop.
     async fn drain(
         &self,
+        seat: &mut Seat,
         worker: &mut Worker,
         servo: &mut Servo,
         mut range: RangeRecord,
         ranges: &Ranges,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<Option<RangeRecord>, BackfillError> {
         let mut attempts = 0;
         let mut cut = Cut::default();
         let mut leaves = Leaves::of(self.prepared);
         let mut lane = self.throttle.lane();
+        let mut gauge = Gauge::default();
+        // All but pauses counts as work: what is asked beside the batches, too.
+        let mut since = Instant::now();
         while !range.is_done() {
             let pass = async {
                 tokio::select! {
                     () = lane.pass(self.stop) => {}
                     () = ranges.closed() => {}
+                    () = seat.taken() => {}
                 }
             };
+            let waits = Instant::now();
             worker.idle(pass).await;
+            since += waits.elapsed();
+            // By now it may be known better how large the table is, and who else is at it.
+            servo.limit(self.prepared.most_rows(ranges.keys_total(), ranges.all_workers()));
             cut.rows = lane.rows(servo.rows());
             // The second half of a block is done first, if that is one batch.
             if self.stop.is_forced()
@@ -120,12 +137,19 @@ impl Backfill<'_> {
             {
                 return Err(BackfillError::Stopped);
             }
+            if !seat.is_given() {
+                return Ok(Some(range));
+            }
+            cut.is_alone = ranges.is_alone();
             let started = Instant::now();
             let done = self.round(worker, servo, &range, cut, ranges, &mut leaves).await;
             let took = started.elapsed();
             match done {
                 Ok(Round::Probe) => servo.probed(took),
-                Ok(Round::Share(kept)) => range = kept,
+                Ok(Round::Share(kept)) => {
+                    range = kept;
+                    gauge = Gauge::default();
+                }
                 Ok(Round::Batch(batch, changed)) => {
                     // A throttled batch is mostly overhead, and says little of the price of rows.
                     let is_telling = cut.rows >= servo.rows() || took > self.prepared.target;
@@ -138,10 +162,22 @@ impl Backfill<'_> {
                     cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
+                    if range.is_done() {
+                        range.keys_total = Some(range.keys_done);
+                    } else {
+                        let sizes = (batch.keys, servo.rows());
+                        self.gauge(worker, &mut gauge, &mut range, sizes, ranges).await;
+                    }
                     ranges.moved(&range);
-                    let position = self.prepared.position(&ranges.done_through());
-                    let keys = batch.keys;
-                    self.reporter.emit(Event::BatchDone { keys, changed, took, position });
+                    self.reporter.emit(Event::BatchDone(BatchDone {
+                        keys: batch.keys,
+                        changed,
+                        took,
+                        worked: since.elapsed(),
+                        position: self.prepared.position(&ranges.done_through()),
+                        keys_total: ranges.keys_total(),
+                    }));
+                    since = Instant::now();
                 }
                 Err(error) => {
                     attempts += 1;
@@ -149,17 +185,27 @@ impl Backfill<'_> {
                     cut.has_failed = true;
                     leaves.doubt();
                     let before = range.keys_done;
-                    range = self.recover(worker, range, error, attempts, ranges).await?;
+                    let number = range.number;
+                    let found = self.recover(worker, range, error, attempts, ranges).await?;
+                    let Some(found) = found else {
+                        ranges.forget(number);
+                        return Ok(None);
+                    };
+                    range = found;
+                    since = Instant::now();
                     if range.keys_done != before {
                         lane.worked(u64::try_from(range.keys_done - before).unwrap_or(0));
-                        let keys_done = ranges.keys_done();
-                        let position = self.prepared.position(&ranges.done_through());
-                        self.reporter.emit(Event::Recounted { keys_done, position });
+                        gauge = Gauge::default();
+                        self.reporter.emit(Event::Recounted {
+                            keys_done: ranges.keys_done(),
+                            keys_total: ranges.keys_total(),
+                            position: self.prepared.position(&ranges.done_through()),
+                        });
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What there is to do next: to measure, to share, or a batch.

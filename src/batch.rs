@@ -1,5 +1,6 @@
-//! Batches: rewriting a statement to a key range, the proof that this is safe, and the servo that
-//! finds the size of a batch. Pure: what the catalog says comes in as facts.
+//! Batches: rewriting a statement to a key range, the proof that this is safe, the servo that finds
+//! the size of a batch, and the key quantiles that tell how much is left. Pure: what the catalog says
+//! comes in as facts.
 
 mod blocks;
 mod body;
@@ -19,6 +20,7 @@ mod literal;
 mod order;
 mod pin;
 mod proof;
+mod quantile;
 mod range;
 mod reading;
 mod refusal;
@@ -45,6 +47,7 @@ pub use blocks::Spot;
 pub use half::Part;
 pub use key::KeyColumn;
 pub use pin::Pin;
+pub use quantile::Quantiles;
 pub use reading::prove_reading;
 pub use refusal::Refusal;
 pub use rewrite::{Batch, Said, rewrite};

@@ -58,6 +58,7 @@ enum Command {
     Resume(operator::Resume),
     Abort(operator::Abort),
     Rate(operator::Rate),
+    Workers(operator::Workers),
     Completions(completions::Completions),
 }
 
@@ -208,6 +209,7 @@ impl Command {
             | Command::Resume(_)
             | Command::Abort(_)
             | Command::Rate(_)
+            | Command::Workers(_)
             | Command::Completions(_) => false,
         }
     }
@@ -225,6 +227,7 @@ impl Command {
             Command::Resume(command) => command.run().await,
             Command::Abort(command) => command.run().await,
             Command::Rate(command) => command.run().await,
+            Command::Workers(command) => command.run().await,
             Command::Completions(command) => command.run(),
         }
     }

@@ -242,9 +242,17 @@ pub trait Database: Send + Sync {
     /// Opens what is needed to try for the run lock.
     ///
     /// # Errors
-    /// As [`Database::session`]; [`ErrorKind::Pooler`] when a pooler in transaction mode stands
-    /// between, which can't keep a session's lock.
+    /// As [`Database::session`]; [`ErrorKind::Pooler`] when a pooler stands between that can't keep a
+    /// session's lock, and there is nothing to do about it, or it wasn't there before.
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError>;
+
+    /// For how long after its last word a run keeps the run lock, where that is a lease: where a pooler
+    /// gives the server's sessions to somebody else at each transaction, so that they keep no lock, and
+    /// nothing may be set in them for longer. `None` where it isn't so, and until [`Database::locker`] has
+    /// found out.
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether somebody holds the run lock. It is only looked at, so that the look works through any
     /// pooler and leaves no trace. With SQLite it is in the way for that moment: the file says it to
@@ -254,12 +262,28 @@ pub trait Database: Send + Sync {
     /// The database's, or the operating system's about the lock file.
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError>;
 
+    /// The server's numbers of the sessions that write for a run on this database, where it has such
+    /// numbers and shows nothing else by which a query could tell those sessions (MySQL).
+    ///
+    /// # Errors
+    /// The server's.
+    async fn workers(&self, _session: &mut dyn Session) -> Result<Vec<i64>, DbError> {
+        Ok(Vec::new())
+    }
+
     /// Ends sessions of earlier runs that outlived their process, and waits until they are gone.
     /// Only the holder of the run lock may call it. Returns how many there were.
     ///
     /// # Errors
     /// [`ErrorKind::Permission`] when this user may not end them.
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError>;
+
+    /// Ends the working sessions of one run, or of a process that helped it: one that gives no sign of
+    /// life may stand still in a transaction, with its locks. It doesn't wait until they are gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] when this user may not end them.
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError>;
 }
 
 /// A session: one connection, used by one caller at a time.
@@ -283,6 +307,26 @@ pub trait Session: Send {
     /// # Errors
     /// The server's. After [`ErrorKind::Connection`] its outcome is unknown.
     async fn bare(&mut self, sql: &str) -> Result<u64, DbError>;
+
+    /// Sets something for this session, by one of the dialect's statements. Where the server's session
+    /// is somebody else's after each transaction, each of this one's sets it for itself alone.
+    ///
+    /// # Errors
+    /// The server's.
+    async fn set(&mut self, sql: &str) -> Result<(), DbError> {
+        self.bare(sql).await.map(drop)
+    }
+
+    /// Takes back all that was [set](Session::set), by these statements.
+    ///
+    /// # Errors
+    /// The server's.
+    async fn reset(&mut self, resets: &[&str]) -> Result<(), DbError> {
+        for sql in resets {
+            self.bare(sql).await?;
+        }
+        Ok(())
+    }
 
     /// What the catalog says of a table, or `None` where there is no such relation.
     ///

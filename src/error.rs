@@ -142,6 +142,7 @@ impl Error {
             | Error::Catalog(_)
             | Error::Name(_)
             | Error::Listen { .. }
+            | Error::Desk(DeskError::OneWriter)
             | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) | Error::Desk(DeskError::Run(error)) => run(error),
@@ -204,7 +205,10 @@ impl Error {
 
 fn run(error: &RunError) -> Exit {
     match error {
-        RunError::Plan(PlanError::NoTarget { .. }) | RunError::Refused { .. } => Exit::Usage,
+        RunError::Plan(PlanError::NoTarget { .. })
+        | RunError::Refused { .. }
+        | RunError::NeedsSession { .. }
+        | RunError::Unlike { .. } => Exit::Usage,
         RunError::Plan(_) | RunError::KeyChanged { .. } => Exit::Human,
         RunError::History(HistoryError::TooNarrow { .. })
         | RunError::Ledger(LedgerError::Newer { .. }) => Exit::Usage,

@@ -3,9 +3,10 @@
 //! `run` says who runs or ran, `step` what is claimed or done, `range` how far a backfill is, and
 //! the one row of `control` carries the ledger's version and the epoch, which is the fence: it
 //! grows with every run, and a write of an older run affects no row. `request` has what operators ask
-//! of a run.
+//! of a run, and `member` who helps it.
 
 mod cursor;
+mod member;
 mod read;
 mod request;
 mod schema;
@@ -14,6 +15,7 @@ mod write;
 use crate::db::{Database, DbError, Dialect, ErrorKind};
 
 pub use cursor::{Block, Cursor};
+pub use member::{Beat, MemberRecord};
 pub use request::{Request, Requests};
 pub use schema::VERSION;
 
@@ -100,9 +102,11 @@ pub struct RangeRecord {
     pub through: Cursor,
     /// The epoch of the run that owns it.
     pub epoch: i64,
+    /// The member that works on it; nothing for the run itself.
+    pub owner: String,
     /// Keys passed.
     pub keys_done: i64,
-    /// Keys in all, as it was estimated when the range was made.
+    /// Keys in all, as an estimate that gets better while the work goes on.
     pub keys_total: Option<i64>,
     /// The columns of the key and their types; `None` in a range of an older lockkeeper.
     pub key: Option<String>,
@@ -136,6 +140,15 @@ pub fn frontier<'a>(
 ) -> Option<&'a Cursor> {
     let last = ranges.clone().last();
     ranges.find(|range| !range.is_done()).or(last).map(|range| &range.cursor)
+}
+
+/// How far the newest run is with a backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The run's id.
+    pub run: String,
+    /// Keys passed, over all ranges. None without a range.
+    pub keys: Option<i64>,
 }
 
 /// One invocation.
@@ -181,6 +194,8 @@ pub struct Pen {
     ledger: Ledger,
     run: String,
     epoch: i64,
+    /// A member's id; nothing for the run itself.
+    owner: String,
 }
 
 impl Ledger {

@@ -31,10 +31,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::Dialect;
+use crate::db::{Dialect, Engine};
 use crate::place::Place;
 
 pub use catalog::{Catalog, CatalogError};
+pub use directive::MOST_WORKERS;
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};
 pub use step::{Bulk, ConcurrentIndex, Repeat};
@@ -87,6 +88,11 @@ impl Migration {
     /// Computed anew each time: of a thousand files, nearly all are applied, and nobody asks.
     pub fn checksum(&self, step: &Step) -> String {
         checksum::checksum(&step.kind, &self.text, &step.statements)
+    }
+
+    /// The first statement of a step that may leave the session other than it found it.
+    pub fn tainting(&self, step: &Step, engine: Engine) -> Option<Range<usize>> {
+        step::tainting(&self.text, step, engine)
     }
 
     /// The text of a step, to be sent whole: a script's has semicolons and comments between its

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use current::Current;
 pub use eta::{Eta, Rate};
-pub use event::{BackfillStart, Event, Holder, LeaderStep, PendingMigration};
+pub use event::{BackfillStart, BatchDone, Event, Holder, LeaderStep, PendingMigration};
 pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
 pub use moments::Moments;
@@ -136,9 +136,20 @@ impl Progress {
         self.began.map_or(Duration::from_secs_f64(self.elapsed_seconds), |began| began.elapsed())
     }
 
+    /// For how long the current step was held or slowed, until now.
+    pub fn throttled(&self) -> Duration {
+        let Some(current) = &self.current else { return Duration::ZERO };
+        let since_event = self.elapsed().as_secs_f64() - self.elapsed_seconds;
+        let open = if current.held.is_some() { since_event.max(0.0) } else { 0.0 };
+        Duration::try_from_secs_f64(current.throttled_seconds + open).unwrap_or_default()
+    }
+
     /// Folds one event in. `at` is the time since the run began, by a monotonic clock.
     pub fn apply(&mut self, at: Duration, event: Event) {
         let seconds = at.as_secs_f64();
+        if let Some(current) = self.current.as_mut().filter(|current| current.held.is_some()) {
+            current.throttled_seconds += (seconds - self.elapsed_seconds).max(0.0);
+        }
         self.elapsed_seconds = seconds;
         self.fold(at, event);
         self.moments.enter(seconds, self.state);
@@ -166,32 +177,43 @@ impl Progress {
                 self.reason = None;
             }
             Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
-            Event::LockWaiting { holder, leader } => self.wait(holder, leader),
+            Event::LockWaiting { holder, leader, helps } => self.wait(holder, leader, helps),
             Event::LockTaken => {
                 self.moments.lock_taken = at.as_secs_f64();
-                self.lock = Lock { state: LockState::Held, holder: None };
+                self.lock = Lock { state: LockState::Held, holder: None, helps: false };
                 self.current = None;
                 self.go_on_to(State::Migrating);
             }
             Event::StepStarted { version, step, backfill } => {
                 self.start_step(at, version, step, backfill);
             }
-            Event::BatchDone { keys, changed, took, position } => {
+            Event::BatchDone(batch) => {
                 self.batches += 1;
-                self.batches_seconds += took.as_secs_f64();
-                self.rows_passed += keys;
-                self.rows_changed += changed;
-                self.pace.add((at.saturating_sub(took)).as_secs_f64(), at.as_secs_f64(), keys);
+                self.batches_seconds += batch.took.as_secs_f64();
+                self.rows_passed += batch.keys;
+                self.rows_changed += batch.changed;
+                // How far the leader's step is as a whole, the ledger says.
+                if self.lock.helps {
+                    return;
+                }
+                let from = at.saturating_sub(batch.took).as_secs_f64();
+                self.pace.add(from, at.as_secs_f64(), batch.keys);
                 // What it was tried again for is over; what holds it back is not.
                 let held = self.current.as_ref().and_then(|current| current.held.clone());
                 self.set_throttle(at, held);
                 if let Some(current) = &mut self.current {
-                    current.batch(at, keys, changed, took, position);
+                    current.batch(at, batch);
                 }
             }
-            Event::Recounted { keys_done, position } => {
+            Event::Recounted { keys_done, keys_total, position } => {
                 if let Some(current) = &mut self.current {
-                    current.recount(keys_done, position);
+                    current.recount(keys_done, keys_total, position);
+                }
+            }
+            Event::Helped { keys, keys_total, position } => {
+                if let Some(current) = &mut self.current {
+                    let since = current.help(at, keys, keys_total, position);
+                    self.pace.add(since, at.as_secs_f64(), keys);
                 }
             }
             Event::Workers { count } => {
@@ -287,9 +309,9 @@ impl Progress {
             .collect();
     }
 
-    fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>) {
+    fn wait(&mut self, holder: Option<Holder>, leader: Option<LeaderStep>, helps: bool) {
         self.go_on_to(State::Waiting);
-        let lock = Lock { state: LockState::Waiting, holder };
+        let lock = Lock { state: LockState::Waiting, holder, helps };
         if self.lock != lock {
             self.moments.waiting = self.elapsed_seconds;
         }
@@ -303,6 +325,9 @@ impl Progress {
             if let Some((done, total)) = leader.keys {
                 let (since, keys) = current.observe(at, done, total);
                 self.pace.add(since.as_secs_f64(), at.as_secs_f64(), keys);
+            }
+            if !helps {
+                current.leave();
             }
             current
         });
@@ -359,7 +384,7 @@ impl Progress {
     /// It is held back or slowed down, or no longer.
     fn hold(&mut self, at: Duration, reason: Option<String>) {
         if let Some(current) = &mut self.current {
-            current.held.clone_from(&reason);
+            current.hold(at, reason.as_deref());
         }
         self.set_throttle(at, reason);
     }

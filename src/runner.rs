@@ -7,7 +7,9 @@ mod error;
 mod failure;
 mod fill;
 mod held;
+mod join;
 mod lock;
+mod pooled;
 mod resolve;
 mod steps;
 mod survey;
@@ -30,7 +32,7 @@ pub(crate) use failure::unprepared;
 pub(crate) use steps::At;
 
 pub use bulk::cut_bulk;
-pub use desk::{Desk, DeskError, RowRate};
+pub use desk::{Desk, DeskError, RowRate, WorkerCount};
 pub use error::RunError;
 pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
@@ -47,6 +49,8 @@ pub struct Settings {
     pub selection: Selection,
     /// How long to wait for another run.
     pub lock_wait: Duration,
+    /// Whether it helps another run with its backfills while it waits for it.
+    pub joins: bool,
     /// How long a lost database is tried to be reached again, once the run is at work.
     pub reconnect: Duration,
     /// Above how many rows of its table a statement is batched that no directive speaks of; none where it
@@ -125,7 +129,8 @@ impl Run<'_> {
             Err(error) if is_busy(&error) => false,
             Err(error) => return Err(error),
         };
-        let held = match self.lock(watch.as_mut(), self.settings.lock_wait).await? {
+        let locker = self.locker(watch.as_mut()).await?;
+        let held = match self.lock(&mut watch, locker, self.settings.lock_wait).await? {
             Waited::Held(held) => held,
             Waited::NothingLeft => return Ok(0),
         };
@@ -216,7 +221,7 @@ impl Run<'_> {
         let requests = pen.ledger().requests(worker.session()).await?;
         let throttle = Throttle::new(requests, self.reporter);
         let limits = &self.settings.limits;
-        let watch = Watch::start(&self.database, &throttle, limits, pen.epoch(), self.stop);
+        let watch = Watch::start(&self.database, &throttle, limits, pen.epoch(), None, self.stop);
         tokio::select! {
             () = self.cut_bulk(&mut survey) => {}
             () = self.stop.requested() => {
@@ -268,6 +273,7 @@ impl Run<'_> {
     fn plan<'s>(&self, survey: &'s Survey<'_>) -> Result<Plan<'s>, RunError> {
         let plan =
             Plan::new(&survey.catalog, &survey.history, &survey.steps, self.settings.selection)?;
+        self.refuse_unpoolable(&plan)?;
         self.report(&plan);
         Ok(plan)
     }

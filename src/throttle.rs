@@ -9,6 +9,7 @@
 mod blocked;
 mod board;
 mod bucket;
+mod concurrency;
 mod governor;
 mod lag;
 mod lane;
@@ -17,8 +18,12 @@ mod line;
 mod probe_http;
 mod probe_sql;
 mod reading;
+mod roll;
 mod sessions;
 mod signal;
+mod site;
+mod unwatched;
+mod vacuum;
 mod wal;
 mod watch;
 
@@ -29,7 +34,8 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch as channel};
 
 use crate::ledger::Requests;
-use crate::progress::{Event, Reporter};
+use crate::place::Explanation;
+use crate::progress::{Event, Reporter, Warning};
 
 pub use board::{Board, Verdict};
 pub use governor::Governor;
@@ -37,7 +43,9 @@ pub use lane::{Lane, Turn};
 pub use limits::{Limit, Limits};
 pub use line::Line;
 pub use reading::{Reading, Unit};
-pub use signal::{Signal, SignalError};
+pub use roll::Member;
+pub use signal::{Notice, Signal, SignalError};
+pub use site::{Shift, Site, Work};
 pub use watch::Watch;
 
 /// Below this pace the work is told to be slowed.
@@ -56,8 +64,14 @@ struct Shared {
     changes: channel::Sender<u64>,
     /// Backfills that ask the board. Without one, no load is measured.
     lanes: channel::Sender<usize>,
+    /// How many workers are to work.
+    seats: channel::Sender<u32>,
+    /// Who helps the run at work, this process among them where it does.
+    members: channel::Sender<Vec<Member>>,
     /// Sessions of a watch that haven't looked yet.
     blind: channel::Sender<usize>,
+    /// What is under way.
+    site: Site,
     /// Steps and batches that are under way.
     at_work: AtomicUsize,
     /// The last of them has come to its end.
@@ -75,7 +89,10 @@ impl Throttle {
                 board: Mutex::new(Board::new(requests)),
                 changes: channel::Sender::new(0),
                 lanes: channel::Sender::new(0),
+                seats: channel::Sender::new(1),
+                members: channel::Sender::new(Vec::new()),
                 blind: channel::Sender::new(0),
+                site: Site::default(),
                 at_work: AtomicUsize::new(0),
                 rested: Notify::new(),
                 reporter: reporter.clone(),
@@ -90,6 +107,24 @@ impl Throttle {
     pub async fn watched(&self) {
         // Its sender lives as long as this.
         let _ = self.shared.blind.subscribe().wait_for(|blind| *blind == 0).await;
+    }
+
+    /// A backfill begins whose file asks for so many workers, and which can have `most`. How many are to
+    /// work, what follows from the operator and the load tells from now on: always 1 at least.
+    pub fn seats(&self, of_file: u32, most: u32) -> channel::Receiver<u32> {
+        self.shared.board().begin(of_file, most);
+        self.shared.seat();
+        self.shared.seats.subscribe()
+    }
+
+    /// Who helps the run at work, as the watch sees them while there is a lane.
+    pub fn members(&self) -> channel::Receiver<Vec<Member>> {
+        self.shared.members.subscribe()
+    }
+
+    /// Whether an operator wants all to hold, and nothing here is under way.
+    pub fn rests(&self) -> bool {
+        self.shared.rests()
     }
 
     /// A worker's way through the throttle.
@@ -127,6 +162,10 @@ impl Shared {
         self.board().requests().pause.is_some()
     }
 
+    fn rests(&self) -> bool {
+        self.is_to_pause() && self.at_work() == 0
+    }
+
     /// Whether somebody goes by the load: there is a backfill, and no pause that holds it anyway.
     /// Reading it costs the server something, too.
     fn is_needed(&self) -> bool {
@@ -151,7 +190,15 @@ impl Shared {
 
     fn verdict(&self) -> Verdict {
         let at_work = self.at_work();
-        self.board().verdict(Instant::now(), at_work)
+        let verdict = self.board().verdict(Instant::now(), at_work);
+        self.seat();
+        verdict
+    }
+
+    /// Tells how many workers are to work.
+    fn seat(&self) {
+        let workers = self.board().workers(Instant::now());
+        self.seats.send_if_modified(|seats| std::mem::replace(seats, workers) != workers);
     }
 
     /// Tells that the operator wants to hold what is under way, which can't say so itself.
@@ -160,6 +207,15 @@ impl Shared {
         if at_work > 0 {
             let hold = self.board().hold(Instant::now(), at_work);
             self.tell(hold);
+        }
+    }
+
+    /// Tells what is to know of a signal, as a warning of the step that it is read for.
+    fn warn(&self, notice: Notice) {
+        if let Some(work) = self.site.work() {
+            let explanation = Explanation::default().note("next", notice.next);
+            let warning = Warning::new(work.version, work.step, notice.message, &explanation);
+            self.reporter.emit(Event::Warned(warning));
         }
     }
 

@@ -51,7 +51,7 @@ impl Origin {
             let purpose = Purpose::Work { run: self.run.clone() };
             let mut session = self.database.session(purpose).await?;
             for sql in &[&self.settings[..], &self.own].concat() {
-                session.bare(sql).await?;
+                session.set(sql).await?;
             }
             Ok(session)
         };
@@ -203,7 +203,9 @@ impl Worker {
     /// # Errors
     /// The database's.
     pub async fn set(&mut self, sql: &str) -> Result<(), DbError> {
-        self.bare(sql).await?;
+        let canceller = self.session.canceller();
+        let lost = ErrorKind::Connection;
+        guarded(&self.origin.stop, canceller, lost, self.session.set(sql)).await?;
         self.origin.own.push(sql.to_owned());
         Ok(())
     }
@@ -215,9 +217,9 @@ impl Worker {
     /// The database's.
     pub async fn reset(&mut self, resets: Vec<&'static str>) -> Result<(), DbError> {
         self.origin.own.clear();
-        for sql in resets {
-            self.bare(sql).await?;
-        }
+        let canceller = self.session.canceller();
+        let lost = ErrorKind::Connection;
+        guarded(&self.origin.stop, canceller, lost, self.session.reset(&resets)).await?;
         self.restore().await
     }
 
@@ -233,7 +235,7 @@ impl Worker {
         };
         let settings = self.origin.settings.iter();
         for sql in settings.filter(|sql| sql.to_ascii_lowercase().contains(ours)) {
-            self.session.bare(sql).await?;
+            self.session.set(sql).await?;
         }
         Ok(())
     }

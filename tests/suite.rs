@@ -27,13 +27,16 @@ mod suite {
     mod docs;
     mod durability;
     mod embedded;
+    mod eta;
     mod example;
     mod faces;
     mod failover;
     mod fence;
+    mod follower;
     mod halves;
     mod held;
     mod history;
+    mod join;
     mod keyless;
     mod kill;
     mod lost_file;
@@ -42,6 +45,7 @@ mod suite {
     mod own_key;
     mod partitions;
     mod pinned;
+    mod pooled;
     mod refinery;
     mod replica;
     mod s1;

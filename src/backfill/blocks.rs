@@ -7,6 +7,8 @@ use crate::db::DbError;
 use crate::ledger::{Cursor, RangeRecord};
 use crate::worker::Worker;
 
+/// How many rows a block has where no statistics say: it has room for so many of a hundred bytes.
+const ROWS: u64 = 64;
 /// A range has to have so many batches to be split.
 const BATCHES: u64 = 2;
 
@@ -44,7 +46,8 @@ impl Prepared {
             return rows;
         }
         let blocks = ceiling.key().map_or(0, |key| u64::from(Spot::of(key).block) + 1);
-        Some(rows.unwrap_or(super::prepare::COUNT_LIMIT).max(blocks) * u64::from(Spot::PASSES))
+        let rows = rows.unwrap_or(blocks * ROWS).max(blocks);
+        Some(rows * u64::from(Spot::PASSES))
     }
 
     /// What comes after a pass, of which `range` is one: how much of all is done by then, from 0 to 1, and

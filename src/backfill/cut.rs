@@ -36,6 +36,8 @@ pub(super) enum Within {
 pub(super) struct Cut {
     /// So many keys.
     pub rows: u64,
+    /// Whether nobody else works on the backfill.
+    pub is_alone: bool,
     /// Whether most keys of the last batch were of rows that changed. Only there do halves save more
     /// than the second look at the range costs.
     is_dense: bool,
@@ -109,9 +111,9 @@ impl Backfill<'_> {
         let through = range.through.key().unwrap_or_default();
         let has_halves = self.prepared.batch.has_halves();
         // The batch of another worker keeps the old versions of the first half alive.
-        let alone = self.prepared.workers == 1;
-        let block =
-            (cut.is_dense && has_halves && alone).then(|| Part::block_of(cut.rows)).flatten();
+        let block = (cut.is_dense && has_halves && cut.is_alone)
+            .then(|| Part::block_of(cut.rows))
+            .flatten();
         let wanted = block.unwrap_or(cut.rows);
         let known = cut.without_counting(&range.cursor, through, wanted).filter(|_| has_halves);
         let (end, keys) = match known {

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::batch::{
     Batch, KeyColumn, Part, Refusal, Said, Servo, Shape, Spot, Warning, parse, prove_reading,
     rewrite,
 };
 use crate::db::{DbError, Dialect, Engine, ErrorKind, Row, Session, Statement, Table, TableName};
 use crate::ledger::Cursor;
-use crate::migration::{BatchDirective, Migration, Step};
+use crate::migration::{BatchDirective, MOST_WORKERS, Migration, Step};
 use crate::place::Explanation;
 use crate::worker::Worker;
 
@@ -17,8 +19,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// All batches together lock no more than this part of the table's rows at a time, one in so many: of the
 /// updates that an application makes somewhere in it, fewer then have to wait for one.
 const LOCKED_PART: u64 = 100;
-/// Above this, a table without statistics isn't counted.
-pub(super) const COUNT_LIMIT: u64 = 5_000_000;
 
 /// A backfill that is proved and rewritten.
 #[derive(Debug, Clone)]
@@ -31,8 +31,10 @@ pub struct Prepared {
     pub rows: u64,
     /// How long a batch is to take.
     pub target: Duration,
-    /// Sessions that work on it, at most.
+    /// Sessions that work on it, as its file says.
     pub workers: u32,
+    /// Sessions that can work on it, whoever asks for them.
+    pub most_workers: u32,
     /// What one should know of it.
     pub warnings: Vec<Warned>,
     /// How many rows a block has, about, where it goes along these.
@@ -117,6 +119,8 @@ pub async fn prepare(
         trust_per_batch: directive.trust_per_batch,
     };
     let batch = rewrite(&shape, said, &table, into.as_ref(), &read, dialect).map_err(refused)?;
+    // SQLite lets one session write at a time.
+    let most_workers = if dialect.engine == Engine::Sqlite { 1 } else { MOST_WORKERS };
     let warnings = batch.warnings().iter();
     let warnings = warnings.map(|warning| warned(migration, step, directive, warning)).collect();
     Ok(Some(Prepared {
@@ -125,8 +129,8 @@ pub async fn prepare(
         table,
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
-        // SQLite lets one session write at a time.
-        workers: if dialect.engine == Engine::Sqlite { 1 } else { directive.workers.unwrap_or(1) },
+        workers: directive.workers.unwrap_or(1).min(most_workers),
+        most_workers,
         rows_per_block: 1.0,
         dialect,
     }))
@@ -215,6 +219,23 @@ impl Prepared {
         format!("{}{columns}", of.unwrap_or_default())
     }
 
+    /// What the statement was made to, for comparison with what another process makes of it: the table
+    /// that its name means, the key, and the SQL with its pinned clocks.
+    pub fn fingerprint(&self) -> String {
+        let name = &self.table.name;
+        let parts = [
+            self.dialect.qualified(name.schema.as_deref(), &name.name),
+            self.described_key(),
+            self.batch.apply_to_none().sql,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The range's end: the last key there is now. `None` for an empty table. Recorded once, so
     /// that inserts can't make the backfill endless.
     ///
@@ -246,28 +267,16 @@ impl Prepared {
         key.map_err(lost)
     }
 
-    /// How many rows a batch has at most, in a table of so many keys. On SQLite a batch locks all of
-    /// them, and few large ones do so less often than many small ones.
-    pub fn most_rows(&self, keys: Option<u64>) -> u64 {
+    /// How many rows a batch has at most, in a table of so many keys, where so many workers are at it. On
+    /// SQLite a batch locks all of them, and few large ones do so less often than many small ones.
+    pub fn most_rows(&self, keys: Option<u64>, workers: u32) -> u64 {
         let passes = if self.batch.is_by_block() { u64::from(Spot::PASSES) } else { 1 };
         match keys.map(|keys| keys / passes) {
             Some(keys) if self.dialect.engine != Engine::Sqlite => {
-                (keys / LOCKED_PART / u64::from(self.workers)).max(self.rows)
+                (keys / LOCKED_PART / u64::from(workers.max(1))).max(self.rows)
             }
             _ => Servo::MOST,
         }
-    }
-
-    /// How many keys there are, about.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn total(&self, worker: &mut Worker) -> Result<Option<u64>, DbError> {
-        if let Some(rows) = self.table.estimated_rows {
-            return Ok(Some(rows));
-        }
-        let count = count(self.dialect, &self.table.name, COUNT_LIMIT);
-        counted(&worker.query(&count).await?, COUNT_LIMIT)
     }
 
     /// Lets the session's commits not wait for the disk. Only once the range is claimed: a batch
@@ -332,18 +341,11 @@ pub async fn count_up_to(
     name: &TableName,
     most: u64,
 ) -> Result<Option<u64>, DbError> {
-    counted(&session.query(&count(dialect, name, most)).await?, most)
-}
-
-/// Counts one row more than `most`, and no further.
-fn count(dialect: Dialect, name: &TableName, most: u64) -> Statement {
+    // One more, and no further.
     let table = dialect.qualified(name.schema.as_deref(), &name.name);
     let limit = most.saturating_add(1);
     let sql = format!("select count(*) from (select 1 as one from {table} limit {limit}) t");
-    Statement::new(sql, Vec::new())
-}
-
-fn counted(rows: &[Row], most: u64) -> Result<Option<u64>, DbError> {
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
     let counted = rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
     Ok((counted <= most).then_some(counted))
 }

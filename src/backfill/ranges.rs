@@ -1,29 +1,53 @@
 //! The ranges of one backfill, as its workers share them.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+mod borrowed;
+mod lent;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+use super::gauge::Scale;
 use crate::ledger::{Cursor, RangeRecord, frontier};
 use crate::stop::Stop;
+
+pub use borrowed::Recall;
 
 /// The ranges of one backfill: which are free, and who has the others. A worker that finds none free
 /// asks for a part of the one with the most left; its owner, which alone moves the range's cursor and
 /// so can't be overtaken, splits it between two batches.
+///
+/// A run's has all of them, those that are lent to members among them; a member's has what it is lent.
 pub(super) struct Ranges {
     /// In the order of their keys.
     entries: Mutex<Vec<Entry>>,
     changed: Notify,
     next_number: AtomicU32,
     workers: AtomicU32,
+    /// Workers that wait for a range.
+    waiting: AtomicU32,
+    /// Workers of other processes.
+    others: AtomicU32,
+    /// How many keys there are in a backfill that this process helps with; 0 where that isn't known.
+    whole: AtomicU64,
+    /// A range was lent to a member.
+    was_helped: AtomicBool,
+    /// They are a run's that this process only helps.
+    is_borrowed: bool,
     /// A worker got no session.
     without: AtomicBool,
+    /// The quantiles of the table, once they were read; none where there are none to be had.
+    scale: OnceCell<Option<Scale>>,
     /// A worker has failed: the others are to end.
     closed: CancellationToken,
     stop: Stop,
 }
+
+/// The numbers of ranges that members split off.
+const BORROWED: Range<u32> = 1 << 20..1 << 30;
 
 struct Entry {
     range: RangeRecord,
@@ -36,33 +60,65 @@ enum Stage {
     Taken,
     /// Somebody would like a part of it.
     Asked,
+    /// The leader would.
+    Recalled,
     /// Taken, and too small to be split.
     Whole,
+    /// A member's.
+    Lent,
+    /// The same, and it is asked for a part.
+    LentAsked,
+    /// The same, and too small to be split.
+    LentWhole,
     Done,
+}
+
+impl Stage {
+    /// Where the ledger knows it.
+    fn of(range: &RangeRecord) -> Self {
+        match range {
+            _ if range.is_done() => Stage::Done,
+            _ if range.owner.is_empty() => Stage::Free,
+            _ => Stage::Lent,
+        }
+    }
+
+    fn is_lent(self) -> bool {
+        matches!(self, Stage::Lent | Stage::LentAsked | Stage::LentWhole)
+    }
 }
 
 impl Ranges {
     /// Of these, in the order of their keys.
     pub fn new(ranges: Vec<RangeRecord>, stop: Stop) -> Self {
         let highest = ranges.iter().map(|range| range.number).max().unwrap_or(0);
-        let entry = |range: RangeRecord| {
-            let stage = if range.is_done() { Stage::Done } else { Stage::Free };
-            Entry { range, stage }
-        };
+        let entry = |range: RangeRecord| Entry { stage: Stage::of(&range), range };
         Ranges {
             entries: Mutex::new(ranges.into_iter().map(entry).collect()),
             changed: Notify::new(),
             next_number: AtomicU32::new(highest + 1),
             workers: AtomicU32::new(1),
+            waiting: AtomicU32::new(0),
+            others: AtomicU32::new(0),
+            whole: AtomicU64::new(0),
+            was_helped: AtomicBool::new(false),
+            is_borrowed: false,
             without: AtomicBool::new(false),
+            scale: OnceCell::new(),
             closed: CancellationToken::new(),
             stop,
         }
     }
 
+    /// None yet, of a run that this process helps.
+    pub fn borrowed(stop: Stop) -> Self {
+        Ranges { is_borrowed: true, ..Ranges::new(Vec::new(), stop) }
+    }
+
     /// A range to work on; waits for one while there may still be one. `None` when there is none left,
     /// or nobody is to begin another one.
     pub async fn take(&self) -> Option<RangeRecord> {
+        let mut waits = None;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -74,11 +130,14 @@ impl Ranges {
             match self.look() {
                 Look::Taken(range) => return Some(*range),
                 Look::Over => return None,
-                Look::Wait => tokio::select! {
-                    () = changed => {}
-                    () = self.closed.cancelled() => {}
-                    () = self.stop.requested() => {}
-                },
+                Look::Wait => {
+                    waits.get_or_insert_with(|| Waits::new(&self.waiting));
+                    tokio::select! {
+                        () = changed => {}
+                        () = self.closed.cancelled() => {}
+                        () = self.stop.requested() => {}
+                    }
+                }
             }
         }
     }
@@ -89,19 +148,55 @@ impl Ranges {
             entry.stage = Stage::Taken;
             return Look::Taken(Box::new(entry.range.clone()));
         }
-        if entries.iter().all(|entry| entry.stage == Stage::Done) {
+        if !self.is_borrowed && entries.iter().all(|entry| entry.stage == Stage::Done) {
             return Look::Over;
         }
-        let splittable = entries.iter_mut().filter(|entry| entry.stage == Stage::Taken);
-        if let Some(most) = splittable.max_by_key(|entry| left(&entry.range)) {
+        // Whom it is lent to is asked by way of the ledger.
+        if let Some(most) = most_left(&mut entries).filter(|most| most.stage == Stage::Taken) {
             most.stage = Stage::Asked;
         }
         Look::Wait
     }
 
-    /// How many workers there are.
+    /// How many workers there are, those of who helps among them; of who helps, its own.
     pub fn workers(&self) -> u32 {
-        self.workers.load(Ordering::Relaxed)
+        let others = if self.is_borrowed { 0 } else { self.others.load(Ordering::Relaxed) };
+        self.workers.load(Ordering::Relaxed) + others
+    }
+
+    /// How many there are in all processes, about.
+    pub fn all_workers(&self) -> u32 {
+        self.workers.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed)
+    }
+
+    /// How many of them have nothing to do.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether they are a run's that this process only helps.
+    pub fn is_borrowed(&self) -> bool {
+        self.is_borrowed
+    }
+
+    /// Whether nobody works but one worker.
+    pub fn is_alone(&self) -> bool {
+        self.all_workers() == 1
+    }
+
+    /// Whether others ever had a part.
+    pub fn was_helped(&self) -> bool {
+        self.was_helped.load(Ordering::Relaxed)
+    }
+
+    /// So many workers of other processes help. Whether that is news.
+    pub fn helped_by(&self, workers: u32) -> bool {
+        self.others.swap(workers, Ordering::Relaxed) != workers
+    }
+
+    /// Waits until something has changed.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether no worker has gone without a session before this one.
@@ -111,7 +206,33 @@ impl Ranges {
 
     /// One more, and how many that makes.
     pub fn joined(&self) -> u32 {
-        self.workers.fetch_add(1, Ordering::Relaxed) + 1
+        self.workers.fetch_add(1, Ordering::Relaxed);
+        self.workers()
+    }
+
+    /// One less, and how many that leaves.
+    pub fn left(&self) -> u32 {
+        self.workers.fetch_sub(1, Ordering::Relaxed);
+        self.workers()
+    }
+
+    /// Ends when there is nothing more to begin: every range is done, or all are to end.
+    pub async fn over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // As in `take`.
+            changed.as_mut().enable();
+            let is_done = !self.is_borrowed && self.is_done();
+            if self.is_closed() || self.stop.is_requested() || is_done {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = self.closed.cancelled() => {}
+                () = self.stop.requested() => {}
+            }
+        }
     }
 
     /// Lets nobody begin anything any more.
@@ -139,16 +260,33 @@ impl Ranges {
         self.lock().iter().map(|entry| entry.range.keys_done.max(0) as u64).sum()
     }
 
-    /// How many keys there are in all of them, about.
+    /// How many keys there are in all of them, about; of who helps, in the whole backfill.
     pub fn keys_total(&self) -> Option<u64> {
+        if self.is_borrowed {
+            return Some(self.whole.load(Ordering::Relaxed)).filter(|whole| *whole > 0);
+        }
         let entries = self.lock();
         let totals = entries.iter().map(|entry| Some(entry.range.keys_total?.max(0) as u64));
         totals.sum()
     }
 
+    /// The quantiles of the table, read once by the first worker that needs them.
+    pub async fn scale<F: Future<Output = Option<Scale>>>(
+        &self,
+        read: impl FnOnce() -> F,
+    ) -> Option<&Scale> {
+        self.scale.get_or_init(read).await.as_ref()
+    }
+
     /// Gives a range back that was taken, undone.
     pub fn give_back(&self, range: RangeRecord) {
         self.enter(range, Stage::Free);
+    }
+
+    /// A range is another process's by now.
+    pub fn forget(&self, number: u32) {
+        self.lock().retain(|entry| entry.range.number != number);
+        self.changed.notify_waiters();
     }
 
     /// Enters how far a range is.
@@ -165,7 +303,13 @@ impl Ranges {
 
     /// Whether somebody would like a part of the range.
     pub fn is_asked(&self, range: &RangeRecord) -> bool {
-        find(&mut self.lock(), range.number).is_some_and(|entry| entry.stage == Stage::Asked)
+        let asked = |entry: &mut Entry| matches!(entry.stage, Stage::Asked | Stage::Recalled);
+        find(&mut self.lock(), range.number).is_some_and(asked)
+    }
+
+    /// Whether that is the leader, which is to get it.
+    pub fn is_recalled(&self, range: &RangeRecord) -> bool {
+        find(&mut self.lock(), range.number).is_some_and(|entry| entry.stage == Stage::Recalled)
     }
 
     /// The range isn't split: too little is left of it.
@@ -177,15 +321,20 @@ impl Ranges {
         self.changed.notify_waiters();
     }
 
-    /// The range was split, and may be again.
+    /// The range was split, and may be again. The rest is given to who asked for it: another process's
+    /// isn't entered here.
     pub fn was_split(&self, range: &RangeRecord, rest: RangeRecord) {
         self.enter(range.clone(), Stage::Taken);
-        self.add(rest);
+        if !self.is_borrowed || !rest.owner.is_empty() {
+            self.add(rest);
+        }
     }
 
     /// Enters what the ledger has: a range that isn't known here was split off by a commit whose reply
     /// got lost.
-    pub fn reconcile(&self, found: Vec<RangeRecord>) {
+    /// Only what is to be worked on here is entered newly: what members have, [`Ranges::observe`] tells.
+    pub fn reconcile(&self, found: Vec<RangeRecord>, is_own: impl Fn(&RangeRecord) -> bool) {
+        let found: Vec<_> = found.into_iter().filter(is_own).collect();
         for range in &found {
             if let Some(entry) = find(&mut self.lock(), range.number) {
                 entry.range.through.clone_from(&range.through);
@@ -195,9 +344,13 @@ impl Ranges {
         found.into_iter().for_each(|range| self.add(range));
     }
 
-    /// A number that no range has, and that nobody else gets.
+    /// A number that no range has, and that no other worker of this process gets. Those of several
+    /// processes are far apart, and one that is taken all the same, the ledger refuses.
     pub fn next_number(&self) -> u32 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
+        match self.is_borrowed {
+            true => fastrand::u32(BORROWED),
+            false => self.next_number.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// How far the backfill is: all keys up to here are done.
@@ -221,7 +374,8 @@ impl Ranges {
         }
         let before = entries.iter().position(|entry| entry.range.through == range.start);
         let at = before.map_or(entries.len(), |before| before + 1);
-        entries.insert(at, Entry { range, stage: Stage::Free });
+        let stage = if self.is_borrowed { Stage::Free } else { Stage::of(&range) };
+        entries.insert(at, Entry { range, stage });
         drop(entries);
         self.changed.notify_waiters();
     }
@@ -229,6 +383,22 @@ impl Ranges {
     /// What is inside is whole after any panic: each change is one assignment or insertion.
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As long as it is there, a worker waits.
+struct Waits<'a>(&'a AtomicU32);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -242,98 +412,16 @@ fn find(entries: &mut [Entry], number: u32) -> Option<&mut Entry> {
     entries.iter_mut().find(|entry| entry.range.number == number)
 }
 
+/// The range with the most left of those that can be split.
+fn most_left(entries: &mut [Entry]) -> Option<&mut Entry> {
+    let splittable = |entry: &&mut Entry| matches!(entry.stage, Stage::Taken | Stage::Lent);
+    entries.iter_mut().filter(splittable).max_by_key(|entry| left(&entry.range))
+}
+
 /// How many keys are left, about; of an unknown number, more than of any other.
 fn left(range: &RangeRecord) -> i64 {
     range.keys_total.map_or(i64::MAX, |total| total - range.keys_done)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(key: i64) -> Cursor {
-        Cursor::at(vec![key.to_string()])
-    }
-
-    fn range(number: u32, start: i64, through: i64) -> RangeRecord {
-        RangeRecord {
-            version: 1,
-            step: 1,
-            number,
-            start: at(start),
-            cursor: at(start),
-            through: at(through),
-            epoch: 1,
-            keys_done: 0,
-            keys_total: Some(through - start),
-            key: None,
-        }
-    }
-
-    /// What a worker does that has nothing to do: it waits, unless there is something.
-    fn look(ranges: &Ranges) -> Option<u32> {
-        match ranges.look() {
-            Look::Taken(range) => Some(range.number),
-            Look::Wait | Look::Over => None,
-        }
-    }
-
-    #[test]
-    fn who_finds_nothing_asks_for_the_most() {
-        let (small, large) = (range(1, 0, 10), range(2, 10, 100));
-        let ranges = Ranges::new(vec![small.clone(), large.clone()], Stop::default());
-        assert_eq!((look(&ranges), look(&ranges), look(&ranges)), (Some(1), Some(2), None));
-        assert!(ranges.is_asked(&large) && !ranges.is_asked(&small));
-
-        let kept = RangeRecord { through: at(50), ..large };
-        ranges.was_split(&kept, range(ranges.next_number(), 50, 100));
-        assert!(!ranges.is_asked(&kept));
-        assert_eq!(look(&ranges), Some(3));
-
-        // The next one asks again for the most, and then, as that stays whole, for what is next.
-        assert_eq!(look(&ranges), None);
-        assert!(ranges.is_asked(&kept));
-        ranges.keep_whole(&kept);
-        assert_eq!(look(&ranges), None);
-        assert!(!ranges.is_asked(&kept) && ranges.is_asked(&range(3, 50, 100)));
-    }
-
-    #[test]
-    fn all_is_done_up_to_the_first_gap() {
-        let ranges = Ranges::new(vec![range(1, 0, 10), range(2, 10, 20)], Stop::default());
-        ranges.moved(&RangeRecord { cursor: at(20), keys_done: 10, ..range(2, 10, 20) });
-        assert_eq!((ranges.done_through(), ranges.keys_done()), (at(0), 10));
-        ranges.moved(&RangeRecord { cursor: at(10), keys_done: 10, ..range(1, 0, 10) });
-        assert_eq!((ranges.done_through(), ranges.is_done()), (at(20), true));
-        assert!(matches!(ranges.look(), Look::Over));
-    }
-
-    #[test]
-    fn a_range_of_a_lost_reply_is_found_again() {
-        let ranges = Ranges::new(vec![range(1, 0, 10), range(2, 10, 20)], Stop::default());
-        assert_eq!((look(&ranges), look(&ranges)), (Some(1), Some(2)));
-        let kept = RangeRecord { through: at(5), ..range(1, 0, 10) };
-        ranges.moved(&kept);
-        ranges.reconcile(vec![kept, range(3, 5, 10), range(2, 10, 20)]);
-        assert_eq!(look(&ranges), Some(3));
-        ranges.moved(&RangeRecord { cursor: at(5), ..range(1, 0, 5) });
-        // It stands where its keys are, not at the end.
-        ranges.moved(&RangeRecord { cursor: at(20), ..range(2, 10, 20) });
-        assert_eq!(ranges.done_through(), at(5));
-    }
-
-    #[test]
-    fn a_range_that_another_worker_has_found_is_not_added_again() {
-        let ranges = Ranges::new(vec![range(1, 0, 10)], Stop::default());
-        assert_eq!(look(&ranges), Some(1));
-        let kept = RangeRecord { through: at(5), ..range(1, 0, 10) };
-        let rest = range(2, 5, 10);
-        ranges.reconcile(vec![kept.clone(), rest.clone()]);
-        assert_eq!(look(&ranges), Some(2));
-        ranges.was_split(&kept, rest);
-        assert_eq!(look(&ranges), None);
-        ranges.moved(&RangeRecord { cursor: at(5), ..kept });
-        ranges.moved(&RangeRecord { cursor: at(10), ..range(2, 5, 10) });
-        assert!(ranges.is_done());
-    }
-}
+mod tests;

@@ -14,7 +14,8 @@ use crate::worker::Worker;
 const ATTEMPTS: u32 = 24;
 
 impl Backfill<'_> {
-    /// After a failed batch: whether and from where to go on.
+    /// After a failed batch: whether and from where to go on. `None` for a range that a member has been
+    /// lent, and is no more.
     pub(super) async fn recover(
         &self,
         worker: &mut Worker,
@@ -22,7 +23,7 @@ impl Backfill<'_> {
         mut error: BackfillError,
         mut attempts: u32,
         ranges: &Ranges,
-    ) -> Result<RangeRecord, BackfillError> {
+    ) -> Result<Option<RangeRecord>, BackfillError> {
         loop {
             let cause = self.passing(error, attempts).await?;
             match self.reread(worker, &range, &cause, ranges).await {
@@ -63,21 +64,26 @@ impl Backfill<'_> {
         range: &RangeRecord,
         cause: &DbError,
         ranges: &Ranges,
-    ) -> Result<RangeRecord, BackfillError> {
+    ) -> Result<Option<RangeRecord>, BackfillError> {
         if cause.is_lost() {
             worker.renew().await?;
         }
         // What the ledger says decides: after a lost reply the batch may have been committed.
         let ledger = self.pen.ledger();
         let found = ledger.ranges(worker.session(), range.version, range.step).await?;
-        if !found.iter().all(|found| self.pen.owns(found)) {
+        if !found.iter().all(|found| self.pen.is_of_run(found)) {
             return Err(BackfillError::Fenced);
         }
-        let own = found.iter().find(|found| found.number == range.number).cloned();
-        let own = own.ok_or(BackfillError::Fenced)?;
+        let own = found.iter().find(|found| found.number == range.number);
+        let own = own.filter(|own| self.pen.owns(own)).cloned();
+        let Some(own) = own else {
+            // Without its ranges, the step is done; and what is a run's own, nobody takes.
+            let is_lent = ranges.is_borrowed() && !found.is_empty();
+            return if is_lent { Ok(None) } else { Err(BackfillError::Fenced) };
+        };
         ranges.moved(&own);
-        ranges.reconcile(found);
-        Ok(own)
+        ranges.reconcile(found, |range| self.pen.owns(range));
+        Ok(Some(own))
     }
 }
 

@@ -33,15 +33,22 @@ impl Backfill<'_> {
             return Ok(None);
         };
         let middle = Cursor::at(middle);
+        // What the leader has asked its member for is the leader's to give away.
+        let owner = if ranges.is_recalled(range) { "" } else { self.pen.owner() };
         let rest = RangeRecord {
             number: ranges.next_number(),
             start: middle.clone(),
             cursor: middle.clone(),
+            owner: owner.to_owned(),
             keys_done: 0,
             keys_total: left.map(|left| left.saturating_sub(keys) as i64),
             ..range.clone()
         };
-        worker.transact(&self.pen.split_range(range, &rest)).await?;
+        match worker.transact(&self.pen.split_range(range, &rest)).await {
+            // Its number is another process's: the next round takes another one.
+            Err(error) if error.is_duplicate() => return Ok(None),
+            split => split?,
+        };
         let kept_total = range.keys_total.zip(rest.keys_total).map(|(total, rest)| total - rest);
         let kept = RangeRecord { through: middle, keys_total: kept_total, ..range.clone() };
         ranges.was_split(&kept, rest);

@@ -1,5 +1,7 @@
 //! The rewritten statement, and the queries that the batch loop needs around it.
 
+mod ahead;
+
 use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::blocks::{Spot, places};

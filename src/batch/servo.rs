@@ -83,6 +83,16 @@ impl Servo {
         }
     }
 
+    /// From now on no batch has more rows than about this.
+    pub fn limit(&mut self, most: u64) {
+        let most = most.clamp(1, Self::MOST);
+        // Small steps aren't worth a new statement text here either.
+        if most.abs_diff(self.most) > self.most / 10 {
+            self.most = most;
+            self.rows = self.rows.min(most);
+        }
+    }
+
     /// How many keys the next batch is to take.
     pub fn rows(&self) -> u64 {
         self.rows

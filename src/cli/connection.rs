@@ -79,7 +79,12 @@ impl Connection {
         } else {
             return Err(Error::NoDatabase);
         };
-        Ok(options.with_tls(self.tls_mode, self.tls_ca.clone()))
+        Ok(self.with_tls(options))
+    }
+
+    /// The same, with TLS as the options ask for it.
+    pub fn with_tls(&self, options: ConnectOptions) -> ConnectOptions {
+        options.with_tls(self.tls_mode, self.tls_ca.clone())
     }
 
     /// Connects, and tells `on_retry` while it has to wait.

@@ -1,10 +1,10 @@
-//! `pause`, `resume`, `abort`, `rate`: what an operator asks of a run, by way of the database.
+//! `pause`, `resume`, `abort`, `rate`, `workers`: what an operator asks of a run, by way of the database.
 
 use clap::Args;
 
 use crate::error::{Error, Exit};
 use crate::progress::Holder;
-use crate::runner::{Desk, Leader, RowRate};
+use crate::runner::{Desk, Leader, RowRate, WorkerCount};
 use crate::terminal::format::one_line;
 
 use super::connection::Connection;
@@ -37,6 +37,16 @@ pub struct Rate {
     /// Rows per second over all workers, or `off`
     #[arg(value_name = "ROWS")]
     rows: RowRate,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Let every backfill have so many workers, whatever its file says, in all runs
+#[derive(Debug, Args)]
+pub struct Workers {
+    /// Sessions at work at once, in each process that works on the backfill, or `off`
+    #[arg(value_name = "NUMBER")]
+    count: WorkerCount,
     #[command(flatten)]
     connection: Connection,
 }
@@ -96,6 +106,24 @@ impl Rate {
         print(&match self.rows {
             RowRate(Some(rows)) => format!("backfills do no more than {rows} rows/s from now on\n"),
             RowRate(None) => "backfills are as fast as they can be from now on\n".to_owned(),
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Workers {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When nothing can be asked, or SQLite is to have more than one.
+    pub async fn run(self) -> Result<Exit, Error> {
+        desk(&self.connection).await?.workers(self.count).await?;
+        print(&match self.count {
+            WorkerCount(Some(1)) => "backfills have one worker from now on\n".to_owned(),
+            WorkerCount(Some(count)) => {
+                format!("backfills have {count} workers from now on, or fewer under a load\n")
+            }
+            WorkerCount(None) => "backfills have as many workers as their files say\n".to_owned(),
         })?;
         Ok(Exit::Done)
     }

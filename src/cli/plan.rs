@@ -143,8 +143,9 @@ impl<'a> PlannedStep<'a> {
         let (version, step) = (self.migration().version, self.upcoming.number);
         let warned = self.prepared.iter().flat_map(|prepared| &prepared.warnings);
         let of_scripts = self.large.iter();
-        let of_scripts =
-            of_scripts.filter(|warning| (warning.version, warning.step) == (version, step));
+        let is_this =
+            |warning: &&Warning| (warning.version, warning.step) == (Some(version), Some(step));
+        let of_scripts = of_scripts.filter(is_this);
         warned
             .map(|Warned { message, explanation }| {
                 Warning::new(version, step, message, explanation)

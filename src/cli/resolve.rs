@@ -56,6 +56,7 @@ impl Resolve {
             return Err(ResolveError::Nothing { version: self.version }.into());
         }
         let settings = Settings {
+            joins: false,
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,
             auto_batch: None,

@@ -4,11 +4,13 @@ mod text;
 
 use clap::Args;
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::db::{Database, Purpose, Statement};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Cursor, Ledger, Request, StepRecord, frontier};
+use crate::ledger::{Cursor, Ledger, MemberRecord, Request, RunRecord, StepRecord, frontier};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -69,6 +71,10 @@ struct Checkpoint {
     began_at: String,
     rows_done: u64,
     rows_total: Option<u64>,
+    /// Rows per second on average, pauses included, while a run is at it.
+    rate: Option<f64>,
+    /// Seconds left at that pace.
+    eta_seconds: Option<f64>,
     /// All keys up to here are done; a composite key has several parts.
     key: Option<Vec<String>>,
     /// And half of those behind it up to here, while a run is between the halves or ended there.
@@ -90,6 +96,8 @@ struct Report {
     refusal: Option<String>,
     target: Option<i64>,
     lock: Option<Holder>,
+    /// Who helps the run at work.
+    helpers: Vec<Holder>,
     requests: Vec<Asked>,
     migrations: Vec<Entry>,
 }
@@ -97,11 +105,36 @@ struct Report {
 /// What an operator asks for, and holds for the run at work, or for the next one.
 #[derive(Debug, Serialize)]
 struct Asked {
-    /// `pausing`, `paused` or `rate`.
+    /// `pausing`, `paused`, `rate` or `workers`.
     state: &'static str,
     rows_per_second: Option<i64>,
+    workers: Option<i64>,
     asked_by: String,
     asked_at: String,
+}
+
+impl Checkpoint {
+    /// From the time that was spent on it: the pace so far, and what is left at that one.
+    fn predict(&mut self, spent: Option<f64>) {
+        let Some(spent) = spent.filter(|spent| *spent >= 1.0 && self.rows_done > 0) else { return };
+        let rate = self.rows_done as f64 / spent;
+        self.rate = Some((rate * 10.0).round() / 10.0);
+        let left = self.rows_total.map(|total| total.saturating_sub(self.rows_done) as f64 / rate);
+        self.eta_seconds = left.map(|left| (left * 10.0).round() / 10.0);
+    }
+}
+
+/// Seconds that were spent on a step: by the run at work, which has begun it or found it open at its
+/// own begin, and by those before it. One that was killed has entered nothing; then it isn't known.
+fn spent(claim: &StepRecord, run: &RunRecord, now: OffsetDateTime) -> Option<f64> {
+    let before = claim.took_ms as f64 / 1000.0;
+    let since = match claim.run == run.run {
+        true => &claim.began_at,
+        false if before > 0.0 => &run.started_at,
+        false => return None,
+    };
+    let since = OffsetDateTime::parse(since, &Rfc3339).ok()?;
+    Some(before + (now - since).as_seconds_f64().max(0.0))
 }
 
 impl Status {
@@ -154,7 +187,9 @@ impl Status {
             true => leader(database, session.as_mut()).await?,
             false => Leader::Nobody,
         };
+        let helpers = helpers(&ledger, session.as_mut(), &leader, epoch).await?;
         let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
+        let is_paused = requests.iter().any(|asked| asked.rows_per_second.is_none());
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);
@@ -182,6 +217,12 @@ impl Status {
                     if let Some(claim) = claim {
                         entry.state = open_state(migration, claim, &leader);
                         entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
+                        let at_work = unended.as_ref().filter(|_| leader != Leader::Nobody);
+                        if let (Some(run), Some(checkpoint), false) =
+                            (at_work, &mut entry.checkpoint, is_paused)
+                        {
+                            checkpoint.predict(spent(claim, run, OffsetDateTime::now_utc()));
+                        }
                     } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
                         entry.state = State::Running;
                     }
@@ -207,10 +248,32 @@ impl Status {
             refusal,
             target: selected.next_back().map(|migration| migration.version),
             lock: leader.holder(),
+            helpers,
             requests,
             migrations,
         })
     }
+}
+
+/// Who helps the run at work.
+async fn helpers(
+    ledger: &Ledger,
+    session: &mut dyn crate::db::Session,
+    leader: &Leader,
+    epoch: Option<i64>,
+) -> Result<Vec<Holder>, Error> {
+    let Some(epoch) = epoch.filter(|_| *leader != Leader::Nobody) else { return Ok(Vec::new()) };
+    if !ledger.takes_members(session).await.map_err(SurveyError::from)? {
+        return Ok(Vec::new());
+    }
+    let members = ledger.members(session, epoch).await.map_err(SurveyError::from)?;
+    let helper = |member: MemberRecord| Holder {
+        run: member.member,
+        host: member.host,
+        pid: u32::try_from(member.pid).unwrap_or_default(),
+        since: member.joined_at,
+    };
+    Ok(members.into_iter().map(helper).collect())
 }
 
 /// What is asked for. A pause is one only when the run at work holds; where there is none, the next
@@ -227,7 +290,8 @@ async fn requests(
     let requests = ledger.requests(session).await.map_err(SurveyError::from)?;
     let asked = |state, request: Request| Asked {
         state,
-        rows_per_second: request.value,
+        rows_per_second: request.value.filter(|_| state == "rate"),
+        workers: request.value.filter(|_| state == "workers"),
         asked_by: request.asked_by,
         asked_at: request.asked_at,
     };
@@ -236,7 +300,8 @@ async fn requests(
         asked(if is_met { "paused" } else { "pausing" }, pause)
     });
     let rate = requests.rate.map(|rate| asked("rate", rate));
-    Ok(pause.into_iter().chain(rate).collect())
+    let workers = requests.workers.map(|workers| asked("workers", workers));
+    Ok(pause.into_iter().chain(rate).chain(workers).collect())
 }
 
 /// An open backfill whose run is gone waits for the next one, as does what may be repeated; any
@@ -296,6 +361,8 @@ async fn checkpoint(
         began_at: claim.began_at.clone(),
         rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
         rows_total: total.map(|total| total.max(0) as u64),
+        rate: None,
+        eta_seconds: None,
         key,
         partition,
         half_through: frontier.block().map(|block| block.through.clone()),

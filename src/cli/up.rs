@@ -35,6 +35,9 @@ pub struct Up {
     #[arg(long, env = "LOCKKEEPER_LOCK_WAIT", value_name = "TIME", default_value = "10m",
           value_parser = super::duration)]
     lock_wait: Duration,
+    /// While another run is at work, help it with its backfills
+    #[arg(long, env = "LOCKKEEPER_JOIN", value_parser = super::flag())]
+    join: bool,
     /// How long to try to reach a database again that is lost while the run is at work
     #[arg(long, env = "LOCKKEEPER_RECONNECT_TIMEOUT", value_name = "TIME", default_value = "2m",
           value_parser = super::duration)]
@@ -78,7 +81,13 @@ impl Up {
     /// What kept the run from its begin; it tells by itself what ended it.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.connection.options()?;
-        let limits = self.throttles.limits(options.engine)?;
+        let limits = self.throttles.limits(&self.connection, options.engine)?;
+        if self.join && options.engine == Engine::Sqlite {
+            return Err(Error::Usage {
+                message: "nobody can help on SQLite, which has one writer at a time".to_owned(),
+                next: "leave --join out".to_owned(),
+            });
+        }
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), self.stop_timeout)?;
@@ -93,6 +102,7 @@ impl Up {
         let settings = Settings {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
+            joins: self.join,
             reconnect: self.reconnect_timeout,
             auto_batch: self.auto_batch.rows(),
             identity: identity(),

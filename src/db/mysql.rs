@@ -156,8 +156,16 @@ impl Database for MySql {
         Ok(row.optional_int(0)?.is_some())
     }
 
+    async fn workers(&self, session: &mut dyn Session) -> Result<Vec<i64>, DbError> {
+        orphans::marked(&session.query(&orphans::holders(&self.server)).await?)
+    }
+
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         orphans::end(&self.server, run).await
+    }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        orphans::end_those_of(&self.server, run).await
     }
 }
 

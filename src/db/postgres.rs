@@ -1,26 +1,31 @@
 //! PostgreSQL behind the seam.
 
 mod error;
+mod lease;
 mod locker;
 mod plain;
+mod pooler;
 mod reading;
 mod session;
+mod shared;
 mod table;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{
     ConnectOptions, Database, DbError, Dialect, ErrorKind, Locker, Purpose, Session, Statement,
 };
 use error::Translator;
+use lease::Lease;
 use locker::PostgresLocker;
 use session::PostgresSession;
+use shared::SharedSession;
 
 /// What `pg_stat_activity` shows for a session that only reads.
 const WATCH_NAME: &str = "lockkeeper";
@@ -39,10 +44,17 @@ pub struct Postgres {
     translate: Translator,
     description: String,
     schema: String,
+    /// As the server prints it, which is as SET reads it.
+    search_path: String,
     lock_name: String,
     /// The connection that asked for the facts, until the first watching session takes it over: a
     /// new one would be a third of the time of an `up` with nothing to do.
     first: Mutex<Option<(PgConnection, i32)>>,
+    /// Whether a pooler in transaction mode was found, once somebody has looked. It stays so: what is open
+    /// works by it.
+    is_pooled: OnceLock<bool>,
+    /// Whose lease it is, if this process gets one.
+    holder: String,
 }
 
 impl Postgres {
@@ -57,7 +69,7 @@ impl Postgres {
         let rows = raw(
             &mut connection,
             "select current_setting('server_version'), coalesce(current_schema()::text, ''), \
-             current_database()::text, pg_backend_pid()::text",
+             current_database()::text, current_setting('search_path'), pg_backend_pid()::text",
             &translate,
         )
         .await?;
@@ -74,9 +86,12 @@ impl Postgres {
             description: format!("PostgreSQL {version} · {place}"),
             lock_name: format!("lockkeeper {} {schema}", row[2]),
             schema: schema.clone(),
+            search_path: row[3].clone(),
             options,
             translate,
             first: Mutex::new(Some((connection, pid(row)?))),
+            is_pooled: OnceLock::new(),
+            holder: format!("{:016x}", fastrand::u64(..)),
         })
     }
 
@@ -114,7 +129,7 @@ impl Postgres {
             .query(&Statement::new(
                 "select pg_terminate_backend(pid) from pg_stat_activity \
                  where datname = current_database() \
-                 and starts_with(application_name, $1) and application_name <> $2",
+                 and starts_with(application_name, $1) and not starts_with(application_name, $2)",
                 vec![self.work_prefix().into(), self.work_name(run).into()],
             ))
             .await?;
@@ -137,6 +152,18 @@ impl Database for Postgres {
     }
 
     async fn session(&self, purpose: Purpose) -> Result<Box<dyn Session>, DbError> {
+        if self.lease().is_some() {
+            let name = match purpose {
+                Purpose::Watch | Purpose::Wait => format!("{WATCH_NAME} watch"),
+                Purpose::Work { run } => self.work_name(&run),
+            };
+            let (options, translate) = (self.options.clone(), self.translate.clone());
+            let mut session = SharedSession::open(options, translate, &name).await?;
+            // What an application has left behind in one of the server's sessions must not make another
+            // table of a name there.
+            session.always(format!("set local search_path = {}", self.search_path));
+            return Ok(Box::new(session));
+        }
         let only_reads = matches!(purpose, Purpose::Watch | Purpose::Wait);
         let first = if only_reads { self.first() } else { None };
         let (connection, pid) = match first {
@@ -148,14 +175,31 @@ impl Database for Postgres {
     }
 
     async fn locker(&self) -> Result<Box<dyn Locker>, DbError> {
-        let locker =
-            PostgresLocker::open(&self.options, self.translate.clone(), lock_key(&self.lock_name));
-        Ok(Box::new(locker.await?))
+        let (options, key, schema) = (&self.options, lock_key(&self.lock_name), &self.schema);
+        if self.is_pooled.get() != Some(&true) {
+            let locker = PostgresLocker::open(options, self.translate.clone(), key, schema).await?;
+            let is_pooled = *self.is_pooled.get_or_init(|| locker.is_none());
+            match locker {
+                Some(locker) if !is_pooled => return Ok(Box::new(locker)),
+                None if !is_pooled => {
+                    let message = "a pooler in transaction mode has come before the server, and can't \
+                                   keep a session's lock";
+                    return Err(DbError::new(ErrorKind::Pooler, message));
+                }
+                _ => {}
+            }
+        }
+        let lease = Lease::open(options, self.translate.clone(), key, schema, &self.holder);
+        Ok(Box::new(lease.await?))
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        (self.is_pooled.get() == Some(&true)).then_some(lease::LASTS)
     }
 
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
         let rows = session.query(&locker::held(lock_key(&self.lock_name))).await?;
-        Ok(!rows.is_empty())
+        Ok(!rows.is_empty() || lease::is_held(session, &self.schema).await?)
     }
 
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
@@ -174,6 +218,13 @@ impl Database for Postgres {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(found)
+    }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
+                   where datname = current_database() and application_name = $1";
+        let ending = Statement::new(sql, vec![self.work_name(run).into()]);
+        self.session(Purpose::Watch).await?.query(&ending).await.map(drop)
     }
 }
 
@@ -196,8 +247,7 @@ async fn open(
     name: &str,
     translate: &Translator,
 ) -> Result<PgConnection, DbError> {
-    let options = options.clone().application_name(name);
-    PgConnection::connect_with(&options).await.map_err(|error| translate.translate(error))
+    session::connect(&options.clone().application_name(name), translate).await
 }
 
 /// Runs a query of our own by the simple protocol, which leaves no prepared statement behind and so

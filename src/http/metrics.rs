@@ -2,6 +2,8 @@
 
 mod text;
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +23,7 @@ fn render(progress: &Progress) -> String {
     migrations(&mut text, progress);
     batches(&mut text, progress);
     if let Some(current) = &progress.current {
-        step(&mut text, current);
+        step(&mut text, current, progress.throttled());
     }
     text.finish()
 }
@@ -83,7 +85,7 @@ fn batches(text: &mut Text, progress: &Progress) {
 }
 
 /// What is at work now. A figure that isn't known is left out, not zero.
-fn step(text: &mut Text, current: &Current) {
+fn step(text: &mut Text, current: &Current, throttled: Duration) {
     let (version, step) = (current.version.to_string(), current.step.to_string());
     let labels: &[(&str, &str)] =
         &[("version", &version), ("name", &current.name), ("step", &step), ("kind", &current.kind)];
@@ -102,6 +104,11 @@ fn step(text: &mut Text, current: &Current) {
         ("rows_per_second", "Rows per second of late, pauses left out.", current.rate),
         ("remaining_seconds", "Work left, pauses left out; the median.", median),
         ("remaining_p90_seconds", "Work left; the 90th percentile.", pessimistic),
+        (
+            "throttled_seconds",
+            "Time for which the step was held or slowed.",
+            current.rows_done.map(|_| throttled.as_secs_f64()),
+        ),
         ("last_batch_seconds", "How long the last batch took.", current.batch_seconds),
         ("last_batch_rows", "Rows of the last batch.", current.batch_rows.map(|rows| rows as f64)),
     ];

@@ -1,4 +1,4 @@
-//! `/pause`, `/resume`, `/rate` and `/abort`: for who has the token, and for nobody where there is none.
+//! `/pause`, `/resume`, `/rate`, `/workers` and `/abort`: for who has the token, and for nobody where there is none.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use axum::routing::post;
 use sha2::{Digest, Sha256};
 
 use crate::db::Database;
-use crate::runner::{Desk, DeskError, RowRate};
+use crate::runner::{Desk, DeskError, RowRate, WorkerCount};
 
 /// Who may ask over HTTP, and where it is handed in.
 #[derive(Clone)]
@@ -77,6 +77,7 @@ pub(super) fn routes(operator: Operator) -> Router {
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/rate", post(rate))
+        .route("/workers", post(workers))
         .route("/abort", post(abort))
         .with_state(operator)
 }
@@ -108,6 +109,20 @@ async fn rate(
     Ok(asked())
 }
 
+async fn workers(
+    State(operator): State<Operator>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let mut desk = operator.desk(&headers).await?;
+    let wrong = "say /workers?count=4 or /workers?count=off\n";
+    let count = uri.query().and_then(|query| query.strip_prefix("count="));
+    let count = count.and_then(|count| count.parse::<WorkerCount>().ok());
+    let count = count.ok_or_else(|| (StatusCode::BAD_REQUEST, wrong).into_response())?;
+    desk.workers(count).await.map_err(failed)?;
+    Ok(asked())
+}
+
 async fn abort(State(operator): State<Operator>, headers: HeaderMap) -> Result<Response, Response> {
     operator.desk(&headers).await?.abort().await.map_err(failed)?;
     Ok(asked())
@@ -121,9 +136,10 @@ fn asked() -> Response {
 /// For everybody to read: without the server's words.
 fn failed(error: DeskError) -> Response {
     match error {
-        DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown => {
-            (StatusCode::CONFLICT, format!("{error}\n")).into_response()
-        }
+        DeskError::NoLedger
+        | DeskError::NobodyAtWork
+        | DeskError::OneWriter
+        | DeskError::NotYetKnown => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
         DeskError::Run(error) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", error.outline())).into_response()
         }

@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
-use crate::progress::{BackfillStart, Event, Holder, PendingMigration, Reporter};
+use crate::progress::{BackfillStart, BatchDone, Event, Holder, PendingMigration, Reporter};
 
 /// A served run.
 struct Served {
@@ -43,12 +43,14 @@ impl Served {
     }
 
     fn batch(&self) {
-        self.reporter.emit(Event::BatchDone {
+        self.reporter.emit(Event::BatchDone(BatchDone {
             keys: 36_000,
             changed: 36_000,
             took: Duration::from_millis(200),
+            worked: Duration::from_millis(200),
             position: "id ≤ 36000".into(),
-        });
+            keys_total: Some(12_000_000),
+        }));
     }
 
     async fn ask(&self, method: &str, path: &str) -> Answer {
@@ -176,7 +178,7 @@ async fn one_that_waits_says_for_whom() {
         pid: 17,
         since: "2026-11-20T09:14:02Z".into(),
     };
-    served.reporter.emit(Event::LockWaiting { holder: Some(holder), leader: None });
+    served.reporter.emit(Event::LockWaiting { holder: Some(holder), leader: None, helps: false });
     let reason = served.get("/ready").await.json()["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("9f3c") && reason.contains("ip-10-0-0-7") && reason.contains("17"));
     assert_eq!(served.get("/progress").await.json()["lock"]["holder"]["pid"], 17);

@@ -2,7 +2,7 @@
 
 use crate::db::{DbError, Row, Session, Statement};
 
-use super::{Cursor, Ledger, LedgerError, RangeRecord, RunRecord, StepRecord};
+use super::{Cursor, Ledger, LedgerError, Passed, RangeRecord, RunRecord, StepRecord};
 
 impl Ledger {
     /// All steps that were ever claimed; of a ledger that isn't there or is older, what it has.
@@ -55,8 +55,10 @@ impl Ledger {
         let Some(ledger) = self.version(session).await? else { return Ok(Vec::new()) };
         let key = if ledger >= 3 { "key_columns" } else { "null" };
         let start = if ledger >= 4 { "start_key" } else { "null" };
+        let owner = if ledger >= 5 { "owner" } else { "''" };
         let sql = self.sql(&format!(
-            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key}, {start} \
+            "select number, cursor_key, through_key, epoch, keys_done, keys_total, {key}, {start}, \
+             {owner} \
              from [range] where version = {{1}} and step = {{2}} order by number"
         ));
         let params = vec![version.into(), i64::from(step).into()];
@@ -79,6 +81,32 @@ impl Ledger {
         let rows = session.query(&Statement::new(sql, params)).await?;
         let pinned = rows.first().map(|row| row.optional_text(0)).transpose()?.flatten();
         Ok(pinned.map(str::to_owned))
+    }
+
+    /// How far the newest run is with this backfill. None before there is a run.
+    ///
+    /// # Errors
+    /// The database's, and [`LedgerError::Damaged`] where there is no ledger.
+    pub async fn passed(
+        &self,
+        session: &mut dyn Session,
+        version: i64,
+        step: u32,
+    ) -> Result<Option<Passed>, LedgerError> {
+        let sql = self.sql(
+            "select r.run, g.keys_done from [run] r \
+             left join [range] g on g.version = {1} and g.step = {2} \
+             where r.epoch = (select max(epoch) from [run])",
+        );
+        let params = vec![version.into(), i64::from(step).into()];
+        let rows = session.query(&Statement::new(sql, params)).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let run = first.text(0)?.to_owned();
+        let mut keys = None;
+        for row in &rows {
+            keys = row.optional_int(1)?.map(|passed| keys.unwrap_or(0) + passed).or(keys);
+        }
+        Ok(Some(Passed { run, keys }))
     }
 
     /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.
@@ -155,6 +183,7 @@ fn range(version: i64, step: u32, row: &Row) -> Result<RangeRecord, LedgerError>
         cursor: cursor(row.text(1)?)?,
         through: cursor(row.text(2)?)?,
         epoch: row.int(3)?,
+        owner: row.text(8)?.to_owned(),
         keys_done: row.int(4)?,
         keys_total: row.optional_int(5)?,
         key: row.optional_text(6)?.map(str::to_owned),

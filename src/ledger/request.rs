@@ -20,12 +20,14 @@ const ONE_TRY: Duration = Duration::from_millis(1);
 
 const PAUSE: &str = "pause";
 const RATE: &str = "rate";
+const WORKERS: &str = "workers";
 const ABORT: &str = "abort";
 
 /// A request that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The rate in rows per second, or the epoch of the run that is to be aborted.
+    /// The rate in rows per second, the number of workers, or the epoch of the run that is to be
+    /// aborted.
     pub value: Option<i64>,
     /// Who asked: `user on host`.
     pub asked_by: String,
@@ -42,6 +44,8 @@ pub struct Requests {
     pub pause: Option<Request>,
     /// To do no more than so many rows per second. It outlives the run.
     pub rate: Option<Request>,
+    /// To work by so many sessions, whatever the files say. It outlives the run.
+    pub workers: Option<Request>,
     /// To end the run of one epoch.
     pub abort: Option<Request>,
 }
@@ -73,6 +77,7 @@ impl Ledger {
             match row.text(0)? {
                 PAUSE => requests.pause = Some(request),
                 RATE => requests.rate = Some(request),
+                WORKERS => requests.workers = Some(request),
                 ABORT => requests.abort = Some(request),
                 // A later version's, which is nothing that this one could do.
                 _ => {}
@@ -110,6 +115,22 @@ impl Ledger {
         match rate {
             Some(rate) => self.ask(session, RATE, Some(rate.into()), by).await,
             None => self.take_back(session, RATE).await.map(|_| ()),
+        }
+    }
+
+    /// Asks for so many workers in every backfill, or takes that back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ask_workers(
+        &self,
+        session: &mut dyn Session,
+        count: Option<u32>,
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        match count {
+            Some(count) => self.ask(session, WORKERS, Some(count.into()), by).await,
+            None => self.take_back(session, WORKERS).await.map(|_| ()),
         }
     }
 

@@ -5,10 +5,10 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// Our tables, without their prefix.
-pub const TABLES: [&str; 5] = ["control", "run", "step", "range", "request"];
+pub const TABLES: [&str; 6] = ["control", "run", "step", "range", "request", "member"];
 
 /// What one version of the ledger added to the one before. Each change is made only where the
 /// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
@@ -62,6 +62,20 @@ const CHANGES: [&[Change]; VERSION as usize] = [
             name: "request",
             columns: "name {key} not null primary key, value bigint, asked_by {text} not null, \
                       asked_at {key} not null, met_epoch bigint",
+        },
+    ],
+    &[
+        // Which process works on a range: a member's id, or nothing for the run's own.
+        Change::Column { table: "range", name: "owner", definition: "{key} not null default ''" },
+        // What the run at work has made of a backfill's statement: who helps must have made the same.
+        Change::Column { table: "step", name: "prepared_as", definition: "{key}" },
+        // Who helps the run at work.
+        Change::Table {
+            name: "member",
+            columns: "member {key} not null primary key, epoch bigint not null, \
+                      host {text} not null, pid bigint not null, joined_at {key} not null, \
+                      beats bigint not null, workers int not null, wants int not null, \
+                      rests int not null, asked int not null",
         },
     ],
 ];

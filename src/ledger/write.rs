@@ -40,9 +40,14 @@ impl Ledger {
             .transact(&[
                 Statement::new(raise, vec![epoch.into(), before.into()]).must_affect(1),
                 Statement::new(enter, params),
+                Statement::new(
+                    self.sql("delete from [member] where epoch < {1}"),
+                    vec![epoch.into()],
+                ),
             ])
             .await?;
-        Ok(Pen { ledger: self.clone(), run: identity.run.clone(), epoch })
+        let (ledger, run) = (self.clone(), identity.run.clone());
+        Ok(Pen { ledger, run, epoch, owner: String::new() })
     }
 }
 
@@ -151,6 +156,7 @@ impl Pen {
                 cursor: start,
                 through: through.clone(),
                 epoch: self.epoch,
+                owner: String::new(),
                 keys_done: 0,
                 keys_total: total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
                 key: Some(key.to_owned()),
@@ -166,7 +172,7 @@ impl Pen {
         let shorten = self.ledger.sql(
             "update [range] set through_key = {1}, keys_total = {2} \
              where version = {3} and step = {4} and number = {5} and cursor_key = {6} \
-             and through_key = {7} and epoch = {8}",
+             and through_key = {7} and epoch = {8} and owner = {9}",
         );
         let kept = from.keys_total.zip(rest.keys_total).map(|(total, rest)| total - rest);
         let params = vec![
@@ -178,6 +184,7 @@ impl Pen {
             from.cursor.encode().into(),
             from.through.encode().into(),
             self.epoch.into(),
+            self.owner.as_str().into(),
         ];
         // With the fence: a successor that adopts the ranges might not see the new one yet.
         vec![self.fence(), Statement::new(shorten, params).must_affect(1), self.open_range(rest)]
@@ -186,8 +193,8 @@ impl Pen {
     fn open_range(&self, range: &RangeRecord) -> Statement {
         let sql = self.ledger.sql(
             "insert into [range] (version, step, number, start_key, cursor_key, through_key, epoch, \
-             keys_done, keys_total, key_columns) \
-             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10})",
+             owner, keys_done, keys_total, key_columns) \
+             values ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11})",
         );
         let params = vec![
             range.version.into(),
@@ -197,6 +204,7 @@ impl Pen {
             range.cursor.encode().into(),
             range.through.encode().into(),
             self.epoch.into(),
+            range.owner.as_str().into(),
             range.keys_done.into(),
             range.keys_total.into(),
             range.key.as_deref().into(),
@@ -225,38 +233,45 @@ impl Pen {
         self.forget("range", version, step)
     }
 
-    /// Takes over a backfill's ranges from an earlier run. Waits for that run's open batch, if any:
-    /// the range's row is locked by it.
+    /// Takes over a backfill's ranges, from an earlier run and from whoever helped it. Waits for their
+    /// open batches, if any: a range's row is locked by its batch.
     pub fn adopt_ranges(&self, version: i64, step: u32) -> Vec<Statement> {
-        let sql =
-            self.ledger.sql("update [range] set epoch = {1} where version = {2} and step = {3}");
+        let sql = "update [range] set epoch = {1}, owner = '' where version = {2} and step = {3}";
         let params = vec![self.epoch.into(), version.into(), i64::from(step).into()];
-        vec![self.fence(), Statement::new(sql, params)]
+        vec![self.fence(), Statement::new(self.ledger.sql(sql), params)]
     }
 
-    /// Moves a range's cursor by compare-and-swap: the checkpoint of a batch, and its fence.
+    /// Moves a range's cursor by compare-and-swap: the checkpoint of a batch, and its fence. What is
+    /// known of how many keys the range has goes along.
     pub fn advance(&self, range: &RangeRecord, to: &Cursor, keys: u64) -> Statement {
         let sql = self.ledger.sql(
-            "update [range] set cursor_key = {1}, keys_done = keys_done + {2} \
-             where version = {3} and step = {4} and number = {5} and cursor_key = {6} \
-             and through_key = {7} and epoch = {8}",
+            "update [range] set cursor_key = {1}, keys_done = keys_done + {2}, keys_total = {3} \
+             where version = {4} and step = {5} and number = {6} and cursor_key = {7} \
+             and through_key = {8} and epoch = {9} and owner = {10}",
         );
         let params = vec![
             to.encode().into(),
             i64::try_from(keys).unwrap_or(i64::MAX).into(),
+            range.keys_total.into(),
             range.version.into(),
             i64::from(range.step).into(),
             i64::from(range.number).into(),
             range.cursor.encode().into(),
             range.through.encode().into(),
             self.epoch.into(),
+            self.owner.as_str().into(),
         ];
         Statement::new(sql, params).must_affect(1)
     }
 
-    /// Whether a range still belongs to this run.
-    pub fn owns(&self, range: &RangeRecord) -> bool {
+    /// Whether a range still belongs to this run, or to who helps it.
+    pub fn is_of_run(&self, range: &RangeRecord) -> bool {
         range.epoch == self.epoch
+    }
+
+    /// Whether a range is to be worked on by this process.
+    pub fn owns(&self, range: &RangeRecord) -> bool {
+        self.is_of_run(range) && range.owner == self.owner
     }
 
     fn enter(

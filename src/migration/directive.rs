@@ -15,6 +15,8 @@ mod prefix;
 mod tests;
 mod value;
 
+pub use value::MOST_WORKERS;
+
 use std::ops::Range;
 use std::time::Duration;
 

@@ -231,6 +231,13 @@ fn refuse(statement: &Statement<'_>, next: &ForNext, bare: bool) -> Result<(), F
     Err(Fault::NotBatchable { directive: misplaced, word: statement.words(1) })
 }
 
+/// The first statement of a step that [taints its session](Statement::taints_session).
+pub(super) fn tainting(text: &str, step: &Step, engine: Engine) -> Option<Range<usize>> {
+    let taints =
+        |span: &&Range<usize>| Statement::new(&text[(*span).clone()], engine).taints_session();
+    step.statements.iter().find(taints).cloned()
+}
+
 /// Whether only white space stands before `at` on its line.
 fn begins_line(text: &str, at: usize) -> bool {
     let before = text[..at].trim_end_matches([' ', '\t']);

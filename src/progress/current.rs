@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Eta, LeaderStep, Rate};
+use super::{BatchDone, Eta, LeaderStep, Rate};
 
 /// The step at work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,17 +27,22 @@ pub struct Current {
     pub rows_done: Option<u64>,
     /// For a backfill: keys in all, an estimate.
     pub rows_total: Option<u64>,
-    /// Rows that this run's batches changed; unknown for another run's.
+    /// Rows that this run's batches changed; unknown for another run's, and where others helped.
     pub rows_changed: Option<u64>,
     /// Part done, from 0 to 1; never falls, and reaches 1 only at the end.
     pub fraction: Option<f64>,
     /// Keys per second of late, throttled time left out.
     pub rate: Option<f64>,
-    /// Time left.
+    /// Time left, of work.
     pub eta: Eta,
+    /// Seconds left at the pace to which it is slowed, once that is known; none where it is held.
+    pub slowed_eta_seconds: Option<f64>,
+    /// Seconds for which it was held or slowed, until the last event.
+    pub throttled_seconds: f64,
     /// Why it waits, when it does: name, value and limit.
     pub throttle: Option<String>,
-    /// For a backfill: sessions at work on it; unknown for another run's.
+    /// For a backfill: sessions at work on it, those of who helps among them; of another run's, this
+    /// process's own.
     pub workers: Option<u32>,
     /// Keys in the last batch.
     pub batch_rows: Option<u64>,
@@ -50,8 +55,14 @@ pub struct Current {
     /// Of that, what stays when a batch commits: a reason to try a batch again doesn't.
     #[serde(skip)]
     pub(super) held: Option<String>,
+    /// When others' part was last heard of.
+    #[serde(skip)]
+    helped_at: f64,
     #[serde(skip)]
     rater: Rate,
+    /// The rate since it is slowed as it is, pauses included.
+    #[serde(skip)]
+    slowed: Option<Rate>,
 }
 
 impl Current {
@@ -71,6 +82,8 @@ impl Current {
             fraction: None,
             rate: None,
             eta: Eta::Measuring,
+            slowed_eta_seconds: None,
+            throttled_seconds: 0.0,
             throttle: None,
             workers: None,
             held: None,
@@ -78,36 +91,78 @@ impl Current {
             batch_seconds: None,
             position: None,
             began_seconds: at.as_secs_f64(),
+            helped_at: at.as_secs_f64(),
             rater: Rate::starting(at, done.unwrap_or(0)),
+            slowed: None,
         };
         current.advance();
         current
     }
 
     /// A batch of this run.
-    pub(super) fn batch(
-        &mut self,
-        at: Duration,
-        keys: u64,
-        changed: u64,
-        took: Duration,
-        position: String,
-    ) {
+    pub(super) fn batch(&mut self, at: Duration, batch: BatchDone) {
+        let BatchDone { keys, changed, took, worked, position, keys_total } = batch;
         self.batch_rows = Some(keys);
         self.batch_seconds = Some(took.as_secs_f64());
         self.position = Some(position);
         self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
-        self.rows_changed = Some(self.rows_changed.unwrap_or(0) + changed);
+        self.rows_total = keys_total;
+        self.rows_changed = self.rows_changed.map(|before| before + changed);
         // So many such batches are under way at once.
-        self.rater.worked(at, keys, took / self.workers.unwrap_or(1).max(1));
+        self.rater.worked(keys, worked / self.workers.unwrap_or(1).max(1));
+        if let (Some(slowed), Some(done)) = (&mut self.slowed, self.rows_done) {
+            slowed.observed(at, done);
+        }
         self.advance();
     }
 
+    /// What others did of this run's backfill. Returns since when, in seconds. How many rows they changed
+    /// isn't known, and so neither is how many were changed in all. So many batches under way at once are
+    /// theirs, too, so that the rate needs no sample of them.
+    pub(super) fn help(
+        &mut self,
+        at: Duration,
+        keys: u64,
+        keys_total: Option<u64>,
+        position: String,
+    ) -> f64 {
+        let since = std::mem::replace(&mut self.helped_at, at.as_secs_f64());
+        self.position = Some(position);
+        self.rows_done = Some(self.rows_done.unwrap_or(0) + keys);
+        self.rows_total = keys_total;
+        self.rows_changed = None;
+        if let (Some(slowed), Some(done)) = (&mut self.slowed, self.rows_done) {
+            slowed.observed(at, done);
+        }
+        self.advance();
+        since
+    }
+
+    /// This process doesn't help another run's step any more.
+    pub(super) fn leave(&mut self) {
+        self.workers = None;
+        self.throttle = None;
+    }
+
     /// What the ledger says of this run's backfill.
-    pub(super) fn recount(&mut self, done: u64, position: String) {
+    pub(super) fn recount(&mut self, done: u64, total: Option<u64>, position: String) {
         self.rows_done = Some(done);
+        self.rows_total = total;
         self.position = Some(position);
         self.advance();
+    }
+
+    /// It is held or slowed by this, or no longer.
+    pub(super) fn hold(&mut self, at: Duration, reason: Option<&str>) {
+        let signal = |reason: &str| reason.split_whitespace().next().map(str::to_owned);
+        let before = self.held.as_deref().and_then(signal);
+        self.held = reason.map(str::to_owned);
+        // The same signal with another value slows it much the same.
+        if before != reason.and_then(signal) {
+            let done = self.rows_done.filter(|_| reason.is_some());
+            self.slowed = done.map(|done| Rate::starting(at, done));
+            self.advance();
+        }
     }
 
     /// What the ledger says of another run's backfill. Returns how many keys are new, since when.
@@ -134,17 +189,24 @@ impl Current {
         self.fraction = Some(self.fraction.unwrap_or(0.0).max(fraction).min(0.999));
         self.rate = self.rater.per_second();
         self.eta = self.rater.eta(total - done);
+        self.slowed_eta_seconds = match self.slowed.as_ref().map(|slowed| slowed.eta(total - done))
+        {
+            Some(Eta::Left { p50_seconds, .. }) => Some(p50_seconds),
+            _ => None,
+        };
     }
 
     /// The run ended in the middle: what is done stays, what was expected of the future goes.
     pub(super) fn halt(&mut self) {
         self.throttle = None;
+        self.slowed_eta_seconds = None;
         self.rate = None;
         self.eta = Eta::Ended;
     }
 
     pub(super) fn complete(&mut self) {
         self.throttle = None;
+        self.slowed_eta_seconds = None;
         // Also of a script: until the next step begins, this one mustn't look as if it went on.
         self.fraction = Some(1.0);
         if self.rows_done.is_some() {

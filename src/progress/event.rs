@@ -46,6 +46,8 @@ pub enum Event {
         holder: Option<Holder>,
         /// What the leader is at, as far as the ledger knows.
         leader: Option<LeaderStep>,
+        /// Whether this process helps it.
+        helps: bool,
     },
     /// The lock is ours.
     LockTaken,
@@ -61,21 +63,23 @@ pub enum Event {
     /// A step is taken, but there is something to know about it.
     Warned(Warning),
     /// A batch committed.
-    BatchDone {
-        /// Keys that it passed.
-        keys: u64,
-        /// Rows that it changed.
-        changed: u64,
-        /// How long it took.
-        took: Duration,
-        /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
-        position: String,
-    },
+    BatchDone(BatchDone),
     /// The ledger was read again after a failure. What was reported may differ: the reply to a
     /// commit got lost, or a crash of the server took back the last commits.
     Recounted {
         /// Keys that the backfill has passed.
         keys_done: u64,
+        /// Keys in all, as an estimate.
+        keys_total: Option<u64>,
+        /// All keys at and below it are done.
+        position: String,
+    },
+    /// Others have done a part of this run's backfill.
+    Helped {
+        /// Keys that they passed since the last time.
+        keys: u64,
+        /// Keys in all, as an estimate.
+        keys_total: Option<u64>,
         /// All keys at and below it are done.
         position: String,
     },
@@ -148,6 +152,23 @@ pub struct PendingMigration {
     pub steps: Vec<&'static str>,
     /// How many of them are done already, by an earlier run.
     pub steps_done: u32,
+}
+
+/// A batch that committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchDone {
+    /// Keys that it passed.
+    pub keys: u64,
+    /// Rows that it changed.
+    pub changed: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// How long its worker took for it in all since the last one, but for pauses.
+    pub worked: Duration,
+    /// All keys at and below it are done, as a person would write it: `id ≤ 6812000`.
+    pub position: String,
+    /// Keys in all, by the estimate of now.
+    pub keys_total: Option<u64>,
 }
 
 /// What a backfill works on.

@@ -11,6 +11,8 @@ pub struct Lock {
     pub state: LockState,
     /// Who else holds it, while waiting.
     pub holder: Option<Holder>,
+    /// Whether this process helps it meanwhile.
+    pub helps: bool,
 }
 
 /// How a run stands to the run lock.

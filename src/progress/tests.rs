@@ -29,8 +29,20 @@ fn backfilling(total: u64) -> Progress {
 }
 
 fn batch(progress: &mut Progress, at: f64, keys: u64, took: f64) {
-    let event =
-        Event::BatchDone { keys, changed: keys, took: seconds(took), position: "id ≤ 1".into() };
+    batch_of(progress, at, keys, took, 0);
+}
+
+/// A batch by which there are so many keys in all; 0 as before.
+fn batch_of(progress: &mut Progress, at: f64, keys: u64, took: f64, total: u64) {
+    let before = progress.current.as_ref().and_then(|current| current.rows_total);
+    let event = Event::BatchDone(BatchDone {
+        keys,
+        changed: keys,
+        took: seconds(took),
+        worked: seconds(took),
+        position: "id ≤ 1".into(),
+        keys_total: Some(total).filter(|total| *total > 0).or(before),
+    });
     progress.apply(seconds(at), event);
 }
 
@@ -48,13 +60,63 @@ fn the_fraction_never_falls_and_never_reaches_one_before_the_end() {
     assert_eq!(progress.current.unwrap().fraction, Some(1.0));
 }
 
+/// Statistics may be twice as high, or half.
+#[test]
+fn a_total_that_was_wrong_is_mended_and_the_fraction_never_falls() {
+    for first in [5_000, 20_000] {
+        let mut progress = backfilling(first);
+        let mut last = 0.0;
+        for n in 1..=100 {
+            batch_of(&mut progress, f64::from(n), 100, 1.0, if n < 20 { first } else { 10_000 });
+            let current = progress.current.as_ref().unwrap();
+            let fraction = current.fraction.unwrap();
+            assert!(fraction >= last && fraction < 1.0, "{fraction} after {last}");
+            last = fraction;
+            if n == 50 {
+                assert_eq!((current.rows_total, current.fraction), (Some(10_000), Some(0.5)));
+                let Eta::Left { p50_seconds, .. } = current.eta else { panic!("no figure") };
+                assert!((p50_seconds - 50.0).abs() < 0.01);
+            }
+        }
+    }
+}
+
+#[test]
+fn throttled_time_is_told_apart() {
+    let mut progress = backfilling(10_000);
+    for n in 1..=4 {
+        batch(&mut progress, f64::from(n), 1_000, 1.0);
+    }
+    let slowed = |value: &str| Event::Throttled { reason: format!("replica-lag {value}") };
+    progress.apply(seconds(4.0), slowed("1.0 s"));
+    // A second of work, and as much of pause.
+    for n in 3..=6 {
+        progress.apply(seconds(f64::from(n) * 2.0 - 1.0), slowed(&format!("1.{n} s")));
+        batch(&mut progress, f64::from(n) * 2.0, 500, 0.5);
+    }
+    let current = progress.current.clone().unwrap();
+    assert_eq!((current.throttled_seconds, current.slowed_eta_seconds), (8.0, Some(16.0)));
+    let Eta::Left { p50_seconds, .. } = current.eta else { panic!("no figure") };
+    assert!((p50_seconds - 4.0).abs() < 0.01, "{p50_seconds} s of work");
+
+    // Whoever is held by something else has no pace.
+    progress.apply(seconds(13.0), Event::Throttled { reason: "paused by alice".into() });
+    assert_eq!(progress.current.as_ref().unwrap().slowed_eta_seconds, None);
+    progress.apply(seconds(23.0), Event::Unthrottled);
+    progress.apply(seconds(33.0), Event::Unthrottled);
+    assert_eq!(progress.current.unwrap().throttled_seconds, 19.0);
+}
+
 #[test]
 fn what_the_ledger_says_after_a_failure_counts() {
     let mut progress = backfilling(1_000);
     batch(&mut progress, 1.0, 100, 1.0);
     batch(&mut progress, 2.0, 100, 1.0);
     let position = "id ≤ 0".to_owned();
-    progress.apply(seconds(3.0), Event::Recounted { keys_done: 100, position });
+    progress.apply(
+        seconds(3.0),
+        Event::Recounted { keys_done: 100, keys_total: Some(1_000), position },
+    );
     assert_eq!(progress.current.as_ref().unwrap().position.as_deref(), Some("id ≤ 0"));
     batch(&mut progress, 4.0, 100, 1.0);
     let current = progress.current.unwrap();
@@ -72,7 +134,10 @@ fn a_leaders_step_is_not_what_failed_for_who_waited() {
         kind: "backfill".into(),
         keys: Some((10, Some(100))),
     };
-    progress.apply(seconds(1.0), Event::LockWaiting { holder: None, leader: Some(leader) });
+    progress.apply(
+        seconds(1.0),
+        Event::LockWaiting { holder: None, leader: Some(leader), helps: false },
+    );
     assert_eq!(progress.current.as_ref().map(|current| current.version), Some(2));
     progress.apply(seconds(2.0), Event::Failed { error: "another run holds the lock".into() });
     assert_eq!(progress.current, None);
@@ -106,8 +171,11 @@ fn a_waiting_run_shows_the_leaders_progress() {
         keys: Some((done, Some(1_000))),
     };
     for n in 1..=5 {
-        let event =
-            Event::LockWaiting { holder: Some(holder.clone()), leader: Some(leader(n * 100)) };
+        let event = Event::LockWaiting {
+            holder: Some(holder.clone()),
+            leader: Some(leader(n * 100)),
+            helps: false,
+        };
         progress.apply(seconds(n as f64), event);
     }
     assert_eq!(progress.state, State::Waiting);
@@ -186,7 +254,7 @@ fn a_stop_is_not_taken_back() {
     let mut progress = Progress::default();
     progress.apply(seconds(0.0), Event::Stopping { reason: "SIGTERM".into(), ends_now: false });
     progress.apply(seconds(0.1), Event::Started { run: "7f3c".into() });
-    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None });
+    progress.apply(seconds(0.2), Event::LockWaiting { holder: None, leader: None, helps: false });
     let one = vec![pending(1, vec!["script"])];
     progress.apply(seconds(0.3), Event::Planned { target: Some(1), applied: 0, pending: one });
     progress.apply(seconds(0.4), Event::LockTaken);
@@ -209,4 +277,71 @@ fn the_words_of_the_states_are_those_of_the_json() {
     for state in State::ALL {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
+}
+
+/// What others did counts for the step, and how many rows they changed is nobody's to tell.
+#[test]
+fn a_helped_backfill_counts_what_others_did() {
+    let mut progress = backfilling(1_000);
+    let batch = |keys| {
+        Event::BatchDone(BatchDone {
+            keys,
+            changed: keys,
+            took: seconds(0.1),
+            worked: seconds(0.1),
+            position: "id ≤ 1".into(),
+            keys_total: Some(1_000),
+        })
+    };
+    progress.apply(seconds(0.3), batch(100));
+    progress.apply(
+        seconds(0.4),
+        Event::Helped { keys: 300, keys_total: Some(1_000), position: "id ≤ 100".into() },
+    );
+    progress.apply(seconds(0.5), batch(100));
+    let current = progress.current.as_ref().unwrap();
+    assert_eq!(
+        (current.rows_done, current.fraction, current.rows_changed),
+        (Some(500), Some(0.5), None)
+    );
+    assert_eq!((progress.rows_passed, progress.rows_changed), (200, 200), "its own");
+    // The total was an estimate.
+    progress.apply(
+        seconds(0.6),
+        Event::Helped { keys: 900, keys_total: Some(1_000), position: "id ≤ 100".into() },
+    );
+    assert!(progress.current.as_ref().unwrap().fraction.unwrap() < 1.0);
+}
+
+/// Who helps shows the whole step, as the ledger tells it, and counts its own batches apart.
+#[test]
+fn who_helps_sees_the_whole_step() {
+    let mut progress = Progress::default();
+    let seen = |done| Event::LockWaiting {
+        holder: None,
+        leader: Some(LeaderStep {
+            version: 1,
+            name: "one".into(),
+            step: 1,
+            steps: 1,
+            kind: "backfill".into(),
+            keys: Some((done, Some(1_000))),
+        }),
+        helps: true,
+    };
+    progress.apply(seconds(0.1), seen(100));
+    progress.apply(seconds(0.2), Event::Workers { count: 2 });
+    let batch = BatchDone {
+        keys: 50,
+        changed: 50,
+        took: seconds(0.1),
+        worked: seconds(0.1),
+        position: String::new(),
+        keys_total: Some(500),
+    };
+    progress.apply(seconds(0.3), Event::BatchDone(batch));
+    progress.apply(seconds(0.4), seen(200));
+    let current = progress.current.as_ref().unwrap();
+    assert_eq!((current.rows_done, current.workers), (Some(200), Some(2)));
+    assert_eq!((progress.batches, progress.rows_passed, progress.lock.helps), (1, 50, true));
 }

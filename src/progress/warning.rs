@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::place::Explanation;
 
-/// What is to know of a step that is taken all the same.
+/// What is to know of a run, or of a step that is taken all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// The migration's version.
-    pub version: i64,
+    /// The migration's version; none where it is about the run.
+    pub version: Option<i64>,
     /// Which step, from 1.
-    pub step: u32,
+    pub step: Option<u32>,
     /// The cause, in one sentence.
     pub message: String,
     /// The migration file.
@@ -35,12 +35,18 @@ pub struct Note {
 impl Warning {
     /// A warning about a step.
     pub fn new(version: i64, step: u32, message: &str, explanation: &Explanation) -> Self {
+        let warning = Warning::of_run(message, explanation);
+        Warning { version: Some(version), step: Some(step), ..warning }
+    }
+
+    /// A warning about the run.
+    pub fn of_run(message: &str, explanation: &Explanation) -> Self {
         let place = explanation.place.as_ref();
         let at = place.map(|place| place.line_column());
         let note = |(label, text): &(&'static str, String)| Note { label, text: text.clone() };
         Warning {
-            version,
-            step,
+            version: None,
+            step: None,
             message: message.to_owned(),
             file: place.map(|place| place.path.to_string_lossy().into_owned()),
             line: at.map(|at| at.0),

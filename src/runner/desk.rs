@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::db::{Database, DbError, Purpose, Session};
+use crate::db::{Database, DbError, Engine, Purpose, Session};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
+use crate::migration::MOST_WORKERS;
 
 use super::lock::holder;
 use super::{Leader, RunError, leader};
@@ -12,6 +14,8 @@ use super::{Leader, RunError, leader};
 /// How often an abort looks who is at work: before it is written, after that, and once more where that
 /// was another run by then.
 const LOOKS: usize = 3;
+/// How long it waits for one that has ended.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Why something can't be asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,9 @@ pub enum DeskError {
     /// There is nobody to end.
     #[error("no run is at work that could be aborted")]
     NobodyAtWork,
+    /// More workers than it can have.
+    #[error("SQLite has one writer at a time, and so one worker")]
+    OneWriter,
     /// It has the lock, and hasn't entered yet who it is.
     #[error("a run has just taken the lock, and isn't known by its name yet")]
     NotYetKnown,
@@ -48,6 +55,7 @@ impl DeskError {
         match self {
             DeskError::NoLedger => Some("ask again when `lockkeeper up` is at work"),
             DeskError::NobodyAtWork => Some("`lockkeeper pause` keeps the next one from working"),
+            DeskError::OneWriter => Some("nothing: a backfill works there as fast as it can"),
             DeskError::NotYetKnown => Some("ask again in a moment"),
             DeskError::Run(_) => None,
         }
@@ -66,6 +74,22 @@ impl FromStr for RowRate {
             _ if text == "off" => Ok(RowRate(None)),
             Ok(rows) if rows > 0 => Ok(RowRate(Some(rows))),
             _ => Err("a rate is a number of rows per second from 1 on, or `off`"),
+        }
+    }
+}
+
+/// A number of workers as an operator writes it, `off` among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerCount(pub Option<u32>);
+
+impl FromStr for WorkerCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "off" => Ok(WorkerCount(None)),
+            Ok(count) if (1..=MOST_WORKERS).contains(&count) => Ok(WorkerCount(Some(count))),
+            _ => Err(format!("workers are a number from 1 to {MOST_WORKERS}, or `off`")),
         }
     }
 }
@@ -120,6 +144,18 @@ impl Desk {
         Ok(self.ledger.ask_rate(self.session.as_mut(), rows, &self.by).await?)
     }
 
+    /// Asks for so many workers in every backfill, or takes that back.
+    ///
+    /// # Errors
+    /// [`DeskError::OneWriter`], and the database's.
+    pub async fn workers(&mut self, WorkerCount(count): WorkerCount) -> Result<(), DeskError> {
+        let has_one = self.database.dialect().engine == Engine::Sqlite;
+        if has_one && count.is_some_and(|count| count > 1) {
+            return Err(DeskError::OneWriter);
+        }
+        Ok(self.ledger.ask_workers(self.session.as_mut(), count, &self.by).await?)
+    }
+
     /// Asks the run at work to end, and returns which that is.
     ///
     /// # Errors
@@ -133,7 +169,12 @@ impl Desk {
                 return ended.ok_or(DeskError::NobodyAtWork);
             }
             let Some(record) = self.ledger.leader(self.session.as_mut()).await? else {
-                return Err(DeskError::NotYetKnown);
+                if asked.is_none() {
+                    return Err(DeskError::NotYetKnown);
+                }
+                // It has ended, and is about to give the lock back; or its successor has it already.
+                tokio::time::sleep(MOMENT).await;
+                continue;
             };
             if asked.as_ref().is_some_and(|asked| asked.epoch == record.epoch) {
                 return Ok(Leader::Running(Some(holder(record))));
@@ -141,7 +182,7 @@ impl Desk {
             self.ledger.ask_abort(self.session.as_mut(), record.epoch, &self.by).await?;
             asked = Some(record);
         }
-        Err(DeskError::NotYetKnown)
+        asked.map(|record| Leader::Running(Some(holder(record)))).ok_or(DeskError::NotYetKnown)
     }
 
     async fn leader(&mut self) -> Result<Leader, DeskError> {

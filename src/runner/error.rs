@@ -32,6 +32,23 @@ pub enum RunError {
         /// Where, and the ways out.
         explanation: Explanation,
     },
+    /// A step needs a session of the server's for itself, and a pooler in transaction mode has none to give.
+    #[error(
+        "migration {version}, step {step} of {steps} can't go through a pooler in transaction mode: \
+         {why}"
+    )]
+    NeedsSession {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
+        /// How many steps there are.
+        steps: u32,
+        /// What it needs one for.
+        why: &'static str,
+        /// Where, and the ways out.
+        explanation: Explanation,
+    },
     /// A backfill's table doesn't exist.
     #[error(
         "migration {version}, step {step} of {steps}: a table that the statement names does not exist"
@@ -62,6 +79,16 @@ pub enum RunError {
         now: String,
         /// Where, and the ways out.
         explanation: Explanation,
+    },
+    /// This process would run another statement than the run that it is to help.
+    #[error(
+        "migration {version}, step {step}: this process makes another statement of it than the run at work"
+    )]
+    Unlike {
+        /// The migration's version.
+        version: i64,
+        /// The step, from 1.
+        step: u32,
     },
     /// A step failed.
     #[error("migration {version}, step {step} of {steps} failed: {source}")]
@@ -156,8 +183,10 @@ impl RunError {
             RunError::Plan(_)
             | RunError::History(_)
             | RunError::Refused { .. }
+            | RunError::NeedsSession { .. }
             | RunError::NoTable { .. }
             | RunError::KeyChanged { .. }
+            | RunError::Unlike { .. }
             | RunError::LockHeld { .. }
             | RunError::LockLost { .. }
             | RunError::Fenced
@@ -185,6 +214,7 @@ impl RunError {
         match self {
             RunError::Plan(error) => error.explain(),
             RunError::Refused { explanation, .. }
+            | RunError::NeedsSession { explanation, .. }
             | RunError::NoTable { explanation, .. }
             | RunError::KeyChanged { explanation, .. }
             | RunError::Step { explanation, .. } => explanation.clone(),
@@ -204,7 +234,11 @@ impl RunError {
             RunError::Ledger(LedgerError::Damaged { .. }) => plain().note(
                 "next",
                 "restore the tables lockkeeper_* from a backup; where nothing is half done, drop all \
-                 four instead, and they are made anew",
+                 of them instead, and they are made anew",
+            ),
+            RunError::Unlike { .. } => plain().note(
+                "next",
+                "give it the same lockkeeper, files, URL and user as the run at work, or leave --join out",
             ),
             RunError::LockHeld { .. } => {
                 let next = "wait for it (`--lock-wait`), or see what it is at: `lockkeeper status`";

@@ -6,13 +6,13 @@ use crate::backfill::{
     Backfill, BackfillError, PrepareError, Prepared, Warned, lock_timeout, prepare, settle,
     unsettle,
 };
-use crate::batch::Pin;
+use crate::batch::{Pin, Verb};
 use crate::db::{DbError, ErrorKind, Statement, whole_millis};
-use crate::ledger::{Cursor, LedgerError, RangeRecord};
+use crate::ledger::{Cursor, Ledger, LedgerError, RangeRecord};
 use crate::migration::BatchDirective;
 use crate::place::Explanation;
 use crate::progress::{BackfillStart, Event, Warning};
-use crate::throttle::Turn;
+use crate::throttle::{Turn, Work};
 use crate::worker::Worker;
 
 use super::RunError;
@@ -188,7 +188,7 @@ impl Steps<'_> {
         resumed: bool,
         turn: Turn,
     ) -> Result<(), BackfillError> {
-        let mut prepared = self.pinned(worker, at, prepared, resumed).await?;
+        let mut prepared = pinned(worker, self.pen.ledger(), at, prepared, resumed).await?;
         let mut attempts = 0;
         let mut ranges = loop {
             match self.claim_ranges(worker, at, &prepared, resumed).await {
@@ -200,14 +200,11 @@ impl Steps<'_> {
                 claimed => break claimed?,
             }
         };
-        let sum = |of: fn(&RangeRecord) -> Option<i64>| {
-            ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
-        };
         let start = BackfillStart {
             table: prepared.table.name.name.clone(),
             key: prepared.key(),
-            keys_done: sum(|range| Some(range.keys_done)).unwrap_or(0),
-            keys_total: sum(|range| range.keys_total),
+            keys_done: sum(&ranges, |range| Some(range.keys_done)).unwrap_or(0),
+            keys_total: sum(&ranges, |range| range.keys_total),
             resumed,
         };
         let (version, step) = (at.migration.version, at.number);
@@ -215,6 +212,9 @@ impl Steps<'_> {
         // From here on each batch has its own.
         drop(turn);
         let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
+        let leaves_rows = prepared.batch.verb() != Verb::Insert;
+        let table = leaves_rows.then(|| prepared.table.name.clone());
+        let _shift = throttle.shift(Work { version, step, table });
         loop {
             prepared.weigh(&ranges);
             let backfill = Backfill { pen, prepared: &prepared, throttle, reporter, stop };
@@ -271,37 +271,6 @@ impl Steps<'_> {
         Ok(Some(vec![range]))
     }
 
-    /// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
-    /// goes on with that time; without one, it can't have got further than its claim.
-    async fn pinned(
-        &self,
-        worker: &mut Worker,
-        at: At<'_>,
-        prepared: &Prepared,
-        resumed: bool,
-    ) -> Result<Prepared, BackfillError> {
-        let mut prepared = prepared.clone();
-        if !prepared.batch.has_clocks() {
-            return Ok(prepared);
-        }
-        let (ledger, version) = (self.pen.ledger(), at.migration.version);
-        let claimed = match resumed {
-            true => ledger.pinned_at(worker.session(), version, at.number).await?,
-            false => None,
-        };
-        let time = match claimed {
-            Some(time) => time,
-            None => {
-                let clock = worker.database().dialect().clock();
-                let rows = worker.query(&Statement::new(clock, Vec::new())).await?;
-                rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default().to_owned()
-            }
-        };
-        let damaged = || LedgerError::Damaged { fault: format!("{time:?} is no time") };
-        prepared.batch.pin(Pin::read(&time).ok_or_else(damaged)?);
-        Ok(prepared)
-    }
-
     async fn claim_ranges(
         &self,
         worker: &mut Worker,
@@ -323,7 +292,7 @@ impl Steps<'_> {
             self.pen.adopt_ranges(version, at.number)
         } else {
             let ceiling = prepared.ceiling(worker).await?;
-            let rows = self.total(worker, prepared).await?;
+            let rows = prepared.table.estimated_rows;
             let total = |ceiling: &Cursor| prepared.passes(rows, ceiling);
             let ranges: Vec<_> = ceiling.map(|it| (it.clone(), total(&it))).into_iter().collect();
             let mut list =
@@ -338,6 +307,7 @@ impl Steps<'_> {
         };
         let pin = prepared.batch.pinned();
         list.extend(pin.map(|pin| self.pen.pin(version, at.number, pin.as_str())));
+        list.push(self.pen.describe(version, at.number, &prepared.fingerprint()));
         worker.transact(&list).await.map_err(|mut error| {
             if trial.is_none() || error.statement != trial {
                 return BackfillError::from(error);
@@ -348,17 +318,40 @@ impl Steps<'_> {
         })?;
         Ok(ledger.ranges(worker.session(), version, at.number).await?)
     }
+}
 
-    /// How many keys there are, about. It is for the progress alone: a server that has no time for
-    /// the count doesn't end the run.
-    async fn total(
-        &self,
-        worker: &mut Worker,
-        prepared: &Prepared,
-    ) -> Result<Option<u64>, DbError> {
-        match prepared.total(worker).await {
-            Err(error) if error.is_lost() || self.stop.is_requested() => Err(error),
-            counted => Ok(counted.unwrap_or(None)),
-        }
+/// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed
+/// goes on with that time; without one, it can't have got further than its claim.
+pub(super) async fn pinned(
+    worker: &mut Worker,
+    ledger: &Ledger,
+    at: At<'_>,
+    prepared: &Prepared,
+    resumed: bool,
+) -> Result<Prepared, BackfillError> {
+    let mut prepared = prepared.clone();
+    if !prepared.batch.has_clocks() {
+        return Ok(prepared);
     }
+    let version = at.migration.version;
+    let claimed = match resumed {
+        true => ledger.pinned_at(worker.session(), version, at.number).await?,
+        false => None,
+    };
+    let time = match claimed {
+        Some(time) => time,
+        None => {
+            let clock = worker.database().dialect().clock();
+            let rows = worker.query(&Statement::new(clock, Vec::new())).await?;
+            rows.first().map(|row| row.text(0)).transpose()?.unwrap_or_default().to_owned()
+        }
+    };
+    let damaged = || LedgerError::Damaged { fault: format!("{time:?} is no time") };
+    prepared.batch.pin(Pin::read(&time).ok_or_else(damaged)?);
+    Ok(prepared)
+}
+
+/// A sum over ranges; none where one of them doesn't know its part.
+pub(super) fn sum(ranges: &[RangeRecord], of: fn(&RangeRecord) -> Option<i64>) -> Option<u64> {
+    ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
 }

@@ -1,13 +1,16 @@
 //! Waiting for the run lock.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, ErrorKind, Session};
+use crate::db::{Database, DbError, ErrorKind, Locker, Purpose, Session};
 use crate::ledger::{Ledger, RunRecord};
 use crate::plan::{Plan, PlanError};
 use crate::progress::{Event, Holder, LeaderStep, PendingMigration};
 
+use super::fill::sum;
 use super::held::{Held, Keeper};
+use super::join::GivenUp;
 use super::{Run, RunError, Survey};
 
 /// Between two tries for the lock, and two looks at the leader's progress.
@@ -31,20 +34,22 @@ pub(super) enum Left<'a> {
 }
 
 impl Run<'_> {
-    /// Tries for the lock until it is ours, nothing is left to do, or the wait is over.
+    /// Tries for the lock until it is ours, nothing is left to do, or the wait is over. The time in which it
+    /// helps whoever has it is no wait.
     pub(super) async fn lock(
         &self,
-        session: &mut dyn Session,
+        session: &mut Box<dyn Session>,
+        mut locker: Box<dyn Locker>,
         patience: Duration,
     ) -> Result<Waited, RunError> {
-        let started = Instant::now();
-        let mut locker = self.database.locker().await?;
+        let mut started = Instant::now();
+        let mut given_up = GivenUp::default();
         let (mut told, mut last) = (None, None);
         loop {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
             }
-            if locker.try_lock().await? {
+            if locker.try_lock().await.map_err(untried)? {
                 let held = Held::keep(Keeper {
                     database: self.database.clone(),
                     locker: Some(locker),
@@ -54,7 +59,7 @@ impl Run<'_> {
                 });
                 return Ok(Waited::Held(held));
             }
-            let (holder, leader) = match self.follow(session, &mut told).await {
+            let (holder, leader) = match self.follow(session.as_mut(), &mut told).await {
                 Ok(Some(seen)) => seen,
                 Ok(None) => return Ok(Waited::NothingLeft),
                 // It has the whole of SQLite's file; what it was when last seen is known.
@@ -62,6 +67,16 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             };
             last.clone_from(&holder);
+            if self.settings.joins
+                && leader.as_ref().is_some_and(|leader| leader.keys.is_some())
+                && self.help(session.as_mut(), &mut given_up).await?
+            {
+                // These were idle for as long as that took, or the server was away.
+                *session = self.reach(|| self.database.session(Purpose::Wait)).await?;
+                locker = self.reach(|| self.database.locker()).await?;
+                started = Instant::now();
+                continue;
+            }
             if started.elapsed() >= patience {
                 return Err(RunError::LockHeld { holder, patience });
             }
@@ -70,10 +85,30 @@ impl Run<'_> {
             let pause = if holder.is_none() && started.elapsed() < POLL {
                 MOMENT
             } else {
-                self.reporter.emit(Event::LockWaiting { holder, leader });
+                self.reporter.emit(Event::LockWaiting { holder, leader, helps: false });
                 POLL
             };
             self.stop.sleep(pause.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+        }
+    }
+
+    /// Opens something, as long as it is tried to reach the database again.
+    async fn reach<T, F: Future<Output = Result<T, DbError>>>(
+        &self,
+        open: impl Fn() -> F,
+    ) -> Result<T, RunError> {
+        let started = Instant::now();
+        loop {
+            match open().await {
+                Err(error)
+                    if error.is_unreachable()
+                        && !self.stop.is_requested()
+                        && started.elapsed() < self.settings.reconnect =>
+                {
+                    self.stop.sleep(POLL).await;
+                }
+                opened => return Ok(opened?),
+            }
         }
     }
 
@@ -129,10 +164,8 @@ impl Run<'_> {
         let mut keys = None;
         if open {
             let ranges = ledger.ranges(session, migration.version, step).await?;
-            let sum = |of: fn(&crate::ledger::RangeRecord) -> Option<i64>| {
-                ranges.iter().map(of).sum::<Option<i64>>().map(|sum| sum.max(0) as u64)
-            };
-            keys = sum(|range| Some(range.keys_done)).map(|done| (done, sum(|r| r.keys_total)));
+            let done = sum(&ranges, |range| Some(range.keys_done));
+            keys = done.map(|done| (done, sum(&ranges, |range| range.keys_total)));
         }
         let kind = migration.steps.get(step as usize - 1).map_or("script", |s| s.kind.as_str());
         let leader = LeaderStep {
@@ -144,6 +177,14 @@ impl Run<'_> {
             keys,
         };
         Ok((holder, Some(leader)))
+    }
+}
+
+/// A lease has a table, for which a right may be missing.
+fn untried(error: DbError) -> RunError {
+    match error.kind {
+        ErrorKind::Permission => RunError::Preparing(error),
+        _ => error.into(),
     }
 }
 

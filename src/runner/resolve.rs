@@ -86,7 +86,8 @@ pub async fn resolve(
     let stop = Stop::default();
     let run = Run { database, catalog, settings, reporter: &reporter, stop: &stop };
     let mut watch = run.database.session(Purpose::Watch).await?;
-    let Waited::Held(held) = run.lock(watch.as_mut(), Duration::ZERO).await? else {
+    let locker = run.database.locker().await?;
+    let Waited::Held(held) = run.lock(&mut watch, locker, Duration::ZERO).await? else {
         return Err(ResolveError::Nothing { version });
     };
     let result = run.enter(version, verdict).await;

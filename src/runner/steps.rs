@@ -77,7 +77,7 @@ impl Steps<'_> {
             }
             let at = At { migration, step, number: index as u32 + 1 };
             for warning in self.large {
-                if (warning.version, warning.step) == (migration.version, at.number) {
+                if (warning.version, warning.step) == (Some(migration.version), Some(at.number)) {
                     self.reporter.emit(Event::Warned(warning.clone()));
                 }
             }
@@ -236,7 +236,7 @@ impl Steps<'_> {
 }
 
 /// What a step has set for the rest of its session.
-fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
+pub(super) fn settings(migration: &Migration, step: &Step) -> impl Iterator<Item = String> {
     let spans = step.settings.iter().map(|index| step.statements[*index].clone());
     spans.map(|span| migration.text[span].to_owned())
 }

@@ -56,7 +56,8 @@ pub(super) struct Journal {
     opened: bool,
     listening: usize,
     unreachable: bool,
-    holder: Option<Option<Holder>>,
+    /// Whom it waits for, and whether it helps.
+    holder: Option<(Option<Holder>, bool)>,
     lock_taken: bool,
     /// For each pending migration, its version, steps told and whether its end was.
     told: Vec<(i64, usize, bool)>,
@@ -115,7 +116,7 @@ impl Journal {
 
     fn lock(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         if progress.lock.state == LockState::Waiting && !progress.state.is_final() {
-            let holder = Some(progress.lock.holder.clone());
+            let holder = Some((progress.lock.holder.clone(), progress.lock.helps));
             if self.holder != holder {
                 self.holder = holder;
                 entries.push(Entry::Waiting);

@@ -139,6 +139,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         | Entry::Failed => {
             put("reason", json!(progress.reason));
             put("holder", json!(progress.lock.holder));
+            put("helps", json!(progress.lock.helps.then_some(true)));
             if let Some(current) = &progress.current {
                 step(current, put);
             }
@@ -165,7 +166,11 @@ fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
         put("eta_seconds", rounded(p50_seconds));
         put("eta_p90_seconds", rounded(p90_seconds));
     }
+    put("slowed_eta_seconds", json!(current.slowed_eta_seconds.map(rounded)));
     put("throttle", json!(current.throttle));
+    if current.rows_done.is_some() {
+        put("throttled_seconds", rounded(current.throttled_seconds));
+    }
     put("workers", json!(current.workers));
     put("batch_rows", json!(current.batch_rows));
     put("batch_seconds", json!(current.batch_seconds.map(rounded)));

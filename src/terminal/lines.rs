@@ -23,7 +23,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         Entry::Opening => vec![words::opening(progress)],
         Entry::Listening { address } => vec![words::listening(progress, *address)],
         Entry::Unreachable => vec![words::unreachable(progress)],
-        Entry::Waiting => vec![words::waiting(progress.lock.holder.as_ref())],
+        Entry::Waiting => vec![words::waiting(&progress.lock)],
         Entry::LockTaken => vec![words::lock_taken(progress)],
         Entry::StepBegan => current.map(began).into_iter().collect(),
         Entry::StepDone { migration, finished } => {
@@ -101,7 +101,7 @@ fn position(progress: &Progress) -> Option<String> {
             progress.reason.as_ref().map(|_| words::unreachable(progress))
         }
         State::Waiting => {
-            let waiting = words::waiting(progress.lock.holder.as_ref());
+            let waiting = words::waiting(&progress.lock);
             Some(match current {
                 Some(current) => format!("{waiting} · {current}"),
                 None => waiting,
@@ -134,6 +134,6 @@ fn at_work(progress: &Progress, current: &Current) -> String {
     if let (Some(rows), Some(seconds)) = (current.batch_rows, current.batch_seconds) {
         parts.push(format!("batch of {} in {}", format::whole(rows), format::seconds(seconds)));
     }
-    parts.extend(current.throttle.as_deref().map(words::throttled));
+    parts.extend(words::waiting_so_far(progress, current));
     parts.join(" · ")
 }

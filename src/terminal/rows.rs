@@ -151,7 +151,7 @@ pub(super) fn changing(progress: &Progress, paper: Paper) -> Vec<Row> {
             rows.push(paper.row(&format!("{spinner} {text}")));
         }
         State::Waiting => {
-            let waiting = words::waiting(progress.lock.holder.as_ref());
+            let waiting = words::waiting(&progress.lock);
             rows.push(paper.row(&format!("{spinner} {waiting}")));
             rows.extend(
                 progress.current.as_ref().map(|now| at_work(progress, now, spinner, paper)),
@@ -172,7 +172,7 @@ fn migrating(progress: &Progress, spinner: char, paper: Paper, rows: &mut Vec<Ro
         Some(current) if current.fraction == Some(1.0) => {}
         Some(current) => {
             rows.push(at_work(progress, current, spinner, paper));
-            rows.extend(current.throttle.as_deref().map(|reason| aside(&words::throttled(reason))));
+            rows.extend(words::waiting_so_far(progress, current).map(|text| aside(&text)));
         }
         None => rows.push(paper.row(&format!("{spinner} lock taken"))),
     }

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::progress::{
-    BackfillStart, Event, Holder, LeaderStep, PendingMigration, Progress, Reporter,
+    BackfillStart, BatchDone, Event, Holder, LeaderStep, PendingMigration, Progress, Reporter,
 };
 
 /// A run whose clock the test moves.
@@ -65,7 +65,11 @@ impl Run {
                 kind: "backfill".into(),
                 keys: Some((n as u64 * 1_000_000, Some(12_000_000))),
             };
-            run.apply(Event::LockWaiting { holder: Some(holder), leader: Some(leader) });
+            run.apply(Event::LockWaiting {
+                holder: Some(holder),
+                leader: Some(leader),
+                helps: false,
+            });
         }
         run
     }
@@ -110,12 +114,14 @@ pub(super) fn batches(run: &mut Run, number: u32) {
 }
 
 fn batch() -> Event {
-    Event::BatchDone {
+    Event::BatchDone(BatchDone {
         keys: 200_000,
         changed: 200_000,
         took: Duration::from_millis(200),
+        worked: Duration::from_millis(200),
         position: "id ≤ 6812000".into(),
-    }
+        keys_total: Some(12_000_000),
+    })
 }
 
 fn migration(version: i64, name: &str, steps: &[&'static str]) -> PendingMigration {

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::format;
-use crate::progress::{Current, Eta, Holder, MigrationProgress, MigrationState, Progress, State};
+use crate::progress::{Current, Eta, Lock, MigrationProgress, MigrationState, Progress, State};
 
 /// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`; of a file that is made,
 /// that it is.
@@ -41,16 +41,19 @@ fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", format::whole(number), if number == 1 { "" } else { "s" })
 }
 
-/// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`.
-pub(super) fn waiting(holder: Option<&Holder>) -> String {
-    let Some(holder) = holder else {
-        return "waiting for the lock: another run holds it".to_owned();
+/// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`; where it is
+/// helped, that it is.
+pub(super) fn waiting(lock: &Lock) -> String {
+    let what = if lock.helps { "helping with the backfill" } else { "waiting for the lock" };
+    let Some(holder) = &lock.holder else {
+        return format!("{what}: another run holds {}", if lock.helps { "the lock" } else { "it" });
     };
     format!(
-        "waiting for the lock: run {} on {} (process {}) holds it since {}",
+        "{what}: run {} on {} (process {}) holds {} since {}",
         format::one_line(&holder.run),
         format::one_line(&holder.host),
         holder.pid,
+        if lock.helps { "the lock" } else { "it" },
         clock(&holder.since)
     )
 }
@@ -108,7 +111,7 @@ pub(super) fn rate(current: &Current) -> Option<String> {
     current.rate.map(|rate| format!("{}/s{workers}", format::short(rate)))
 }
 
-/// `28 s left`, of work when it is held back; `measuring`, `any moment`.
+/// `28 s left`; `28 s of work left, 56 s at this pace` when it is slowed down; `measuring`, `any moment`.
 pub(super) fn left(current: &Current) -> Option<String> {
     current.rows_total?;
     Some(match current.eta {
@@ -116,7 +119,9 @@ pub(super) fn left(current: &Current) -> Option<String> {
         Eta::Left { p50_seconds, .. } if p50_seconds < 1.0 => "any moment".to_owned(),
         Eta::Left { p50_seconds, .. } => {
             let work = if current.throttle.is_some() { " of work" } else { "" };
-            format!("{}{work} left", format::seconds(p50_seconds))
+            let slowed = current.slowed_eta_seconds.map(format::seconds);
+            let slowed = slowed.map(|left| format!(", {left} at this pace")).unwrap_or_default();
+            format!("{}{work} left{slowed}", format::seconds(p50_seconds))
         }
         Eta::Measuring => "measuring".to_owned(),
         Eta::Due => "any moment".to_owned(),
@@ -216,6 +221,15 @@ pub(super) fn failed(progress: &Progress, current: &Current) -> String {
 /// `waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1`.
 pub(super) fn throttled(reason: &str) -> String {
     format!("waiting: {}", format::one_line(reason))
+}
+
+/// `waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1 · 40 s so far`: of the whole step, not only since
+/// the reason is this one.
+pub(super) fn waiting_so_far(progress: &Progress, current: &Current) -> Option<String> {
+    let waiting = throttled(current.throttle.as_deref()?);
+    let so_far = Some(progress.throttled()).filter(|so_far| so_far.as_secs() > 0);
+    let so_far = so_far.map(|so_far| format!(" · {} so far", format::ticking(so_far)));
+    Some(waiting + &so_far.unwrap_or_default())
 }
 
 /// `SIGTERM: the open batch is finished or rolled back`.

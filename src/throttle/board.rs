@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::ledger::Requests;
 
 use super::bucket::Bucket;
+use super::concurrency::Concurrency;
 use super::{Governor, Reading};
 
 /// How often the operator's requests are read: they are to take effect within a second.
@@ -25,6 +26,12 @@ pub struct Board {
     used: f64,
     /// The share of the time in which there was work to do, under the operator's rate.
     share: f64,
+    /// Workers that the file of the backfill at work asks for, and that it can have.
+    of_file: u32,
+    most: u32,
+    concurrency: Concurrency,
+    /// How many other processes share the operator's rate.
+    others: usize,
 }
 
 /// One signal's place on the board.
@@ -50,8 +57,10 @@ struct Sight {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// From 1, as fast as can be, to 0, not at all.
+    /// The pace of all workers: from 1, as fast as can be, to 0, not at all.
     pub pace: f64,
+    /// That of each of them, where fewer work for a pace below 1.
+    pub own: f64,
     /// No more rows per second than this.
     pub rate: Option<u64>,
     /// Why it isn't as fast as can be. None for the moment in which a signal is read first.
@@ -97,6 +106,10 @@ impl Board {
             bucket: Bucket::new(Instant::now()),
             used: 0.0,
             share: 1.0,
+            of_file: 1,
+            most: 1,
+            concurrency: Concurrency::default(),
+            others: 0,
         }
     }
 
@@ -142,6 +155,11 @@ impl Board {
     /// What is asked for couldn't be read.
     pub fn fail_control(&mut self, fault: String) {
         self.control.fault = Some(fault);
+    }
+
+    /// So many other processes work on the same backfill.
+    pub fn share_with(&mut self, others: usize) {
+        self.others = others;
     }
 
     /// A signal was read.
@@ -196,37 +214,64 @@ impl Board {
         self.control.lost(now).map(|age| self.control.complaint("control", age))
     }
 
+    /// A backfill begins, whose file asks for so many workers.
+    pub fn begin(&mut self, of_file: u32, most: u32) {
+        (self.of_file, self.most) = (of_file, most);
+        self.concurrency = Concurrency::default();
+    }
+
+    /// How many workers are to work.
+    pub fn workers(&mut self, now: Instant) -> u32 {
+        let is_held = self.hold(now, 0).is_some();
+        let pace = if is_held { 0.0 } else { self.by_signals(now).pace };
+        let full = self.full();
+        self.concurrency.decide(now, full, pace)
+    }
+
+    /// How many work at the full pace: as the operator says, or else the file.
+    fn full(&self) -> u32 {
+        let asked = self.requests.workers.as_ref().and_then(|request| request.value);
+        let asked = asked.map_or(self.of_file, |asked| u32::try_from(asked).unwrap_or(1));
+        asked.clamp(1, self.most.max(1))
+    }
+
     /// What follows for the work.
     pub fn verdict(&mut self, now: Instant, at_work: usize) -> Verdict {
         let rate = self.rate();
         let verdict = match self.hold(now, at_work) {
-            Some(reason) => Verdict { pace: 0.0, rate, reason: Some(reason) },
+            Some(reason) => Verdict { pace: 0.0, own: 0.0, rate, reason: Some(reason) },
             None => self.by_signals(now),
         };
-        self.used = verdict.pace;
-        verdict
+        self.used = verdict.pace.min(self.concurrency.most());
+        Verdict { own: self.concurrency.share(verdict.pace), ..verdict }
     }
 
     fn by_signals(&self, now: Instant) -> Verdict {
         let rate = self.rate();
-        let mut verdict = Verdict { pace: 1.0, rate, reason: self.rate_reason() };
+        let mut verdict = Verdict { pace: 1.0, own: 1.0, rate, reason: self.rate_reason() };
         for post in &self.posts {
             let (pace, reason) = post.says(now);
             if pace < verdict.pace {
-                verdict = Verdict { pace, rate, reason };
+                verdict = Verdict { pace, own: pace, rate, reason };
             }
         }
         verdict
     }
 
     fn rate(&self) -> Option<u64> {
+        let rate = self.whole_rate()? / (self.others as u64 + 1);
+        Some(rate.max(1))
+    }
+
+    /// That of all processes together.
+    fn whole_rate(&self) -> Option<u64> {
         let rate = self.requests.rate.as_ref()?.value?;
         Some(rate.max(1).unsigned_abs())
     }
 
     fn rate_reason(&self) -> Option<String> {
         let by = &self.requests.rate.as_ref()?.asked_by;
-        self.rate().map(|rate| format!("rate {rate} rows/s, asked for by {by}"))
+        self.whole_rate().map(|rate| format!("rate {rate} rows/s, asked for by {by}"))
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Governor {
     seek: f64,
     /// For how many seconds there was nearly no load.
     idle: f64,
+    /// Whether it goes by the room that a reading leaves, and nothing before it.
+    by_room: bool,
 }
 
 impl Governor {
@@ -51,6 +53,9 @@ impl Governor {
     const MET: f64 = 0.25;
     /// The share of the proportion where a backlog is below the aim.
     const PATIENCE: f64 = 0.25;
+    /// The most, and the least, that is left to the work beside what makes room.
+    const BESIDE: f64 = 0.5;
+    const LITTLE: f64 = 0.1;
     /// After so many seconds at nearly no load it seeks again.
     const IDLE: f64 = 1.5;
 
@@ -68,6 +73,23 @@ impl Governor {
         Governor::new(0.9, 0.5, 0.5, false)
     }
 
+    /// For what is worked off by somebody else, in his own time, while the work makes more of it: of that
+    /// no reading tells how fast the work may be.
+    pub fn of_room() -> Self {
+        Governor { by_room: true, ..Governor::of_load() }
+    }
+
+    /// The pace at a reading of that kind: what is left below the limit, and half at most, to whoever
+    /// works it off. Beyond a limit that isn't critical nobody does so, and waiting would be in vain.
+    pub fn room(reading: &Reading) -> f64 {
+        let ratio = reading.ratio();
+        match reading.is_critical() {
+            true => 0.0,
+            false if ratio >= 1.0 => Self::BESIDE,
+            false => (1.0 - ratio).clamp(Self::LITTLE, Self::BESIDE),
+        }
+    }
+
     fn new(aim: f64, proportion: f64, integral: f64, careful: bool) -> Self {
         let settled = if careful { Self::CAREFUL.ln() } else { 0.0 };
         Governor {
@@ -82,12 +104,17 @@ impl Governor {
             seen: false,
             seek: Self::SEEK,
             idle: 0.0,
+            by_room: false,
         }
     }
 
     /// Learns from a reading, `passed` after the one before. `used` is the pace that the work has had
     /// in between: of a load that nobody made nothing can be learnt about a higher one.
     pub fn read(&mut self, reading: &Reading, passed: Duration, used: f64) {
+        if self.by_room {
+            self.pace = Self::room(reading);
+            return;
+        }
         // It may try twice what was tried, and no more.
         let most = (used * 2.0).clamp(self.settled.exp().min(1.0), 1.0).ln();
         let ratio = reading.ratio();
@@ -142,7 +169,7 @@ impl Governor {
     /// There is nothing to read any more; what comes next is new.
     pub fn forget(&mut self) {
         let fresh = Governor::new(self.aim, self.proportion, self.integral, self.careful);
-        *self = Governor { met: self.met, ..fresh };
+        *self = Governor { met: self.met, by_room: self.by_room, ..fresh };
     }
 }
 

@@ -6,6 +6,7 @@
 //! the speed at which it has been replaying. (The way that the server itself measures, by time, is in
 //! src/backend/replication/walsender.c, `LagTrackerRead`.)
 
+mod follower;
 mod replica;
 mod timeline;
 
@@ -16,7 +17,9 @@ use async_trait::async_trait;
 
 use crate::db::{DbError, Session, Statement};
 
+use super::signal::Notice;
 use super::{Governor, Line, Reading, Signal, SignalError, Unit};
+pub use follower::Follower;
 use replica::Replica;
 use timeline::Timeline;
 
@@ -52,11 +55,23 @@ const IS_AURORA: &str = "select (to_regproc('aurora_replica_status') is not null
 const AURORA: &str = "select server_id::text, round(replica_lag_in_msec)::bigint \
                       from aurora_replica_status() where session_id <> 'MASTER_SESSION_ID'";
 
+/// What follows where there are replicas that this user may not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// The work is held: somebody has asked for a limit, and this would be no way out of it.
+    Holds,
+    /// They are left out, and that is told.
+    Told,
+    /// They are left out: those that matter are asked themselves.
+    Fine,
+}
+
 /// The lag of PostgreSQL's replicas.
 pub struct ReplicaLag {
     limit: Duration,
-    /// Somebody has asked for it: then it is no way out not to be allowed to see them.
-    asked_for: bool,
+    unseen: Unseen,
+    /// There are some that can't be seen, and are left out.
+    left_out: bool,
     aurora: Option<bool>,
     /// The server lets us knock.
     knocks: bool,
@@ -66,10 +81,11 @@ pub struct ReplicaLag {
 
 impl ReplicaLag {
     /// With a limit that somebody has asked for, or ours.
-    pub fn new(limit: Duration, asked_for: bool) -> Self {
+    pub fn new(limit: Duration, unseen: Unseen) -> Self {
         ReplicaLag {
             limit,
-            asked_for,
+            unseen,
+            left_out: false,
             aurora: None,
             knocks: true,
             timeline: Timeline::default(),
@@ -85,7 +101,7 @@ impl ReplicaLag {
             match row.optional_int(1)? {
                 Some(lag) => worst = later(worst, (name.to_owned(), lag.max(0) as f64 / 1000.0)),
                 // It isn't known to be at 0. Where nobody has asked, it isn't watched.
-                None if self.asked_for => {
+                None if self.unseen == Unseen::Holds => {
                     return Err(SignalError::Other(format!("{name} says nothing of its lag")));
                 }
                 None => {}
@@ -102,11 +118,16 @@ impl ReplicaLag {
             self.knock(session).await?;
         }
         let rows = session.query(&Statement::new(REPLICAS, Vec::new())).await?;
-        if self.asked_for && rows.iter().any(|row| row.optional_text(2).is_ok_and(|s| s.is_none()))
-        {
-            return Err(SignalError::Other(
-                "this user may not see replicas: GRANT pg_monitor to it".into(),
-            ));
+        if rows.iter().any(|row| row.optional_text(2).is_ok_and(|state| state.is_none())) {
+            match self.unseen {
+                Unseen::Holds => {
+                    return Err(SignalError::Other(
+                        "this user may not see replicas: GRANT pg_monitor to it".into(),
+                    ));
+                }
+                Unseen::Told => self.left_out = true,
+                Unseen::Fine => {}
+            }
         }
         if rows.is_empty() && self.replicas.is_empty() {
             return Ok(None);
@@ -158,7 +179,7 @@ impl ReplicaLag {
     async fn knock(&mut self, session: &mut dyn Session) -> Result<(), DbError> {
         match session.bare(KNOCK).await {
             Ok(_) => tokio::time::sleep(WAY).await,
-            Err(error) if self.asked_for || error.is_lost() => return Err(error),
+            Err(error) if self.unseen == Unseen::Holds || error.is_lost() => return Err(error),
             Err(_) => {
                 self.knocks = false;
                 // It may have failed in the middle of its transaction.
@@ -198,6 +219,14 @@ impl Signal for ReplicaLag {
 
     fn left_out_by(&self) -> Option<&'static str> {
         Some("--max-lag off")
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        self.left_out.then_some(Notice {
+            message: "this server has replicas, whose lag isn't watched, as this user may not see it",
+            next: "GRANT pg_monitor to it, or give --replica-url, once for each of them, or \
+                   `--max-lag off` if that is meant",
+        })
     }
 
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {

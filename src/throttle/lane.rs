@@ -129,12 +129,12 @@ impl Lane {
     pub fn rows(&self, wanted: u64) -> u64 {
         let Some(verdict) = &self.verdict else { return wanted };
         let rows = wanted.min(Bucket::most(verdict.rate));
-        if verdict.pace >= 1.0 {
+        if verdict.own >= 1.0 {
             return rows;
         }
         // In few sizes, since each is a statement of its own, which the server would prepare again.
         let step = 1.25_f64;
-        let pace = step.powf((verdict.pace.max(0.001).ln() / step.ln()).round()).min(1.0);
+        let pace = step.powf((verdict.own.max(0.001).ln() / step.ln()).round()).min(1.0);
         ((rows as f64 * pace).max(self.speed * SHORT) as u64).clamp(1, rows)
     }
 
@@ -150,10 +150,10 @@ impl Lane {
 
     /// How long it is until the next round, after one that took `worked` and ended `since`.
     fn pause(&self, verdict: &Verdict, worked: Duration, since: Duration) -> Duration {
-        if verdict.pace <= 0.0 {
+        if verdict.own <= 0.0 {
             return Duration::MAX;
         }
-        let idle = worked.mul_f64((1.0 / verdict.pace - 1.0).min(1e6)).min(LONGEST);
+        let idle = worked.mul_f64((1.0 / verdict.own - 1.0).min(1e6)).min(LONGEST);
         let debt = self.shared.board().debt(Instant::now());
         idle.saturating_sub(since).max(debt)
     }

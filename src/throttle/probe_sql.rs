@@ -33,7 +33,7 @@ impl Signal for ProbeSql {
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError> {
         let session = line.session().await?;
         // It is asked again and again: what it changed by mistake, it would change each second.
-        session.bare(self.dialect.only_read()).await?;
+        session.set(self.dialect.only_read()).await?;
         let rows = session.query(&Statement::new(self.sql.clone(), Vec::new())).await?;
         let value = match rows.first().and_then(|row| row.0.first()) {
             Some(Value::Int(value)) => Some(*value as f64),

@@ -26,6 +26,8 @@ pub enum Unit {
     Number,
     /// Space.
     Bytes,
+    /// A part of a whole, which is 1.
+    Share,
     /// The status of an answer over HTTP, which has no limit that anybody would want to read.
     Status,
 }
@@ -66,6 +68,8 @@ impl Unit {
             Unit::Number | Unit::Status if value.fract() == 0.0 => format!("{value:.0}"),
             Unit::Number | Unit::Status => format!("{value:.2}"),
             Unit::Bytes => bytes(value),
+            Unit::Share if value < 0.095 => format!("{:.1} %", value * 100.0),
+            Unit::Share => format!("{:.0} %", value * 100.0),
         }
     }
 }

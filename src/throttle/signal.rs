@@ -30,11 +30,25 @@ pub trait Signal: Send {
         None
     }
 
+    /// What is to know of it besides, after a reading: told once, as a warning of the step at work.
+    fn notice(&self) -> Option<Notice> {
+        None
+    }
+
     /// Reads it, over the line to the database if that is where it stands. `None` where there is nothing that it could speak of, such as no replica.
     ///
     /// # Errors
     /// [`SignalError`]; what can't be read for a while holds the work.
     async fn read(&mut self, line: &mut Line) -> Result<Option<Reading>, SignalError>;
+}
+
+/// Something that one should know of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice {
+    /// The cause, in one sentence.
+    pub message: &'static str,
+    /// What one can do about it.
+    pub next: &'static str,
 }
 
 /// Why a signal can't be read.

@@ -12,7 +12,8 @@ use crate::stop::Stop;
 
 use super::board::CONTROL;
 use super::line::{Line, Silence, in_time};
-use super::{Limits, Shared, Signal, Throttle};
+use super::roll::{Member, Roll};
+use super::{Limits, Shared, Signal, SignalError, Throttle};
 
 /// How long it may take to enter that a pause is met: short of what makes the board take the control
 /// for lost.
@@ -31,12 +32,13 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to read what operators ask of the run of this epoch, and as soon as there is a
-    /// backfill, the signals.
+    /// backfill, the signals. `member` is the id of who only helps that run.
     pub fn start(
         database: &Arc<dyn Database>,
         throttle: &Throttle,
         limits: &Limits,
         epoch: i64,
+        member: Option<&str>,
         stop: &Stop,
     ) -> Self {
         throttle.shared.board().watch();
@@ -45,10 +47,12 @@ impl Watch {
             ledger: Ledger::of(database.as_ref()),
             shared: throttle.shared.clone(),
             epoch,
+            member: member.map(str::to_owned),
+            roll: Roll::default(),
             stop: stop.clone(),
             aborts: false,
         };
-        let groups = limits.signals(database.dialect());
+        let groups = limits.signals(database.dialect(), &throttle.shared.site);
         throttle.shared.blind.send_replace(1 + groups.len());
         let mut tasks = vec![tokio::spawn(control.run()).abort_handle()];
         for signals in groups {
@@ -71,6 +75,8 @@ struct Control {
     ledger: Ledger,
     shared: Arc<Shared>,
     epoch: i64,
+    member: Option<String>,
+    roll: Roll,
     stop: Stop,
     /// An abort is under way.
     aborts: bool,
@@ -102,21 +108,44 @@ impl Control {
 
     async fn look(&mut self) -> Result<(), LedgerError> {
         // The pause was on the board already at the last look: nobody has begun anything since.
-        let rests = self.shared.is_to_pause() && self.shared.at_work() == 0;
+        let rests = self.shared.rests();
         let session = self.line.session().await?;
         let requests = self.ledger.requests(session).await?;
-        let is_met = rests && is_unmet(&requests, self.epoch);
+        // Those that help are wanted for backfills alone.
+        let is_in_backfill = *self.shared.lanes.borrow() > 0;
+        let members = match is_in_backfill {
+            true => self.ledger.members(session, self.epoch).await?,
+            false => Vec::new(),
+        };
+        let members = self.roll.read(members);
+        let all_rest = rests && members.iter().all(|one| one.is_silent || one.record.rests);
+        let is_met = self.member.is_none() && all_rest && is_unmet(&requests, self.epoch);
         self.obey_abort(&requests);
         let now = Instant::now();
+        self.shared.board().share_with(self.others(&members));
+        self.shared
+            .members
+            .send_if_modified(|known| std::mem::replace(known, members.clone()) != members);
         let news = self.shared.board().ask(requests, now);
         if news {
             self.shared.change(|_| {});
+            self.shared.seat();
             self.shared.tell_pausing();
         }
         if is_met {
             self.meet_pause().await;
         }
         Ok(())
+    }
+
+    /// How many other processes work on the backfill: members, and for one of them, their leader.
+    fn others(&self, members: &[Member]) -> usize {
+        let others = members.iter().filter(|one| {
+            self.member.as_ref() != Some(&one.record.member)
+                && !one.is_silent
+                && one.record.workers > 0
+        });
+        others.count() + usize::from(self.member.is_some())
     }
 
     /// For those who look from outside. The pause holds without it, and the next look tries again.
@@ -165,6 +194,8 @@ struct Posted {
     signal: Box<dyn Signal>,
     place: usize,
     due: Instant,
+    /// Its notice is told.
+    told: bool,
 }
 
 impl Loads {
@@ -178,7 +209,7 @@ impl Loads {
             let (name, interval) = (signal.name(), signal.interval());
             let (governor, left_out_by) = (signal.governor(), signal.left_out_by());
             let place = shared.board().post(name, interval, governor, left_out_by);
-            Posted { signal, place, due: Instant::now() }
+            Posted { signal, place, due: Instant::now(), told: false }
         };
         let signals = signals.into_iter().map(post).collect();
         Loads { line: Line::new(database), shared, signals }
@@ -215,12 +246,22 @@ impl Loads {
             posted.due = Instant::now() + posted.signal.interval();
             let fault = match answer {
                 Ok(Ok(reading)) => {
+                    // Before the work goes on by it.
+                    if !posted.told
+                        && let Some(notice) = posted.signal.notice()
+                    {
+                        self.shared.warn(notice);
+                        posted.told = true;
+                    }
                     let (place, now) = (posted.place, Instant::now());
                     self.shared.change(|board| board.read(place, reading, now));
                     continue;
                 }
                 Ok(Err(error)) => {
-                    self.line.hang_up();
+                    // What somebody else doesn't answer is no fault of the line.
+                    if matches!(error, SignalError::Db(_)) {
+                        self.line.hang_up();
+                    }
                     error.outline()
                 }
                 Err(Silence) => {

@@ -60,6 +60,7 @@ async fn twins_are_read_as_their_options_are() {
         "--db-name",
         "--tls-ca",
         "--throttle-sql",
+        "--replica-url",
     ];
     let files = ["--db-password-file", "--database-secret-env", "--http-token-env"];
     for command in COMMANDS {

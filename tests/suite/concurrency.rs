@@ -32,8 +32,14 @@ fn large(kind: Kind) -> String {
 
 /// Starts ten, waits until one of them says who is at work, and lets go of what holds that one up.
 async fn ten_at_once(project: &Project, database: &Database, let_go: impl AsyncFnOnce()) {
+    ten_at(&database.url, project, database, let_go).await;
+}
+
+/// The same at this URL of the database.
+pub async fn ten_at(url: &str, project: &Project, database: &Database, let_go: impl AsyncFnOnce()) {
     let started = Instant::now();
-    let all: Vec<Running> = (0..10).map(|_| Lockkeeper::up(project, database).start()).collect();
+    let up = Lockkeeper::up(project, database).url(url);
+    let all: Vec<Running> = (0..10).map(|_| up.start()).collect();
     let pids: Vec<_> = all.iter().map(Running::pid).collect();
     let named = |running: &Running| running.stderr().contains(NAMED);
     wait_until("a waiter names the leader", Duration::from_secs(60), async || {
@@ -229,33 +235,6 @@ async fn an_orphan_is_ended_on_postgres() {
 #[tokio::test]
 async fn an_orphan_is_ended_on_mariadb() {
     an_orphan_is_ended(Kind::MariaDb).await;
-}
-
-/// Behind a pooler in transaction mode a lock would be worth nothing, so nothing is done there.
-#[tokio::test]
-async fn a_pooler_is_refused() {
-    let server = Server::postgres15();
-    let database = server.database().await;
-    let bouncer = PgBouncer::before(server);
-    let project = Project::with([("V1__make.sql", "CREATE TABLE made (id int);\n")]);
-    let before = database.contents().await;
-    let through =
-        |command: &[&str]| Lockkeeper::new(command).project(&project).url(&bouncer.url(&database));
-    for _ in 0..5 {
-        let output = through(&["up"]).run().await.expect(2);
-        output.expect_text("pooler in transaction mode").expect_text("the server's own address");
-        assert_eq!(database.contents().await, before);
-    }
-    // Who only reads needs no lock.
-    for command in [["plan"].as_slice(), &["status"], &["wait", "--timeout", "1s"]] {
-        let output = through(command).run().await;
-        let reads = match command[0] {
-            "wait" => output.code() == Some(1) && output.text().contains("not ready"),
-            _ => output.code() == Some(0) && output.text().contains("make"),
-        };
-        assert!(reads, "{command:?}: {} {}", output.status, output.text());
-    }
-    assert_eq!(database.contents().await, before);
 }
 
 /// To see whether a run is at work takes no lock.

@@ -222,6 +222,7 @@ async fn open(url: &str) -> Arc<dyn db::Database> {
 fn settings() -> Settings {
     let run = format!("{:08x}", fastrand::u32(..));
     Settings {
+        joins: false,
         selection: Selection::default(),
         lock_wait: Duration::from_secs(60),
         // Whatever dies here is dead.

@@ -25,6 +25,7 @@ async fn a_dropped_run_gives_the_lock_back() {
     let run = tokio::spawn(async move {
         let (reporter, _progress) = Reporter::new();
         let settings = Settings {
+            joins: false,
             selection: Selection::default(),
             lock_wait: Duration::ZERO,
             reconnect: Duration::ZERO,

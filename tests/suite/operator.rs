@@ -252,7 +252,7 @@ async fn an_abort_hurries_a_run_that_stops() {
 async fn what_cannot_be_asked_is_refused() {
     let database = Database::of(Kind::Postgres15).await;
     let ask = |words: &[&str]| Lockkeeper::new(words).database(&database);
-    for words in [&["pause"][..], &["resume"], &["abort"], &["rate", "5"]] {
+    for words in [&["pause"][..], &["resume"], &["abort"], &["rate", "5"], &["workers", "5"]] {
         let output = ask(words).run().await.expect(1);
         output.expect_text("no run of this version of lockkeeper has worked on this database yet");
     }
@@ -273,4 +273,66 @@ async fn what_cannot_be_asked_is_refused() {
     for rate in ["0", "-1", "fast"] {
         ask(&["rate", "--", rate]).run().await.expect(2).expect_text("from 1 on, or `off`");
     }
+    for count in ["0", "33", "many"] {
+        ask(&["workers", count]).run().await.expect(2).expect_text("from 1 to 32, or `off`");
+    }
+    let database = Database::of(Kind::Sqlite).await;
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let ask = |count: &str| Lockkeeper::new(["workers", count]).database(&database);
+    ask("2").run().await.expect(2).expect_text("SQLite has one writer at a time");
+    ask("1").run().await.expect(0);
+}
+
+/// More of them and fewer, also while another throttle holds, and for the runs to come.
+async fn workers_come_and_go(kind: Kind) {
+    let scene = Scene::of(kind, rows(kind) / 4).await;
+    let database = &scene.database;
+    let workers = || async {
+        let sql = match kind {
+            Kind::MariaDb => {
+                let held = |n: u32| {
+                    format!(
+                        "(is_used_lock(concat('lockkeeper:', database(), '.work.{n}')) is not null)"
+                    )
+                };
+                format!("select {}", (0..8).map(held).collect::<Vec<_>>().join(" + "))
+            }
+            _ => "select count(*) from pg_stat_activity where datname = current_database() \
+                  and application_name like 'lockkeeper work%'"
+                .to_owned(),
+        };
+        database.query_i64(&sql).await
+    };
+    let running = scene.start().await;
+    assert_eq!(workers().await, 1);
+    scene.ask(&["rate", "20000"]).await;
+    let (said, asked) = scene.ask(&["workers", "3"]).await;
+    assert!(said.contains("3 workers from now on"), "{said}");
+    soon("three at work", asked, async || workers().await == 3).await;
+    let status = scene.status().await;
+    assert!(status.contains("workers: 3 in every backfill, asked for by alice on "), "{status}");
+    let (_, asked) = scene.ask(&["workers", "2"]).await;
+    soon("two at work", asked, async || workers().await == 2).await;
+    scene.ask(&["abort"]).await;
+    running.wait().await.expect(4);
+
+    let next = Lockkeeper::up(&scene.project, database).start();
+    wait_until("the next run has two", PATIENCE, async || workers().await == 2).await;
+    let (_, asked) = scene.ask(&["workers", "off"]).await;
+    soon("one at work", asked, async || workers().await == 1).await;
+    let status = scene.status().await;
+    assert!(!status.contains("workers:"), "{status}");
+    scene.ask(&["rate", "off"]).await;
+    next.wait().await.expect(0);
+    counters::assert_once(database, rows(kind) / 4).await;
+}
+
+#[tokio::test]
+async fn workers_come_and_go_on_postgres() {
+    workers_come_and_go(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn workers_come_and_go_on_mariadb() {
+    workers_come_and_go(Kind::MariaDb).await;
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockkeeper::db::{self, ConnectOptions, Purpose};
-use lockkeeper::throttle::{Limit, Limits, Line, Reading, Signal, SignalError};
+use lockkeeper::db::{self, ConnectOptions, Purpose, TableName};
+use lockkeeper::throttle::{Limit, Limits, Line, Reading, Signal, SignalError, Site, Work};
 
 use crate::support::{Database, Kind, Options, Server, wait_until};
 
@@ -24,9 +24,13 @@ struct Watched {
 
 impl Watched {
     async fn at(url: &str, limits: Limits) -> Watched {
+        Watched::over(url, limits, &Site::default()).await
+    }
+
+    async fn over(url: &str, limits: Limits, site: &Site) -> Watched {
         let options = ConnectOptions::from_url(url).unwrap();
         let database = db::connect(&options, PATIENCE, &mut |_, _| {}).await.unwrap();
-        let signal = limits.signals(database.dialect()).remove(0).remove(0);
+        let signal = limits.signals(database.dialect(), site).remove(0).remove(0);
         Watched { signal, line: Line::new(&database), database }
     }
 
@@ -79,6 +83,54 @@ async fn who_waits_for_a_worker_is_counted() {
     )
     .await;
     assert_eq!(blocked.value().await, 0.0);
+    other.execute("rollback").await;
+    for session in waiting {
+        session.await.unwrap();
+    }
+}
+
+/// On MariaDB the rows of a worker are waited for, and a user without the right sees nobody: that holds
+/// the work where a limit is asked for, and else nothing is counted.
+#[tokio::test]
+async fn who_waits_for_rows_of_a_worker_is_counted() {
+    let home = Database::of(Kind::MariaDb).await;
+    let make = "create table ours (id int primary key); create table theirs (id int primary key); \
+                insert into ours values (1); insert into theirs values (1)";
+    home.execute(make).await;
+    let owner = home.owner("geheim").await;
+    let at = |limit| Limits { blocked: Some(Limit::At(limit)), ..none() };
+    let mut blocked = Watched::at(&home.url, at(5)).await;
+    let url = home.url_as(&owner, "geheim");
+    let mut blind = Watched::at(&url, at(5)).await;
+    let unasked = Limits { blocked: None, ..none() };
+    let mut unasked = Watched::at(&url, unasked).await;
+    assert_eq!(blocked.value().await, 0.0);
+
+    let purpose = Purpose::Work { run: "r".to_owned() };
+    let mut worker = blocked.database.session(purpose).await.unwrap();
+    worker.bare("begin").await.unwrap();
+    worker.bare("update ours set id = 2").await.unwrap();
+    let mut other = home.connect().await;
+    other.execute("begin; update theirs set id = 2").await;
+    let mut waiting = Vec::new();
+    for table in ["ours", "theirs", "ours", "ours"] {
+        let mut session = home.connect().await;
+        waiting.push(tokio::spawn(async move {
+            session.execute(&format!("select count(*) from {table} for update")).await;
+        }));
+    }
+    // What the server shows is a copy, which stays as it is while somebody reads it ten times a second.
+    let mut is = async |count: f64| {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        blocked.value().await == count
+    };
+    wait_until("three wait for us", PATIENCE, async || is(3.0).await).await;
+    let fault = blind.read().await.unwrap_err().to_string();
+    assert_eq!(fault, "this user may not see who waits: GRANT PROCESS to it");
+    assert_eq!(unasked.read().await.unwrap(), None);
+
+    worker.bare("rollback").await.unwrap();
+    wait_until("nobody waits for us", PATIENCE, async || is(0.0).await).await;
     other.execute("rollback").await;
     for session in waiting {
         session.await.unwrap();
@@ -158,4 +210,52 @@ async fn log_that_waits_for_a_slot() {
     assert!((3.0..8.0).contains(&(reading.value / f64::from(1 << 20))), "{reading}");
     home.execute("select pg_drop_replication_slot('keeper')").await;
     assert_eq!(wal.read().await.unwrap(), None);
+}
+
+/// A vacuum is seen at work by who may not see what others do; what it must leave is not waited for.
+#[tokio::test]
+async fn dead_rows_and_their_vacuum() {
+    let home = Database::of(Kind::Postgres15).await;
+    let make = "create table item (id int primary key, n int, filler text default repeat('x', 200)) \
+                with (autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0.1); \
+                insert into item select generate_series(1, 5000), 0; analyze item";
+    home.execute(make).await;
+    let user = home.stranger("geheim").await;
+    let table = TableName { schema: Some("public".into()), name: "item".into() };
+    let site = Site::of(Work { version: 1, step: 1, table: Some(table) });
+    let limits = Limits { dead: Some(Limit::At(0.2)), ..none() };
+    let mut vacuum = Watched::over(&home.url_as(&user, "geheim"), limits, &site).await;
+    assert_eq!(vacuum.read().await.unwrap(), None);
+
+    // A vacuum that rests at each page.
+    let mut slow = home.connect().await;
+    let pid = slow.query_i64("select pg_backend_pid()::bigint").await;
+    slow.execute("set vacuum_cost_delay = '100ms'; set vacuum_cost_limit = 1").await;
+    let resting = tokio::spawn(async move { slow.try_execute("vacuum item").await.is_err() });
+    let mut said = async |what: &str| {
+        let mut last = None;
+        let says = async || {
+            last = vacuum.read().await.unwrap();
+            last.as_ref().is_some_and(|reading| reading.to_string().contains(what))
+        };
+        wait_until(what, PATIENCE, says).await;
+        last.unwrap()
+    };
+    let reading = said(" of 20 % on public.item, being vacuumed").await;
+    assert!(!reading.is_critical(), "{reading}");
+    home.execute(&format!("select pg_cancel_backend({pid})")).await;
+    assert!(resting.await.unwrap(), "it was cancelled");
+
+    // Somebody still sees the old rows.
+    let mut reader = home.connect().await;
+    reader.execute("begin isolation level repeatable read; select count(*) from item").await;
+    home.execute("update item set n = 1").await;
+    let reading = said("≥ 20 % on public.item, waiting for autovacuum").await;
+    assert!(reading.is_critical(), "{reading}");
+    home.execute("vacuum item").await;
+    let reading = said("≥ 20 % on public.item, which the last vacuum couldn't clear").await;
+    assert!(!reading.is_critical(), "{reading}");
+    reader.execute("commit").await;
+    home.execute("vacuum item").await;
+    wait_until("it is cleared", PATIENCE, async || vacuum.read().await.unwrap().is_none()).await;
 }

@@ -115,7 +115,8 @@ async fn the_server_ends_by_itself_what_takes_too_long() {
 #[tokio::test]
 async fn a_limit_that_the_database_cannot_show_is_refused() {
     let project = Project::with([("V1__one.sql", "create table one (id int);\n")]);
-    let postgres_alone = [("--max-lag", "1s"), ("--max-blocked", "3"), ("--max-wal", "1GiB")];
+    let postgres_alone = [("--max-lag", "1s"), ("--max-wal", "1GiB"), ("--max-dead", "20%")];
+    let servers = [("--max-sessions", "500"), ("--max-blocked", "300")];
     for kind in [Kind::MariaDb, Kind::Sqlite] {
         let database = Database::of(kind).await;
         let up = |option, value| Lockkeeper::up(&project, &database).args([option, value]);
@@ -124,11 +125,17 @@ async fn a_limit_that_the_database_cannot_show_is_refused() {
             let refused = up(option, value).run().await.expect(2);
             refused.expect_text(&format!("{option} can't be watched on {name}"));
         }
-        let sessions = up("--max-sessions", "500").run().await;
-        if kind == Kind::Sqlite {
-            sessions.expect(2).expect_text("--max-sessions can't be watched on SQLite");
-        } else {
-            sessions.expect(0);
+        if kind == Kind::MariaDb {
+            let lag = up("--max-lag", "1s").run().await.expect(2);
+            lag.expect_text("next: give --replica-url, once for each replica");
+        }
+        for (option, value) in servers {
+            let done = up(option, value).run().await;
+            if kind == Kind::Sqlite {
+                done.expect(2).expect_text(&format!("{option} can't be watched on SQLite"));
+            } else {
+                done.expect(0);
+            }
         }
         let off = up("--max-lag", "off").args(["--max-blocked", "off"]);
         off.run().await.expect(0);
@@ -204,6 +211,68 @@ async fn blocked_sessions_are_let_pass() {
     held.hurry().await;
     held.open().await;
     running.wait().await.expect(0);
+}
+
+/// At the limit it waits for a vacuum, and goes on behind one; where none comes it isn't waited for.
+#[tokio::test]
+async fn dead_rows_wait_for_a_vacuum() {
+    let mut held = Held::new().await;
+    let running = held.up().args(["--max-dead", "2%"]).start();
+    let database = &held.database;
+    database.wait_for("select count(*) from lockkeeper_range").await;
+    let settings = "alter table item set (autovacuum_vacuum_scale_factor = 0, \
+                    autovacuum_vacuum_threshold = 40)";
+    database.execute(settings).await;
+    let line = running.line_with("≥ 2.0 % on public.item, waiting for autovacuum").await;
+    assert!(line.contains("dead-rows ") && line.contains("`--max-dead off`"), "{line}");
+    let passed = async || database.query_i64(counters::PASSED).await;
+    let before = passed().await;
+    database.execute("vacuum item").await;
+    wait_until("it goes on", Duration::from_secs(60), async || passed().await > before + 100).await;
+    database.execute("alter table item set (autovacuum_enabled = off)").await;
+    let line = running.line_with("on public.item, where autovacuum is off").await;
+    assert!(line.ends_with("at 50 % of the pace"), "{line}");
+    held.hurry().await;
+    held.open().await;
+    running.wait().await.expect(0);
+}
+
+/// On MariaDB the same, and those who wait for somebody else don't count.
+#[tokio::test]
+async fn blocked_sessions_are_let_pass_on_mariadb() {
+    let make = "create table item (id bigint primary key, n bigint not null default 0);\n\
+                insert into item (id) select seq from seq_1_to_3000;\n\
+                create table pace (seconds double not null);\n\
+                insert into pace values (0.003);\n\
+                create trigger dawdle before update on item for each row begin \
+                declare pause double; select seconds into pause from pace; \
+                if pause > 0 then do sleep(pause); end if; end;\n";
+    let fill = "-- lockkeeper: batch rows=20 trust-triggers\nupdate item set n = n + 1;\n";
+    let database = Database::of(Kind::MariaDb).await;
+    database.execute(make).await;
+    let project = Project::with([("V1__fill.sql", fill)]);
+    let running = Lockkeeper::up(&project, &database).args(["--max-blocked", "1"]).start();
+    database.wait_for("select count(*) from lockkeeper_range where keys_done > 0").await;
+    let seen = Arc::new(AtomicBool::new(false));
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let (mut session, seen) = (database.connect().await, seen.clone());
+        waiting.push(tokio::spawn(async move {
+            while !seen.load(Ordering::SeqCst) {
+                session.execute("select count(*) from item lock in share mode").await;
+            }
+        }));
+    }
+    let line = running.line_with("blocked ").await;
+    assert!(line.contains(" ≥ 1"), "{line}");
+    seen.store(true, Ordering::SeqCst);
+    for session in waiting {
+        session.await.unwrap();
+    }
+    database.execute("update pace set seconds = 0").await;
+    running.wait().await.expect(0);
+    let counts = database.query_rows("select n, count(*) from item group by n").await;
+    assert_eq!(counts, [[Some("1".to_owned()), Some("3000".to_owned())]]);
 }
 
 #[tokio::test]

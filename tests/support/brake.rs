@@ -1,4 +1,4 @@
-//! A brake on a replica: what it replays takes longer than on the primary.
+//! A brake on a process of a server: what it does takes longer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::server::Server;
 /// One turn of letting go and holding.
 const TURN: Duration = Duration::from_millis(20);
 
-/// Lets a standby replay only for a share of the time, as long as this value lives.
+/// Lets a process work only for a share of the time, as long as this value lives.
 #[derive(Debug)]
 pub struct Brake {
     released: Arc<AtomicBool>,
@@ -19,11 +19,15 @@ pub struct Brake {
 }
 
 impl Brake {
-    /// On the process that replays.
+    /// On the process that replays on a standby.
     pub fn on(standby: &Server, share: f64) -> Brake {
         let all = process::tree(standby.pid().expect("a running standby"));
         let is_replaying = |pid: &u32| process::title(*pid).contains("startup");
-        let pid = all.into_iter().find(is_replaying).expect("a process that replays");
+        Brake::of(all.into_iter().find(is_replaying).expect("a process that replays"), share)
+    }
+
+    /// On this process.
+    pub fn of(pid: u32, share: f64) -> Brake {
         let released = Arc::new(AtomicBool::new(false));
         let seen = released.clone();
         let driver = thread::spawn(move || {

@@ -2,6 +2,7 @@
 //! point of a run.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lockkeeper::db::{
@@ -123,6 +124,10 @@ impl Database for Faults {
         Ok(Box::new(FaultyLocker { inner, state: self.state.clone() }))
     }
 
+    fn lease(&self) -> Option<Duration> {
+        self.inner.lease()
+    }
+
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
         self.inner.is_locked(session).await
     }
@@ -130,6 +135,11 @@ impl Database for Faults {
     async fn end_orphans(&self, run: &str) -> Result<u64, DbError> {
         self.state.alive()?;
         self.inner.end_orphans(run).await
+    }
+
+    async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
+        self.state.alive()?;
+        self.inner.end_sessions(run).await
     }
 }
 

@@ -3,19 +3,25 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::database::Database;
 use super::server::Server;
 use super::watcher::{Ending, Watcher};
-use super::{account, port};
+use super::{account, port, process};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running PgBouncer.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
-    _watcher: Watcher,
+    watcher: Mutex<Watcher>,
 }
+
+/// A role that PgBouncer lets in beside the administrator, where a test has made it.
+pub const VISITOR: &str = "visitor";
 
 impl PgBouncer {
     /// One in front of this server, with `pool_mode=transaction`.
@@ -38,6 +44,25 @@ impl PgBouncer {
         database.url_through(self.port)
     }
 
+    /// The same for the [`VISITOR`].
+    pub fn url_of_visitor(&self, database: &Database) -> String {
+        self.url(database).replace("postgres@", &format!("{VISITOR}@"))
+    }
+
+    /// Kills it, so that all its connections are cut, and starts it again.
+    pub fn restart(&self) {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = watcher.server() {
+            process::kill_tree(pid);
+            watcher.reap(PATIENCE);
+        }
+        let folder = watcher.folder().to_owned();
+        let _ = fs::remove_file(folder.join("log"));
+        let settings = folder.join("pgbouncer.ini").display().to_string();
+        watcher.start(&["pgbouncer".to_owned(), settings]);
+        assert!(is_up(&watcher, &folder), "its port is taken");
+    }
+
     fn start(server: &Server, settings: &str) -> Option<PgBouncer> {
         let mut watcher = Watcher::new(Ending::Tree);
         let folder = watcher.folder().to_owned();
@@ -47,7 +72,7 @@ impl PgBouncer {
             account::give(&folder.join(name));
             folder.join(name).display().to_string()
         };
-        let users = write("users", "\"postgres\" \"\"\n");
+        let users = write("users", &format!("\"postgres\" \"\"\n\"{VISITOR}\" \"\"\n"));
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\n\
@@ -56,7 +81,7 @@ impl PgBouncer {
         );
         let settings = write("pgbouncer.ini", &settings);
         watcher.start(&["pgbouncer".to_owned(), settings]);
-        is_up(&watcher, &folder).then_some(PgBouncer { port, _watcher: watcher })
+        is_up(&watcher, &folder).then(|| PgBouncer { port, watcher: watcher.into() })
     }
 }
 
@@ -71,7 +96,7 @@ fn is_up(watcher: &Watcher, folder: &Path) -> bool {
             assert!(log.contains("in use"), "PgBouncer doesn't start:\n{log}");
             return false;
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "PgBouncer doesn't start:\n{log}");
+        assert!(started.elapsed() < PATIENCE, "PgBouncer doesn't start:\n{log}");
         std::thread::sleep(super::POLL);
     }
 }

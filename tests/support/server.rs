@@ -116,6 +116,26 @@ impl Server {
         Server::with(Options { standby_of: Some(self.port), ..options })
     }
 
+    /// A MariaDB that writes a log for replicas.
+    pub fn mariadb_with_log() -> Server {
+        let settings = ["server-id=1", "log-bin=log"].map(str::to_owned).to_vec();
+        Server::with(Options { durable: false, settings, ..Options::new(Kind::MariaDb) })
+    }
+
+    /// A replica of this MariaDB, which has its log from its begin on.
+    pub async fn replica(&self) -> Server {
+        let settings = vec!["server-id=2".to_owned()];
+        let replica =
+            Server::with(Options { durable: false, settings, ..Options::new(Kind::MariaDb) });
+        let follow = format!(
+            "change master to master_host = '127.0.0.1', master_port = {}, master_user = 'root', \
+             master_use_gtid = slave_pos; start slave",
+            self.port
+        );
+        replica.admin().execute(&follow).await;
+        replica
+    }
+
     /// The same database on a replica.
     pub fn copy_of(&self, database: &Database) -> Database {
         let place = Place { port: self.port, name: database.name().to_owned() };

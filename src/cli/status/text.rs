@@ -36,14 +36,21 @@ pub(super) fn as_text(report: &Report) -> String {
         };
         text.push_str(&format!("\nrun {run} on {host} (process {pid}) is at work since {since}\n"));
     }
+    for helper in &report.helpers {
+        let (run, host, pid) = (one_line(&helper.run), one_line(&helper.host), helper.pid);
+        text.push_str(&format!("\nrun {run} on {host} (process {pid}) helps with it\n"));
+    }
     for asked in &report.requests {
         let (by, at) = (one_line(&asked.asked_by), minutes(&asked.asked_at));
         let at = one_line(&at);
-        text.push_str(&match (asked.state, asked.rows_per_second) {
-            (_, Some(rows)) => {
+        text.push_str(&match (asked.state, asked.rows_per_second, asked.workers) {
+            (_, Some(rows), _) => {
                 format!("\nrate: no more than {rows} rows/s, asked for by {by} at {at}\n")
             }
-            (state, None) => {
+            (_, None, Some(count)) => {
+                format!("\nworkers: {count} in every backfill, asked for by {by} at {at}\n")
+            }
+            (state, None, None) => {
                 format!("\n{state}, as {by} asked at {at}: `lockkeeper resume` goes on\n")
             }
         });
@@ -77,7 +84,7 @@ fn steps_of(entry: &Entry) -> Option<String> {
     })
 }
 
-/// `57 %, up to 6812000 and half of those to 6822000`; of several ranges, where the first gap is.
+/// `57 %, up to 6812000 and half of those to 6822000, 182 k/s, about 28 s left`; of several ranges, where the first gap is.
 fn position(checkpoint: &Checkpoint) -> String {
     let done = checkpoint.rows_done;
     let far = match checkpoint.rows_total {
@@ -101,7 +108,9 @@ fn position(checkpoint: &Checkpoint) -> String {
     let half = checkpoint.half_through.as_ref();
     let half = half.map(|key| format!(" and half of those to {}", key.join(", ")));
     let ranges = (checkpoint.ranges > 1).then(|| format!(" of {} ranges", checkpoint.ranges));
-    [Some(far), ranges, key, half].into_iter().flatten().collect()
+    let rate = checkpoint.rate.map(|rate| format!(", {}/s", short(rate)));
+    let left = checkpoint.eta_seconds.map(|left| format!(", about {} left", seconds(left)));
+    [Some(far), ranges, key, half, rate, left].into_iter().flatten().collect()
 }
 
 fn when(entry: &Entry, holder: Option<&Holder>) -> String {
@@ -162,11 +171,13 @@ mod tests {
                 refusal: None,
                 target: None,
                 lock: Some(holder),
+                helpers: Vec::new(),
                 requests: vec![Asked {
                     state: "paused",
                     asked_by: since.to_owned(),
                     asked_at: since.to_owned(),
                     rows_per_second: None,
+                    workers: None,
                 }],
                 migrations: vec![entry],
             })

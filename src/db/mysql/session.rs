@@ -34,8 +34,8 @@ impl MySqlSession {
         let (id, longest) = (facts.int(0)?, u64::try_from(facts.int(1)?).unwrap_or(u64::MAX));
         if let Purpose::Work { run } = purpose {
             // Told to the process first, so that none of its own runs ends it as an orphan.
-            server.open().insert(id, run);
-            if let Err(error) = orphans::mark(server, &mut connection, id).await {
+            server.open().insert(id, run.clone());
+            if let Err(error) = orphans::mark(server, &mut connection, id, &run).await {
                 server.open().remove(&id);
                 return Err(error);
             }

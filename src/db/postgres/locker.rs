@@ -4,67 +4,85 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::time::timeout;
 
 use super::error::Translator;
-use super::{open, raw};
+use super::lease::Lookout;
+use super::session::connect;
+use super::{pooler, raw};
 use crate::db::{DbError, ErrorKind, Locker, Statement};
 
 /// How long the server may take to answer a question about the lock before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many of a pooler's sessions are asked for a lock that is left in one of them.
+const TRIES: usize = 100;
+
+/// What `pg_stat_activity` shows. Not from the start: a pooler would hand the name on with the server's
+/// session.
+const NAMED: &str = "set application_name = 'lockkeeper lock';";
 
 pub struct PostgresLocker {
     connection: PgConnection,
     translate: Translator,
     key: i64,
-    pid: String,
+    lookout: Lookout,
+    /// The server's session that has the lock, once it was taken.
+    taken_in: Option<String>,
 }
 
 impl PostgresLocker {
+    /// `None` where a pooler in transaction mode stands between, which can't keep a session's lock.
     pub async fn open(
         options: &PgConnectOptions,
         translate: Translator,
         key: i64,
-    ) -> Result<Self, DbError> {
-        let connection = open(options, "lockkeeper lock", &translate).await?;
-        let mut locker = PostgresLocker { connection, translate, key, pid: String::new() };
-        locker.pid = locker.backend().await?;
-        locker.refuse_pooler(options).await?;
-        Ok(locker)
+        schema: &str,
+    ) -> Result<Option<Self>, DbError> {
+        let mut connection = connect(options, &translate).await?;
+        let is_pooled = pooler::is_there(&mut connection, options, &translate).await?;
+        let lookout = Lookout::new(schema);
+        let locker = PostgresLocker { connection, translate, key, lookout, taken_in: None };
+        Ok((!is_pooled).then_some(locker))
     }
 
-    /// Two clients that share a server session, or one whose session changes between two queries,
-    /// prove a pooler in transaction mode. While the second client has a transaction open, a pooler
-    /// either gave it our server session or has to give us another (or none at all).
-    async fn refuse_pooler(&mut self, options: &PgConnectOptions) -> Result<(), DbError> {
-        let mut other = open(options, "lockkeeper lock", &self.translate).await?;
-        let others =
-            raw(&mut other, "begin; select pg_backend_pid()::text", &self.translate).await?;
-        let now = tokio::time::timeout(PATIENCE, self.backend()).await;
-        let shared = others.iter().flatten().any(|pid| *pid == self.pid);
-        if shared || !matches!(&now, Ok(Ok(pid)) if *pid == self.pid) {
-            return Err(DbError::new(
-                ErrorKind::Pooler,
-                "a pooler in transaction mode stands before the server, and can't keep a session's \
-                 lock",
-            ));
+    /// A pooler that wasn't found out, or has come since, gave the session that has the lock to somebody else.
+    /// It would have it for hours; so it is looked for among those that we get.
+    async fn give_back_elsewhere(&mut self) -> Result<(), DbError> {
+        let Some(pid) = &self.taken_in else { return Ok(()) };
+        let question = format!(
+            "select case when pg_backend_pid()::text = '{pid}' \
+             then pg_advisory_unlock({}) is not null end::text",
+            self.key
+        );
+        for _ in 0..TRIES {
+            if self.ask(&question).await? {
+                break;
+            }
         }
-        raw(&mut other, "rollback", &self.translate).await?;
         Ok(())
     }
 
-    async fn backend(&mut self) -> Result<String, DbError> {
-        let rows =
-            raw(&mut self.connection, "select pg_backend_pid()::text", &self.translate).await?;
-        Ok(rows[0][0].clone())
+    async fn sees_a_lease(&mut self) -> Result<bool, DbError> {
+        let looked = self.lookout.sees_another(&mut self.connection, &self.translate);
+        timeout(PATIENCE, looked).await.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn ask(&mut self, question: &str) -> Result<bool, DbError> {
-        let asked = raw(&mut self.connection, question, &self.translate);
-        let rows = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| {
-            DbError::new(ErrorKind::Connection, "no answer about the run lock within 10 s")
-        })??;
-        Ok(rows[0][0] == "true")
+        Ok(self.answer(question).await?.is_some_and(|answer| answer == "true"))
     }
+
+    /// The one value; none without a row.
+    async fn answer(&mut self, question: &str) -> Result<Option<String>, DbError> {
+        let asked = raw(&mut self.connection, question, &self.translate);
+        let rows = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))?;
+        Ok(rows.into_iter().flatten().next())
+    }
+}
+
+/// The server has given no answer in that time.
+pub(super) fn silent() -> DbError {
+    DbError::new(ErrorKind::Connection, "no answer about the run lock within 10 s")
 }
 
 /// Who holds the advisory lock of this key in this database: no row or one.
@@ -86,8 +104,25 @@ impl Locker for PostgresLocker {
         if self.still_held().await? {
             return Ok(true);
         }
-        let question = format!("select pg_try_advisory_lock({})::text", self.key);
-        self.ask(&question).await
+        // Without trying for it: a lease can't be prolonged while somebody has the lock.
+        if self.sees_a_lease().await? {
+            return Ok(false);
+        }
+        let question = format!(
+            "{NAMED} select pg_backend_pid()::text where pg_try_advisory_lock({})",
+            self.key
+        );
+        self.taken_in = self.answer(&question).await?;
+        if self.taken_in.is_none() {
+            return Ok(false);
+        }
+        // One that was taken just before; see the lease.
+        if self.sees_a_lease().await? {
+            self.unlock().await?;
+            return Ok(false);
+        }
+        self.lookout.clear(&mut self.connection, &self.translate).await;
+        Ok(true)
     }
 
     async fn still_held(&mut self) -> Result<bool, DbError> {
@@ -95,11 +130,19 @@ impl Locker for PostgresLocker {
             "select exists (select 1 from ({}) as held where pid = pg_backend_pid())::text",
             held(self.key).sql
         );
-        self.ask(&question).await
+        let held = self.ask(&question).await?;
+        if !held {
+            self.give_back_elsewhere().await?;
+        }
+        Ok(held)
     }
 
     async fn unlock(&mut self) -> Result<bool, DbError> {
         let question = format!("select pg_advisory_unlock({})::text", self.key);
-        self.ask(&question).await
+        if self.ask(&question).await? {
+            return Ok(true);
+        }
+        self.give_back_elsewhere().await?;
+        Ok(false)
     }
 }

@@ -9,12 +9,33 @@ pub(super) fn inlined(statement: &Statement) -> Option<String> {
     if statement.params.is_empty() {
         return Some(statement.sql.clone());
     }
-    let literals: Vec<String> = statement.params.iter().map(literal).collect::<Option<_>>()?;
     let mut text = String::with_capacity(statement.sql.len());
+    pieces(statement, &mut |_, taken| text.push_str(taken))?;
+    Some(text)
+}
+
+/// Where in the statement what stands at this place of its text stands, both in characters from 0. Of a
+/// value, where its placeholder begins.
+pub(super) fn origin(statement: &Statement, position: usize) -> Option<usize> {
+    let (mut from, mut to, mut found) = (0, 0, None);
+    let mut look = |original: &str, taken: &str| {
+        let (before, after) = (original.chars().count(), taken.chars().count());
+        if found.is_none() && position < to + after {
+            found = Some(if original == taken { from + position - to } else { from });
+        }
+        (from, to) = (from + before, to + after);
+    };
+    pieces(statement, &mut look)?;
+    found.or(Some(from))
+}
+
+/// The pieces of a statement, and what stands for each in its text.
+fn pieces(statement: &Statement, each: &mut dyn FnMut(&str, &str)) -> Option<()> {
+    let literals: Vec<String> = statement.params.iter().map(literal).collect::<Option<_>>()?;
     let mut rest = statement.sql.as_str();
     while let Some(at) = rest.find(['$', '\'', '"']) {
         let (before, from) = rest.split_at(at);
-        text.push_str(before);
+        each(before, before);
         let (taken, length) = match &from[..1] {
             "$" => {
                 let end =
@@ -32,11 +53,11 @@ pub(super) fn inlined(statement: &Statement) -> Option<String> {
                 (&from[..end], end)
             }
         };
-        text.push_str(taken);
+        each(&from[..length], taken);
         rest = &from[length..];
     }
-    text.push_str(rest);
-    Some(text)
+    each(rest, rest);
+    Some(())
 }
 
 /// With the type that a bound value would have.
@@ -86,5 +107,19 @@ mod tests {
             assert_eq!(text(sql, params).as_deref(), Some(expected), "{sql}");
         }
         assert_eq!(text("$1", vec!["\0".into()]), None);
+    }
+
+    #[test]
+    fn a_place_is_found_again() {
+        let statement = Statement::new("é = $1 and 'x' = $2 + bad", vec![7.into(), "ä".into()]);
+        let text = inlined(&statement).unwrap();
+        let place =
+            |text: &str, word: &str| text.find(word).map(|at| text[..at].chars().count()).unwrap();
+        for word in ["é", "and", "'x'", "bad", "d"] {
+            let found = origin(&statement, place(&text, word));
+            assert_eq!(found, Some(place(&statement.sql, word)), "{word}");
+        }
+        assert_eq!(origin(&statement, place(&text, "ä")), Some(place(&statement.sql, "$2")));
+        assert_eq!(origin(&statement, 1_000), Some(statement.sql.chars().count()));
     }
 }

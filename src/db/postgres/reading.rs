@@ -1,6 +1,5 @@
 //! How a session on PostgreSQL reads a statement.
 
-use super::session::PostgresSession;
 use crate::db::{DbError, Reading, Session, Statement};
 
 // A better fit for the types of its arguments is taken before one of pg_catalog, wherever in the
@@ -28,7 +27,7 @@ const READING: &str = "
     select current_setting('standard_conforming_strings') = 'off', name
     from (values (0)) as always (here) left join own on true";
 
-pub async fn read(session: &mut PostgresSession, names: &[String]) -> Result<Reading, DbError> {
+pub async fn read(session: &mut dyn Session, names: &[String]) -> Result<Reading, DbError> {
     let names = names.join("\n");
     let rows = session.query(&Statement::new(READING, vec![names.into()])).await?;
     let mut reading = Reading::default();

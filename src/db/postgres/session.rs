@@ -10,7 +10,7 @@ use sqlx::postgres::{
     PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgRow, PgTypeInfo,
 };
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _};
+use sqlx::{AssertSqlSafe, Column as _, Connection as _, Postgres, Row as _, TypeInfo as _};
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
@@ -157,6 +157,15 @@ impl Session for PostgresSession {
     }
 }
 
+/// Connects without a name of its own for `pg_stat_activity`: a pooler hands it on with the server's
+/// session, to whoever has none.
+pub(super) async fn connect(
+    options: &PgConnectOptions,
+    translate: &Translator,
+) -> Result<PgConnection, DbError> {
+    PgConnection::connect_with(options).await.map_err(|error| translate.translate(error))
+}
+
 fn prepare(statement: &Statement) -> Query<'static, Postgres, PgArguments> {
     let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone()))
         // What was prepared with an untyped NULL may be of a type that no integer of ours fits.
@@ -186,7 +195,7 @@ impl sqlx::Encode<'_, Postgres> for Untyped {
     }
 }
 
-fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
+pub(super) fn decode(row: &PgRow, translate: &Translator) -> Result<Row, DbError> {
     let value = |(index, column): (usize, &sqlx::postgres::PgColumn)| {
         let value = match column.type_info().name() {
             "BOOL" => {

@@ -4,7 +4,6 @@ mod tree;
 
 use tree::Tree;
 
-use super::session::PostgresSession;
 use crate::db::{
     Blocks, Column, DbError, Dialect, Row, Session, Statement, Table, TableKind, TableName,
     Trigger, UniqueKey,
@@ -145,10 +144,7 @@ const CASCADES: &str = "
     from reached r join pg_class c on c.oid = r.oid join pg_namespace n on n.oid = c.relnamespace
     order by 1, 2";
 
-pub async fn read(
-    session: &mut PostgresSession,
-    name: &TableName,
-) -> Result<Option<Table>, DbError> {
+pub async fn read(session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, DbError> {
     let named = |sql: &str| Statement::new(sql, vec![spelled(name).into()]);
     let found = session.query(&named(RELATION)).await?;
     let Some(relation) = found.first() else { return Ok(None) };
@@ -239,15 +235,12 @@ pub async fn read(
     }))
 }
 
-pub async fn columns(
-    session: &mut PostgresSession,
-    name: &TableName,
-) -> Result<Vec<Column>, DbError> {
+pub async fn columns(session: &mut dyn Session, name: &TableName) -> Result<Vec<Column>, DbError> {
     let rows = session.query(&Statement::new(COLUMNS, vec![spelled(name).into()])).await?;
     rows.iter().map(column).collect()
 }
 
-pub async fn exists(session: &mut PostgresSession, name: &TableName) -> Result<bool, DbError> {
+pub async fn exists(session: &mut dyn Session, name: &TableName) -> Result<bool, DbError> {
     let sql = "select 1 where to_regclass($1) is not null";
     let rows = session.query(&Statement::new(sql, vec![spelled(name).into()])).await?;
     Ok(!rows.is_empty())

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
-use crate::progress::{BackfillStart, Event, PendingMigration};
+use crate::progress::{BackfillStart, BatchDone, Event, PendingMigration};
 
 #[derive(Debug, Default)]
 struct Parsed {
@@ -102,12 +102,14 @@ fn backfilling() -> Progress {
     for n in 1..=4 {
         progress.apply(
             seconds(n),
-            Event::BatchDone {
+            Event::BatchDone(BatchDone {
                 keys: 1_000,
                 changed: 900,
                 took: seconds(1),
+                worked: seconds(1),
                 position: "id ≤ 1".into(),
-            },
+                keys_total: Some(10_000),
+            }),
         );
     }
     progress

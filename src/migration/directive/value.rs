@@ -7,7 +7,7 @@ use crate::migration::Phase;
 
 /// Workers of a backfill, at most: each is a session in the server, and more of them than it has
 /// processors hardly make anything faster.
-const WORKERS: u32 = 32;
+pub const MOST_WORKERS: u32 = 32;
 
 pub(super) fn phase(value: &str) -> Result<Phase, String> {
     match value {
@@ -32,8 +32,8 @@ pub(super) fn count<T: FromStr + Default + PartialEq>(value: &str) -> Result<T, 
 /// Sessions at once.
 pub(super) fn workers(value: &str) -> Result<u32, String> {
     match count::<u32>(value)? {
-        number if number <= WORKERS => Ok(number),
-        _ => Err(format!("can't be more than {WORKERS}")),
+        number if number <= MOST_WORKERS => Ok(number),
+        _ => Err(format!("can't be more than {MOST_WORKERS}")),
     }
 }
 

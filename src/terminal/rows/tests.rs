@@ -51,6 +51,15 @@ fn what_holds_it_back_stands_below_and_time_becomes_work() {
     let rows = texts(&run.progress, 160);
     assert!(rows[0].contains("5.2 s of work left"), "{}", rows[0]);
     assert_eq!(rows[1], "    waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1");
+
+    // Two seconds of pause to each batch of 200 ms.
+    for _ in 0..4 {
+        run.pass(2.0);
+        batches(&mut run, 1);
+    }
+    let rows = texts(&run.progress, 160);
+    assert!(rows[0].contains("4.4 s of work left, 48 s at this pace"), "{}", rows[0]);
+    assert_eq!(rows[1], "    waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1 · 8 s so far");
 }
 
 #[test]

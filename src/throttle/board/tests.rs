@@ -26,7 +26,7 @@ fn a_pause_is_asked_for_before_it_is_met() {
     let paused = "paused by ops on desk since 2026-11-22T15:00:00Z";
     assert_eq!(said(board.verdict(now, 0)), (0.0, paused.to_owned()));
     assert!(board.ask(Requests::default(), now));
-    assert_eq!(board.verdict(now, 0), Verdict { pace: 1.0, rate: None, reason: None });
+    assert_eq!(board.verdict(now, 0), Verdict { pace: 1.0, own: 1.0, rate: None, reason: None });
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn what_is_not_seen_holds() {
     board.watch();
     let (interval, governor) = (Duration::from_millis(250), Governor::of_backlog(FRESH));
     let place = board.post("replica-lag", interval, governor, Some("--max-lag off"));
-    assert_eq!(board.verdict(now, 0), Verdict { pace: 0.0, rate: None, reason: None });
+    assert_eq!(board.verdict(now, 0), Verdict { pace: 0.0, own: 0.0, rate: None, reason: None });
     board.ask(Requests::default(), later(3_000));
     board.fail(place, "no connection".into());
     let reason = board.verdict(later(3_100), 0).reason;
@@ -82,4 +82,42 @@ fn a_rate_teaches_no_pace_that_was_never_worked_at() {
     });
     assert_eq!(paces[0], 1.0);
     assert!(paces[1] <= 0.06, "{}", paces[1]);
+}
+
+/// Two of four make half of the pace without pauses.
+#[test]
+fn fewer_workers_work_for_a_lower_pace() {
+    let mut board = Board::new(Requests::default());
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    board.begin(4, 32);
+    let place = board.post("sessions", second, Governor::of_load(), None);
+    assert_eq!(board.workers(now), 1, "nothing is known yet");
+    board.read(place, lag(0.0), now);
+    assert_eq!(board.workers(now), 4);
+    let mut at = now;
+    while board.verdict(at, 1).pace > 0.3 {
+        at += second / 4;
+        board.read(place, lag(1.2), at);
+        board.workers(at);
+    }
+    board.workers(at);
+    let workers = board.workers(at + second);
+    let verdict = board.verdict(at + second, 1);
+    assert!((1..=2).contains(&workers), "{workers} at {}", verdict.pace);
+    assert!((verdict.own * f64::from(workers) / 4.0 - verdict.pace).abs() < 1e-9, "{verdict:?}");
+    // An operator's word counts at once, up to what is possible.
+    let asked = Requests { workers: request(Some(40)), ..Requests::default() };
+    board.ask(asked, at + second);
+    assert!(board.workers(at + second) > workers);
+}
+
+#[test]
+fn a_rate_is_shared_by_all_processes() {
+    let mut board = Board::new(Requests { rate: request(Some(900)), ..Requests::default() });
+    board.share_with(2);
+    let verdict = board.verdict(Instant::now(), 0);
+    assert_eq!(verdict.rate, Some(300));
+    assert_eq!(verdict.reason.as_deref(), Some("rate 900 rows/s, asked for by ops on desk"));
+    board.share_with(10_000);
+    assert_eq!(board.verdict(Instant::now(), 0).rate, Some(1));
 }

@@ -70,14 +70,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn a_server_that_takes_no_knock_is_read_without() {
     let mut server = Primary { takes_knocks: false, ..Primary::new() };
-    let mut signal = ReplicaLag::new(LIMIT, false);
+    let mut signal = ReplicaLag::new(LIMIT, Unseen::Told);
     for _ in 0..3 {
         let reading = signal.standbys(&mut server).await.unwrap().unwrap();
         assert_eq!(reading.subject.as_deref(), Some("replica-1"));
     }
     assert_eq!(server.said, [KNOCK, "rollback"]);
 
-    let mut signal = ReplicaLag::new(LIMIT, true);
+    let mut signal = ReplicaLag::new(LIMIT, Unseen::Holds);
     signal.standbys(&mut server).await.unwrap();
     assert!(signal.standbys(&mut server).await.is_err(), "who asks for a limit wants it kept");
 }
@@ -89,7 +89,7 @@ async fn after_a_failover_nothing_is_behind_what_is_gone() {
     for (branch, position) in [("00000002", 900), ("00000002", 9_000), ("00000001", 900)] {
         let mut server = Primary { position: 1_000, ..Primary::new() };
         server.replayed = vec![("replica-1", 400), ("replica-2", 400)];
-        let mut signal = ReplicaLag::new(LIMIT, false);
+        let mut signal = ReplicaLag::new(LIMIT, Unseen::Told);
         signal.standbys(&mut server).await.unwrap();
         assert!(signal.standbys(&mut server).await.unwrap().unwrap().value > 0.0);
         (server.branch, server.position) = (branch, position);
@@ -105,8 +105,8 @@ async fn after_a_failover_nothing_is_behind_what_is_gone() {
 #[tokio::test]
 async fn a_lag_that_aurora_does_not_know_is_not_none() {
     let mut server = Primary { aurora: vec![None, Some(1_500)], ..Primary::new() };
-    let reading = ReplicaLag::new(LIMIT, false).aurora(&mut server).await.unwrap().unwrap();
+    let reading = ReplicaLag::new(LIMIT, Unseen::Told).aurora(&mut server).await.unwrap().unwrap();
     assert_eq!(reading.value, 1.5);
-    let asked = ReplicaLag::new(LIMIT, true).aurora(&mut server).await;
+    let asked = ReplicaLag::new(LIMIT, Unseen::Holds).aurora(&mut server).await;
     assert_eq!(asked.unwrap_err().to_string(), "r says nothing of its lag");
 }

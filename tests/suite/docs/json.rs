@@ -11,8 +11,8 @@ use super::super::held::Held;
 use super::markdown::Page;
 use crate::support::{Lockkeeper, Output, Project, port, wait_until};
 
-/// What only luck would show: a conflict with another client.
-const RARE: [&str; 3] = ["throttle", "throttled", "unthrottled"];
+/// What only luck would show: a conflict with another client, and a pace that is known at the moment of a line.
+const RARE: [&str; 4] = ["throttle", "throttled", "unthrottled", "slowed_eta_seconds"];
 
 /// The names in the first column of the page's table with this title.
 fn documented(title: &str) -> BTreeSet<String> {
@@ -123,14 +123,14 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     let address = format!("127.0.0.1:{}", port::free());
     let log = ["--log-format", "json"];
     let up = held.up().args(log).args(["--listen", &address]).start();
-    // One that waits sees less of the step, and more of the lock.
+    // One that waits, and helps, sees less of the step, and more of the lock.
     let follower = format!("127.0.0.1:{}", port::free());
     wait_until("the time left is known", Duration::from_secs(60), async || {
         get(&address, "/progress")["current"]["eta"]["state"] == "left" || !up.runs()
     })
     .await;
-    let waiter = held.up().args(log).args(["--listen", &follower]).start();
-    waiter.line_with("\"holder\"").await;
+    let waiter = held.up().args(log).args(["--join", "--listen", &follower]).start();
+    waiter.line_with("\"helps\":true").await;
     let mut progress = vec![get(&address, "/progress"), get(&follower, "/progress")];
     let metrics = metrics(&text(&address, "/metrics"));
     let ready = [get(&address, "/ready"), get(&follower, "/ready")];
@@ -141,7 +141,7 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     waiter.signal(libc::SIGTERM);
     let waiter = waiter.wait().await.expect(4);
     held.hurry().await;
-    up.line_with("\"kind\":\"backfill\",\"name\":\"fill\",\"rows_changed\"").await;
+    up.line_with("\"kind\":\"backfill\",\"name\":\"fill\",\"run\"").await;
     progress.push(get(&address, "/progress"));
     // After its last step there is nothing left to stop.
     up.signal(libc::SIGTERM);
@@ -149,7 +149,11 @@ async fn every_field_is_documented_and_every_documented_field_is_there() {
     held.open().await;
     let up = up.wait().await.expect(0);
 
-    let project = Project::with([("V1__t.sql", "create table t (id integer primary key);\n")]);
+    // How many rows all have changed, only who worked alone knows.
+    let project = Project::with([
+        ("V1__t.sql", "create table t (id integer primary key);\n"),
+        ("V2__clear.sql", "-- lockkeeper: batch\ndelete from t;\n"),
+    ]);
     let new = Lockkeeper::new(["up"]).args(log).project(&project).url("sqlite:new.db");
     let new = new.run().await.expect(0);
 

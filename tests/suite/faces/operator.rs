@@ -5,7 +5,7 @@ use crate::suite::held::Held;
 use crate::support::Lockkeeper;
 
 const TOKEN: &str = "correct-horse-battery-staple";
-const PLACES: [&str; 4] = ["/pause", "/resume", "/rate?rows=5", "/abort"];
+const PLACES: [&str; 5] = ["/pause", "/resume", "/rate?rows=5", "/workers?count=2", "/abort"];
 
 fn with_token(up: Lockkeeper) -> Lockkeeper {
     // As from a file, which ends with a line break.
@@ -31,6 +31,8 @@ async fn with_the_token_the_run_can_be_asked() {
     assert_eq!(held.database.query_i64("select count(*) from lockkeeper_request").await, 0);
     ask(&served, "/rate", TOKEN).await.expect(400);
     ask(&served, "/rate?rows=0", TOKEN).await.expect(400);
+    ask(&served, "/workers", TOKEN).await.expect(400);
+    ask(&served, "/workers?count=33", TOKEN).await.expect(400);
 
     ask(&served, "/pause", TOKEN).await.expect(202);
     let held_by = |word: &'static str| {
@@ -42,6 +44,10 @@ async fn with_the_token_the_run_can_be_asked() {
     ask(&served, "/rate?rows=100000", TOKEN).await.expect(202);
     ask(&served, "/resume", TOKEN).await.expect(202);
     served.progress_that("at a rate", held_by("rate 100000 rows/s")).await;
+    ask(&served, "/workers?count=2", TOKEN).await.expect(202);
+    served.progress_that("two", |now| now["current"]["workers"] == 2).await;
+    ask(&served, "/workers?count=off", TOKEN).await.expect(202);
+    served.progress_that("one", |now| now["current"]["workers"] == 1).await;
     let bearer = format!("authorization: bearer {TOKEN}\r\n");
     served.ask_with("POST", "/rate?rows=off", &bearer).await.expect(202);
     ask(&served, "/abort", TOKEN).await.expect(202);

@@ -143,6 +143,13 @@ async fn of_the_wrong_place() {
             places.push(up.env(&twin, value));
         }
     }
+    for value in
+        [&raw.replace("postgres:", "mysql:"), &secret, PASSWORD, forms[1], forms[2], forms[4]]
+    {
+        let up = up.clone().url(&raw);
+        places.push(up.clone().args(["--replica-url", value]));
+        places.push(up.env("LOCKKEEPER_REPLICA_URL", value));
+    }
     // Nothing but the password, where it can't be mistaken for what belongs there.
     for option in
         ["TO", "PHASE", "LOCK_WAIT", "LISTEN", "LOG_FORMAT", "TLS_MODE", "DB_ENGINE", "DB_PORT"]

@@ -17,6 +17,7 @@ async fn help() {
         lockkeeper
             .url(&scene.raw())
             .env("LOCKKEEPER_DATABASE_URL", scene.raw())
+            .env("LOCKKEEPER_REPLICA_URL", scene.raw())
             .env("LOCKKEEPER_DB_PASSWORD", PASSWORD)
             .env("LOCKKEEPER_DB_HOST", scene.raw())
             .env("LOCKKEEPER_DB_PASSWORD_FILE", PASSWORD)

@@ -54,6 +54,10 @@ impl Database for Memory {
     async fn end_orphans(&self, _: &str) -> Result<u64, DbError> {
         Ok(0)
     }
+
+    async fn end_sessions(&self, _run: &str) -> Result<(), DbError> {
+        Ok(())
+    }
 }
 
 struct MemorySession(Arc<Mutex<Vec<String>>>);

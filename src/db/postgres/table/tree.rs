@@ -1,6 +1,5 @@
 //! A partitioned table of PostgreSQL's and its partitions.
 
-use super::super::session::PostgresSession;
 use super::table_name;
 use crate::db::{DbError, Partitions, Session, Statement};
 
@@ -46,7 +45,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Below the table of this number.
-    pub async fn read(session: &mut PostgresSession, number: i64) -> Result<Tree, DbError> {
+    pub async fn read(session: &mut dyn Session, number: i64) -> Result<Tree, DbError> {
         let rows = session.query(&Statement::new(TREE, vec![number.into()])).await?;
         let mut tree = Tree {
             oids: Vec::new(),

@@ -1,0 +1,241 @@
+//! How much is left of a range: for the progress, and for who shares it. Nothing here ends a backfill:
+//! what can't be asked, isn't known.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Backfill;
+use super::ranges::Ranges;
+use crate::batch::Quantiles;
+use crate::db::{DbError, TableKind};
+use crate::ledger::{Cursor, RangeRecord};
+use crate::worker::Worker;
+
+/// So many batches ahead, keys are counted instead of guessed. To count a key takes about a fiftieth of
+/// the time that it takes to change its row, so this takes about as long as a batch.
+const AHEAD: u64 = 64;
+/// How often it is asked, at most, where the cursor is among the quantiles.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The quantiles of the table, as all workers share them.
+pub(super) type Scale = Mutex<Quantiles>;
+
+/// What a worker knows of how much is left of its range.
+#[derive(Default)]
+pub(super) struct Gauge {
+    /// All that is left was counted.
+    is_counted: bool,
+    /// As many keys have to be done until counting is tried again.
+    count_from: i64,
+    place: Option<Place>,
+}
+
+/// Where the range's cursor and its end are among the quantiles.
+struct Place {
+    at: f64,
+    through: f64,
+    /// Keys that were passed since the cursor was `at`, and since it was looked for.
+    passed: u64,
+    unseen: u64,
+    looked: Instant,
+}
+
+impl Backfill<'_> {
+    /// Enters in the range how many keys it has, after a batch of `keys` keys that wasn't its last;
+    /// the next one takes about `rows`.
+    pub(super) async fn gauge(
+        &self,
+        worker: &mut Worker,
+        gauge: &mut Gauge,
+        range: &mut RangeRecord,
+        (keys, rows): (u64, u64),
+        ranges: &Ranges,
+    ) {
+        if let Some(place) = &mut gauge.place {
+            place.passed += keys;
+            place.unseen += keys;
+        }
+        let batch = &self.prepared.batch;
+        // Behind the cursor of a block lie keys that are done. A table without a key is passed by its
+        // blocks, of which one knows how many there are; partitions are each of a key of their own.
+        if gauge.is_counted
+            || batch.is_by_block()
+            || batch.is_partitioned()
+            || range.cursor.block().is_some()
+            || self.stop.is_requested()
+        {
+            return;
+        }
+        let reach = rows.saturating_mul(AHEAD);
+        let left = range.keys_total.map(|total| (total - range.keys_done).max(0) as u64);
+        if range.keys_done >= gauge.count_from && left.is_none_or(|left| left <= reach) {
+            gauge.count_from = range.keys_done.saturating_add_unsigned(reach);
+            if let Ok(counted) = self.count_ahead(worker, range, reach).await {
+                gauge.is_counted = counted < reach;
+                // Else there are at least so many.
+                if gauge.is_counted || left.is_none_or(|left| left < counted) {
+                    range.keys_total = Some(range.keys_done.saturating_add_unsigned(counted));
+                }
+            }
+            if gauge.is_counted {
+                return;
+            }
+        }
+        let Some(scale) = ranges.scale(|| self.scale(worker)).await else { return };
+        let place = match gauge.place.take() {
+            Some(place) => self.follow(worker, range, scale, place).await,
+            None => self.locate(worker, range, scale).await,
+        };
+        // One that can't be found isn't looked for again with each batch.
+        let Ok(place) = place else {
+            gauge.is_counted = true;
+            return;
+        };
+        let left = locked(scale).left(place.at, place.through, place.passed);
+        range.keys_total = Some(range.keys_done.saturating_add_unsigned(left));
+        gauge.place = Some(place);
+    }
+
+    /// How many keys there are behind the cursor, up to `most`.
+    async fn count_ahead(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        most: u64,
+    ) -> Result<u64, DbError> {
+        let through = range.through.key().unwrap_or_default();
+        let count = self.prepared.batch.count_up_to(range.cursor.key(), through, most);
+        let rows = worker.query(&count).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64)
+    }
+
+    /// The quantiles of the table as it is now.
+    async fn scale(&self, worker: &mut Worker) -> Option<Scale> {
+        let quantiles = match self.prepared.batch.sample() {
+            Some(_) if self.prepared.table.kind != TableKind::Ordinary => None,
+            Some(sample) => {
+                let rows = worker.query(&sample).await.ok()?;
+                let columns = self.prepared.batch.key().len();
+                let number = |at: usize| {
+                    let row = rows.first()?;
+                    row.int(columns + at).ok().and_then(|number| u64::try_from(number).ok())
+                };
+                let [every, of, total] = [number(0)?, number(1)?, number(2)?];
+                let bounds = rows.iter().map(|row| {
+                    (0..columns).map(|at| row.text(at).map(str::to_owned)).collect::<Result<_, _>>()
+                });
+                let bounds: Result<Vec<_>, _> = bounds.collect();
+                Quantiles::sampled(bounds.ok()?, every, of, total)
+            }
+            None if self.prepared.batch.has_integer_key() => {
+                let [first, last] = [self.prepared.batch.first(), self.prepared.batch.last()];
+                let mut ends = Vec::new();
+                for end in [first, last] {
+                    let rows = worker.query(&end).await.ok()?;
+                    ends.push(rows.first()?.text(0).ok()?.parse().ok()?);
+                }
+                Quantiles::even(ends[0], ends[1], self.prepared.table.estimated_rows?)
+            }
+            None => None,
+        };
+        quantiles.map(Mutex::new)
+    }
+
+    /// Looks for the range among the quantiles.
+    async fn locate(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        scale: &Scale,
+    ) -> Result<Place, DbError> {
+        let at = self.place_of(worker, &range.cursor, scale).await?;
+        let through = self.place_of(worker, &range.through, scale).await?;
+        let quantiles = locked(scale);
+        // The last of all keys is behind all bounds, and where the table ends.
+        let is_last = through >= quantiles.bounds() as f64;
+        let through = if is_last { quantiles.end() } else { through };
+        Ok(Place { at, through, passed: 0, unseen: 0, looked: Instant::now() })
+    }
+
+    /// Looks where the cursor has got to.
+    async fn follow(
+        &self,
+        worker: &mut Worker,
+        range: &RangeRecord,
+        scale: &Scale,
+        place: Place,
+    ) -> Result<Place, DbError> {
+        let Place { at, through, passed, unseen, looked } = place;
+        if self.prepared.batch.has_integer_key() {
+            let Some(key) = range.cursor.integer() else { return Ok(place) };
+            let mut quantiles = locked(scale);
+            let now = quantiles.at_integer(key).unwrap_or(at).max(at);
+            quantiles.learn(now - at, passed);
+            return Ok(Place { at: now, passed: 0, unseen: 0, ..place });
+        }
+        if looked.elapsed() < LOOK {
+            return Ok(place);
+        }
+        let mut bounds = at as usize;
+        while self.is_behind(worker, &range.cursor, scale, bounds).await? {
+            bounds += 1;
+        }
+        let looked = Instant::now();
+        if bounds == at as usize {
+            return Ok(Place { at, through, passed, unseen: 0, looked });
+        }
+        // Somewhere among the keys since the last look it has passed the bound.
+        let mut quantiles = locked(scale);
+        let within = (unseen as f64 / 2.0 / quantiles.step().max(1.0)).min(0.5);
+        let now = (bounds as f64 + within).min(through);
+        quantiles.learn(now - at, passed);
+        Ok(Place { at: now, through, passed: 0, unseen: 0, looked })
+    }
+
+    /// Where a cursor is among the quantiles.
+    async fn place_of(
+        &self,
+        worker: &mut Worker,
+        cursor: &Cursor,
+        scale: &Scale,
+    ) -> Result<f64, DbError> {
+        if cursor.key().is_none() {
+            return Ok(0.0);
+        }
+        let found = |key| locked(scale).at_integer(key);
+        let integer = cursor.integer().filter(|_| self.prepared.batch.has_integer_key());
+        if let Some(at) = integer.and_then(found) {
+            return Ok(at);
+        }
+        let (mut low, mut high) = (0, locked(scale).bounds());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.is_behind(worker, cursor, scale, middle).await? {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        Ok(locked(scale).behind(low))
+    }
+
+    /// Whether a cursor is behind a bound, by the database's own order: then there is no key behind
+    /// the one and not behind the other.
+    async fn is_behind(
+        &self,
+        worker: &mut Worker,
+        cursor: &Cursor,
+        scale: &Scale,
+        bound: usize,
+    ) -> Result<bool, DbError> {
+        let any = match locked(scale).bound(bound) {
+            None => return Ok(false),
+            Some(bound) => self.prepared.batch.any_between(cursor.key(), bound),
+        };
+        Ok(worker.query(&any).await?.is_empty())
+    }
+}
+
+/// Whatever panicked elsewhere, its sums are whole.
+fn locked(scale: &Scale) -> std::sync::MutexGuard<'_, Quantiles> {
+    scale.lock().unwrap_or_else(PoisonError::into_inner)
+}
