@@ -95,6 +95,8 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
         let tip = "'--log-format json' makes the log of 'up' JSON lines";
         let tips = ContextValue::StyledStrs(vec![tip.into()]);
         error.insert(ContextKind::Suggested, tips);
+        // Not `--join`, which only looks like it.
+        error.remove(ContextKind::SuggestedArg);
     }
     error
 }

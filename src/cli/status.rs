@@ -189,7 +189,7 @@ impl Status {
         };
         let helpers = helpers(&ledger, session.as_mut(), &leader, epoch).await?;
         let requests = requests(&ledger, session.as_mut(), &leader, epoch).await?;
-        let is_paused = requests.iter().any(|asked| asked.rows_per_second.is_none());
+        let is_paused = requests.iter().any(|asked| ["pausing", "paused"].contains(&asked.state));
         let mut migrations = Vec::new();
         for migration in &catalog.migrations {
             let claim = steps.iter().find(|step| step.version == migration.version && !step.done);

@@ -121,6 +121,8 @@ fn the_wall_clock_is_for_dates_only() {
         }
     }
     found.sort();
-    found.retain(|file| !["cli.rs", "history.rs", "moment.rs"].contains(&file.as_str()));
+    // `status` has only the ledger's dates to tell a pace by.
+    let known = ["cli.rs", "history.rs", "moment.rs", "status.rs"];
+    found.retain(|file| !known.contains(&file.as_str()));
     assert_eq!(found, Vec::<String>::new(), "these read the wall clock: what for?");
 }

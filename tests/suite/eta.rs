@@ -197,7 +197,7 @@ async fn a_halved_pace() {
 async fn a_rate_is_told_apart() {
     let (_server, database) = table(Kind::Postgres15, "id bigint primary key", "i", "").await;
     let project = Project::with([("V1__fill.sql", fill(1))]);
-    let (mut slowed, seconds) = (false, if support::long() { 60 } else { 4 });
+    let (mut slowed, seconds) = (false, if support::long() { 60 } else { 6 });
     let mut checkpoint = Value::Null;
     let record = Record::of(Lockkeeper::up(&project, &database), async |sample| {
         if !slowed && sample.fraction >= 0.15 {
@@ -205,7 +205,7 @@ async fn a_rate_is_told_apart() {
             let rate = (rows() / seconds).to_string();
             Lockkeeper::new(["rate", &rate]).database(&database).run().await.expect(0);
         }
-        if checkpoint.is_null() && sample.fraction >= 0.5 {
+        if checkpoint.is_null() && sample.fraction >= 0.8 {
             let status = Lockkeeper::new(["status", "--json"]).project(&project);
             let answer = status.database(&database).run().await.expect(0).stdout;
             let report: Value = serde_json::from_str(&answer).expect("JSON");

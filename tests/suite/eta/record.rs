@@ -97,11 +97,12 @@ impl Record {
             assert!((last..=1.0).contains(&sample.fraction), "{sample:?} after {last}");
             last = sample.fraction;
         }
-        // A fifth of it is enough to know how many there are, but for a batch or two.
+        // A sample of so small a table is a rough one; half of it is enough to know how many there are.
         let late = self.samples.iter().filter(|one| (0.2..1.0).contains(&one.fraction));
         for sample in late {
             let share = sample.total as f64 / rows as f64;
-            assert!((0.8..1.2).contains(&share), "{sample:?} of {rows}");
+            let fits = if sample.fraction < 0.5 { 0.6..1.5 } else { 0.8..1.2 };
+            assert!(fits.contains(&share), "{sample:?} of {rows}");
         }
         // Before a second of work nothing is known, and a throttled run works little.
         let slow = self.samples.iter().filter(|one| (2.0..self.end).contains(&one.at));
