@@ -110,13 +110,8 @@ fn extent(promotions: u64) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn one_worker_goes_on_where_the_standby_is_promoted() {
-    every_row_is_counted_once(1, extent(8)).await;
-}
-
-#[tokio::test]
-async fn several_workers_go_on_where_the_standby_is_promoted() {
-    for workers in if long() { &[4, 8][..] } else { &[4] } {
-        every_row_is_counted_once(*workers, extent(6)).await;
+async fn a_run_goes_on_where_the_standby_is_promoted() {
+    for (workers, promotions) in if long() { &[(1, 8), (4, 6), (8, 6)][..] } else { &[(4, 1)] } {
+        every_row_is_counted_once(*workers, extent(*promotions)).await;
     }
 }
