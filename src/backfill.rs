@@ -162,7 +162,8 @@ impl Backfill<'_> {
                     cut.learn(&range.cursor, &batch, changed);
                     range.cursor = batch.to;
                     range.keys_done = range.keys_done.saturating_add_unsigned(batch.keys);
-                    if range.is_done() {
+                    // By blocks, there is another pass to come.
+                    if range.is_done() && !self.prepared.batch.is_by_block() {
                         range.keys_total = Some(range.keys_done);
                     } else {
                         let sizes = (batch.keys, servo.rows());

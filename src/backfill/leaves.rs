@@ -217,11 +217,17 @@ impl Backfill<'_> {
 
     async fn look_up(&self, worker: &mut Worker, leaves: &mut Leaves) -> Result<(), DbError> {
         if leaves.list.is_none() {
-            let table = worker.table(&self.prepared.table.name).await?;
-            let partitions = table.and_then(|table| table.partitions);
+            let name = &self.prepared.table.name;
+            let partitions = worker.table(name).await?.and_then(|table| table.partitions);
             // Another table by this name has other partitions.
             let partitions = partitions.filter(|partitions| partitions.number == self.root());
-            leaves.list = Some(partitions.map(|it| it.leaves).unwrap_or_default());
+            let Some(partitions) = partitions else { return Err(lost(name)) };
+            let proved = self.prepared.table.partitions.iter().flat_map(|it| &it.leaves);
+            let proved: Vec<_> = proved.map(|(number, _)| *number).collect();
+            let mut list = partitions.leaves;
+            // Of what was attached since, nothing is proved.
+            list.retain(|(number, _)| proved.contains(number));
+            leaves.list = Some(list);
         }
         Ok(())
     }
@@ -265,6 +271,13 @@ impl Backfill<'_> {
 fn gone(name: &TableName) -> DbError {
     let message = format!("the partition {name} has been renamed, detached or dropped");
     DbError::new(ErrorKind::Fenced, message)
+}
+
+fn lost(name: &TableName) -> DbError {
+    let message = format!(
+        "{name} isn't the partitioned table any more that this was begun with; all so far is kept"
+    );
+    DbError::new(ErrorKind::Sql, message)
 }
 
 fn in_leaf(number: i64, key: &[String]) -> Cursor {

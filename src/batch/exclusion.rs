@@ -251,7 +251,13 @@ impl Row<'_> {
             }
             Expr::Value(value) => !matches!(value.value, Value::Null | Value::Placeholder(_)),
             Expr::TypedString(_) => true,
-            Expr::Cast { expr, data_type, .. } => !hides(data_type) && self.is_something(expr),
+            // Some casts make NULL of something, of JSON's null in PostgreSQL 18: only what is surely of
+            // another type is followed through one.
+            Expr::Cast { expr, data_type, .. } => {
+                let is_known = matches!(strip(expr), Expr::Value(_) | Expr::TypedString(_))
+                    || self.column(expr).is_some();
+                !hides(data_type) && is_known && self.is_something(expr)
+            }
             Expr::Case { conditions, else_result: Some(otherwise), .. } => {
                 let results = conditions.iter().map(|when| &when.result);
                 results.chain([&**otherwise]).all(|result| self.is_something(result))
@@ -297,9 +303,35 @@ impl Row<'_> {
         match name.as_str() {
             "coalesce" | "greatest" | "least" => arguments.any(|is_something| is_something),
             "concat" | "gen_random_uuid" | "nextval" | "random" | "clock_timestamp" => true,
-            "abs" | "btrim" | "char_length" | "length" | "lower" | "ltrim" | "md5" | "replace"
-            | "rtrim" | "upper" => arguments.all(|is_something| is_something),
+            "abs" | "btrim" | "char_length" | "length" | "ltrim" | "md5" | "replace" | "rtrim" => {
+                arguments.all(|is_something| is_something)
+            }
+            // The bounds of a range that has none are NULL.
+            "lower" | "upper" => {
+                let is_text = |argument: &FunctionArg| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.is_text(expr),
+                    _ => false,
+                };
+                list.iter().all(is_text) && arguments.all(|is_something| is_something)
+            }
             name => is_clock(name),
+        }
+    }
+
+    /// Whether an expression is surely a text.
+    fn is_text(&self, expr: &Expr) -> bool {
+        match strip(expr) {
+            Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+            Expr::Function(function) => match (&identifiers(&function.name)[..], &function.args) {
+                ([name], FunctionArguments::List(list)) if folded(name) == "coalesce" => {
+                    list.args.iter().all(|argument| match argument {
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.is_text(expr),
+                        _ => false,
+                    })
+                }
+                _ => false,
+            },
+            other => self.column(other).and_then(kind) == Some(Kind::Text),
         }
     }
 

@@ -292,10 +292,12 @@ impl Batch {
 
     /// The user's statement, for the rows of some blocks; of the last look, for all.
     fn apply_to_blocks(&self, after: Option<Spot>, through: Spot) -> Statement {
-        if through.is_last_look() {
-            return Statement::new(format!("{}1 = 1{}", self.head(), self.tail), Vec::new());
-        }
         let place = &self.theirs[0];
+        if through.is_last_look() {
+            // Every row, by a scan along the blocks: without such a condition an index would be the way.
+            let all = format!("{place} >= '(0,0)'::tid");
+            return Statement::new(format!("{}{all}{}", self.head(), self.tail), Vec::new());
+        }
         let range = format!("{place} >= $1::text::tid AND {place} < $2::text::tid");
         let params = places(after, through).map(Into::into).to_vec();
         Statement::new(format!("{}{range}{}", self.head(), self.tail), params)

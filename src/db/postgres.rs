@@ -222,8 +222,12 @@ impl Database for Postgres {
 
     async fn end_sessions(&self, run: &str) -> Result<(), DbError> {
         let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
-                   where datname = current_database() and application_name = $1";
-        let ending = Statement::new(sql, vec![self.work_name(run).into()]);
+                   where datname = current_database() and (application_name = $1 \
+                   or starts_with(application_name, $2))";
+        // Behind a pooler each transaction has a name of its own.
+        let name = self.work_name(run);
+        let several = format!("{name} ");
+        let ending = Statement::new(sql, vec![name.into(), several.into()]);
         self.session(Purpose::Watch).await?.query(&ending).await.map(drop)
     }
 }

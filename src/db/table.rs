@@ -96,6 +96,8 @@ pub enum Blocks {
 pub struct Partitions {
     /// Those that hold rows, by number and name, in the order of their numbers (`pg_class.oid`).
     pub leaves: Vec<(i64, TableName)>,
+    /// Those that are partitioned in turn, and the table itself.
+    pub inner: Vec<TableName>,
     /// The number of the table itself.
     pub number: i64,
     /// The columns that say, on any level, which partition a row is in.

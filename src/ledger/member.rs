@@ -55,6 +55,20 @@ impl Ledger {
         Ok(self.version(session).await?.is_some_and(|version| version >= SINCE))
     }
 
+    /// Whether the run of this epoch is still at this backfill, by its version and step.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_open(
+        &self,
+        session: &mut dyn Session,
+        (version, step): (i64, u32),
+        epoch: i64,
+    ) -> Result<bool, LedgerError> {
+        let ranges = self.ranges(session, version, step).await?;
+        Ok(!ranges.is_empty() && ranges.iter().all(|range| range.epoch == epoch))
+    }
+
     /// The right to write of who helps the run of this epoch. Nothing is written yet.
     pub fn join(&self, identity: &Identity, epoch: i64) -> Pen {
         let owner = identity.run.clone();

@@ -212,9 +212,7 @@ impl Steps<'_> {
         // From here on each batch has its own.
         drop(turn);
         let (pen, throttle, reporter, stop) = (self.pen, self.throttle, self.reporter, self.stop);
-        let leaves_rows = prepared.batch.verb() != Verb::Insert;
-        let table = leaves_rows.then(|| prepared.table.name.clone());
-        let _shift = throttle.shift(Work { version, step, table });
+        let _shift = throttle.shift(work(at, &prepared));
         loop {
             prepared.weigh(&ranges);
             let backfill = Backfill { pen, prepared: &prepared, throttle, reporter, stop };
@@ -318,6 +316,13 @@ impl Steps<'_> {
         })?;
         Ok(ledger.ranges(worker.session(), version, at.number).await?)
     }
+}
+
+/// What is under way, for those who watch the load that it makes.
+pub(super) fn work(at: At<'_>, prepared: &Prepared) -> Work {
+    let leaves_rows = prepared.batch.verb() != Verb::Insert;
+    let table = leaves_rows.then(|| prepared.table.name.clone());
+    Work { version: at.migration.version, step: at.number, table }
 }
 
 /// The statement with its clocks pinned: to the time of its claim. What an earlier run has claimed

@@ -14,7 +14,7 @@ use crate::throttle::{Line, Throttle, Watch};
 use crate::worker::Worker;
 
 use super::failure::{key_changed, no_table, unprepared};
-use super::fill::{pinned, sum};
+use super::fill::{pinned, sum, work};
 use super::lock::{Left, holder};
 use super::steps::{At, settings};
 use super::{Run, RunError};
@@ -86,16 +86,24 @@ impl Run<'_> {
             {
                 return Ok(false);
             }
+            // It may have done with the step meanwhile, and what comes after has changed the tables.
+            Err(_) if !ledger.is_open(session, (migration.version, number), epoch).await? => {
+                return Ok(false);
+            }
             prepared => prepared?,
         };
-        let key = prepared.described_key();
-        let columns = prepared.batch.key().len();
-        if let Some(other) = ranges.into_iter().find(|range| !range.is_along(&key, columns)) {
-            return Err(key_changed(at, other.key.unwrap_or_default(), key));
+        // Blocks are gone along in passes, of which only the run itself knows.
+        if prepared.batch.is_by_block() {
+            return Ok(false);
+        }
+        if let Some(other) = ranges.into_iter().find(|range| !prepared.is_along(range)) {
+            let now = prepared.described_key();
+            return Err(key_changed(at, other.key.unwrap_or_default(), now));
         }
         let open = Open { at, pen, prepared, holder: holder(record) };
         let requests = ledger.requests(session).await?;
         let throttle = Throttle::new(requests, self.reporter);
+        let _shift = throttle.shift(work(at, &open.prepared));
         let (limits, member) = (&self.settings.limits, Some(identity.run.as_str()));
         let watch = Watch::start(&self.database, &throttle, limits, epoch, member, self.stop);
         let ended = self.work_along(&open, &throttle, &mut worker).await;

@@ -14,6 +14,9 @@ use crate::worker::Worker;
 use super::lock::Waited;
 use super::{Run, RunError, Settings, Survey};
 
+/// Long enough for a lease of a run that is dead to be taken.
+const LEASE_WATCHED: Duration = Duration::from_secs(5);
+
 /// What a human says of a claimed step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -87,7 +90,9 @@ pub async fn resolve(
     let run = Run { database, catalog, settings, reporter: &reporter, stop: &stop };
     let mut watch = run.database.session(Purpose::Watch).await?;
     let locker = run.database.locker().await?;
-    let Waited::Held(held) = run.lock(&mut watch, locker, Duration::ZERO).await? else {
+    // A lease that is over is watched for some seconds before it is taken.
+    let patience = run.database.lease().map_or(Duration::ZERO, |_| LEASE_WATCHED);
+    let Waited::Held(held) = run.lock(&mut watch, locker, patience).await? else {
         return Err(ResolveError::Nothing { version });
     };
     let result = run.enter(version, verdict).await;

@@ -120,7 +120,12 @@ async fn open(way: Way) -> Opened {
     let opening = async {
         let database = match way {
             Way::To(database) => database,
-            Way::By(options) => connect_once(&options, OPENING).await?,
+            // Whether a pooler gives the session on to others isn't known there, and so nothing is set.
+            Way::By(options) => {
+                let database = connect_once(&options, OPENING).await?;
+                let session = database.session(Purpose::Watch).await?;
+                return Ok((database, session));
+            }
         };
         let mut session = database.session(Purpose::Watch).await?;
         if let Some(sql) = database.dialect().set_statement_timeout(LONGEST) {

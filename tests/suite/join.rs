@@ -141,6 +141,28 @@ async fn a_member_gives_a_part_back() {
     counters::assert_once(&scene.database, scene.rows).await;
 }
 
+/// A position there has the partition in it, too.
+#[tokio::test]
+async fn partitions_are_lent() {
+    let database = Database::of(Kind::Postgres15).await;
+    let table = "create table t (id bigint not null primary key, n bigint not null)
+                     partition by range (id);
+                 create table t_1 partition of t for values from (1) to (20001);
+                 create table t_2 partition of t for values from (20001) to (40001);
+                 insert into t select i, 0 from generate_series(1, 40000) i;
+                 analyze t";
+    database.execute(table).await;
+    let project = Project::with([BEGIN]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    project.file("V1__count.sql", COUNT);
+    let scene = Scene { database, project, rows: 40_000 };
+    let (leader, member) = scene.helped(500).await;
+    scene.ask(&["rate", "off"]).await;
+    leader.wait().await.expect(0);
+    member.wait().await.expect(0).expect_text("the schema is at version 1");
+    counters::assert_once(&scene.database, scene.rows).await;
+}
+
 /// Three that all may lead and help, of which one is killed again and again, at a random moment, and
 /// started anew.
 async fn random_kills_count_once(kind: Kind) {

@@ -26,14 +26,13 @@ impl Ranges {
         let (own, others): (Vec<_>, Vec<_>) = open.partition(is_own);
         // About one worker each.
         self.helped_by(others.len() as u32);
-        let is_free =
-            |number| find(&mut self.lock(), number).is_some_and(|entry| entry.stage == Stage::Free);
-        let numbers: Vec<_> = self.lock().iter().map(|entry| entry.range.number).collect();
-        for number in numbers {
-            if is_free(number) && !own.iter().any(|range| range.number == number) {
-                self.forget(number);
-            }
-        }
+        let is_own = |number: u32| own.iter().any(|range| range.number == number);
+        // What is done and is open in the ledger all the same, a crash of the server has taken back.
+        self.lock().retain(|entry| match entry.stage {
+            Stage::Free => is_own(entry.range.number),
+            Stage::Done => !is_own(entry.range.number),
+            _ => true,
+        });
         own.into_iter().for_each(|range| self.add(range));
     }
 

@@ -39,6 +39,11 @@ impl Ranges {
                 }
             }
         }
+        // A crash of the server may have taken back what a member had split off.
+        let before = entries.len();
+        let is_there = |number: u32| found.iter().any(|range| range.number == number);
+        entries.retain(|entry| !entry.stage.is_lent() || is_there(entry.range.number));
+        is_changed |= entries.len() != before;
         drop(entries);
         if is_changed {
             self.changed.notify_waiters();

@@ -113,3 +113,19 @@ fn what_is_surely_filled() {
     // A row of NULLs is NULL.
     assert!(!filled("'(,)'", "shop.pair") && !filled("'{}'", "text[]"));
 }
+
+/// The bounds of a range that has none are NULL, and so is what PostgreSQL 18 casts JSON's null to.
+#[test]
+fn what_may_be_null_after_all_is_not_taken_for_something() {
+    let columns = [("x", "timestamp without time zone"), ("period", "tsrange"), ("doc", "jsonb")];
+    for value in [
+        "lower(coalesce(period, '[2019-01-01,2021-01-01)'))",
+        "upper(period)",
+        "coalesce(doc, '1')::timestamp",
+        "greatest(doc, '1')::timestamp",
+    ] {
+        let sql = format!("UPDATE t SET x = {value} WHERE x IS NULL");
+        assert!(!excludes(&sql, &columns), "{value}");
+    }
+    assert!(excludes("UPDATE t SET x = '2026-01-01'::timestamp WHERE x IS NULL", &columns));
+}

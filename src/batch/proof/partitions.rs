@@ -85,6 +85,8 @@ fn takes_all_columns(shape: &Shape, target: &Table) -> bool {
 
 /// Whether `name` is a partition of the table.
 pub(super) fn is_part_of(name: &TableName, table: &Table) -> bool {
-    let leaves = table.partitions.iter().flat_map(|partitions| &partitions.leaves);
-    leaves.into_iter().any(|(_, leaf)| same_table(Engine::Postgres, leaf, name))
+    table.partitions.iter().any(|partitions| {
+        let leaves = partitions.leaves.iter().map(|(_, leaf)| leaf);
+        leaves.chain(&partitions.inner).any(|part| same_table(Engine::Postgres, part, name))
+    })
 }

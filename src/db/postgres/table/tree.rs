@@ -3,7 +3,8 @@
 use super::table_name;
 use crate::db::{DbError, Partitions, Session, Statement};
 
-// Each level below, without what is just being detached (from version 14 on), and the rights to it.
+// Each level below, without what is just being detached (from version 14 on), and the rights to it. Without
+// statistics, a block is taken to be half full of rows of a hundred bytes.
 const TREE: &str = "
     with recursive tree(oid) as (
         select $1::bigint::oid
@@ -12,13 +13,13 @@ const TREE: &str = "
         where not coalesce((to_jsonb(i)->>'inhdetachpending')::boolean, false)
     )
     select t.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
-           has_table_privilege(t.oid, 'SELECT'), has_table_privilege(t.oid, 'UPDATE'),
-           has_table_privilege(t.oid, 'DELETE'), c.relhasrules, row_security_active(t.oid),
+           has_schema_privilege(c.relnamespace, 'USAGE') and has_table_privilege(t.oid, 'SELECT'),
+           has_table_privilege(t.oid, 'UPDATE'), has_table_privilege(t.oid, 'DELETE'), c.relhasrules, row_security_active(t.oid),
            case when c.relkind <> 'r' then 0
                 when c.reltuples >= 0 and c.relpages > 0
                 then (c.reltuples / c.relpages
                       * (pg_relation_size(c.oid) / current_setting('block_size')::int))::bigint
-                when c.reltuples >= 0 and pg_relation_size(c.oid) = 0 then 0 end,
+                else pg_relation_size(c.oid) / current_setting('block_size')::int * 64 end,
            (select string_agg(a.attname::text, e'\n' order by a.attnum) from pg_attribute a
             where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)
     from tree t join pg_class c on c.oid = t.oid join pg_namespace n on n.oid = c.relnamespace
@@ -63,7 +64,10 @@ impl Tree {
             tree.estimated_rows = tree.estimated_rows.zip(rows).map(|(sum, rows)| sum + rows);
             tree.oids.push(oid);
             match row.text(3)? {
-                "p" => continue,
+                "p" => {
+                    tree.partitions.inner.push(name);
+                    continue;
+                }
                 "r" => {}
                 _ => tree.partitions.foreign = Some(name.clone()),
             }
