@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Backfill;
 use super::ranges::Ranges;
 use crate::batch::Quantiles;
-use crate::db::{DbError, TableKind};
+use crate::db::DbError;
 use crate::ledger::{Cursor, RangeRecord};
 use crate::worker::Worker;
 
@@ -112,7 +112,6 @@ impl Backfill<'_> {
     /// The quantiles of the table as it is now.
     async fn scale(&self, worker: &mut Worker) -> Option<Scale> {
         let quantiles = match self.prepared.batch.sample() {
-            Some(_) if self.prepared.table.kind != TableKind::Ordinary => None,
             Some(sample) => {
                 let rows = worker.query(&sample).await.ok()?;
                 let columns = self.prepared.batch.key().len();
