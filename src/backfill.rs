@@ -20,12 +20,13 @@ mod prepare;
 mod ranges;
 mod recovery;
 mod share;
+mod transaction;
 
 use std::time::Instant;
 
 use crate::batch::Servo;
 use crate::db::DbError;
-use crate::ledger::{Cursor, LedgerError, Pen, RangeRecord};
+use crate::ledger::{LedgerError, Pen, RangeRecord};
 use crate::progress::{BatchDone, Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::Throttle;
@@ -33,7 +34,7 @@ use crate::worker::Worker;
 
 pub use borrow::{Borrowed, Seen};
 use crew::Seat;
-use cut::{Batch, Cut, Within};
+use cut::{Batch, Cut};
 use gauge::Gauge;
 use leaves::Leaves;
 pub use prepare::{
@@ -130,7 +131,8 @@ impl Backfill<'_> {
             // By now it may be known better how large the table is, and who else is at it.
             servo.limit(self.prepared.most_rows(ranges.keys_total(), ranges.all_workers()));
             cut.rows = lane.rows(servo.rows());
-            // The second half of a block is done first, if that is one batch.
+            cut.longest = servo.longest();
+            // What is half done is finished first, if that is soon.
             if self.stop.is_forced()
                 || ranges.is_closed()
                 || self.stop.is_requested() && !cut.closes(&range.cursor)
@@ -140,12 +142,16 @@ impl Backfill<'_> {
             if !seat.is_given() {
                 return Ok(Some(range));
             }
-            cut.is_alone = ranges.is_alone();
+            cut.is_closing = self.stop.is_requested() || ranges.is_asked(&range);
             let started = Instant::now();
-            let done = self.round(worker, servo, &range, cut, ranges, &mut leaves).await;
+            let done = self.round(worker, servo, &range, &cut, ranges, &mut leaves).await;
             let took = started.elapsed();
             match done {
                 Ok(Round::Probe) => servo.probed(took),
+                Ok(Round::Overrun(keys)) => {
+                    servo.overran(keys.clamp(1, cut.rows), took);
+                    cut.failed();
+                }
                 Ok(Round::Share(kept)) => {
                     range = kept;
                     gauge = Gauge::default();
@@ -183,7 +189,7 @@ impl Backfill<'_> {
                 Err(error) => {
                     attempts += 1;
                     servo.failed();
-                    cut.has_failed = true;
+                    cut.failed();
                     leaves.doubt();
                     let before = range.keys_done;
                     let number = range.number;
@@ -215,7 +221,7 @@ impl Backfill<'_> {
         worker: &mut Worker,
         servo: &Servo,
         range: &RangeRecord,
-        cut: Cut,
+        cut: &Cut,
         ranges: &Ranges,
         leaves: &mut Leaves,
     ) -> Result<Round, BackfillError> {
@@ -228,65 +234,7 @@ impl Backfill<'_> {
         {
             return Ok(Round::Share(kept));
         }
-        let (batch, changed) = self.batch(worker, range, cut, leaves).await?;
-        Ok(Round::Batch(batch, changed))
-    }
-
-    /// One batch: its end, then one transaction.
-    async fn batch(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-        cut: Cut,
-        leaves: &mut Leaves,
-    ) -> Result<(Batch, u64), BackfillError> {
-        let batch = self.next(worker, range, cut, leaves).await?;
-        let mut list = vec![self.pen.advance(range, &batch.to, batch.keys)];
-        let whole = &self.prepared.batch;
-        let (source, after) = match &batch.within {
-            Within::Nothing => {
-                worker.transact(&list).await?;
-                return Ok((batch, 0));
-            }
-            Within::Table => (whole.clone(), range.cursor.clone()),
-            Within::Leaf { name, after, .. } => {
-                (whole.of_leaf(name), after.clone().map_or(Cursor::START, Cursor::at))
-            }
-        };
-        list.push(source.apply(after.key(), &batch.through, batch.part));
-        if let Within::Leaf { number, name, .. } = &batch.within {
-            list.push(whole.is_leaf(self.root(), *number, name).must_affect(1));
-        }
-        let done = match worker.transact(&list).await {
-            Ok(counts) => Ok(counts.get(1).copied().unwrap_or(0)),
-            Err(mut error) if error.statement == Some(1) => {
-                error.position = error.position.and_then(|at| source.origin(at));
-                let through = Cursor::at(batch.through.clone());
-                let keys = self.prepared.between(&after, &through, batch.part);
-                Err(BackfillError::Statement { error, keys })
-            }
-            Err(error) => Err(error.into()),
-        };
-        let changed = match &batch.within {
-            Within::Leaf { number, name, .. } => self.in_leaf(worker, *number, name, done).await?,
-            Within::Table | Within::Nothing => done?,
-        };
-        Ok((batch, changed))
-    }
-
-    /// A batch of no rows, which shows what every batch takes whatever its size: the way to the
-    /// server, the checkpoint, the commit.
-    async fn empty_batch(
-        &self,
-        worker: &mut Worker,
-        range: &RangeRecord,
-    ) -> Result<(), BackfillError> {
-        if self.prepared.batch.is_along_a_key() {
-            let through = range.through.key().unwrap_or_default();
-            self.boundary_behind(worker, range, through, 1).await?;
-        }
-        worker.transact(&[self.pen.advance(range, &range.cursor, 0)]).await?;
-        Ok(())
+        self.batch(worker, range, cut, leaves).await
     }
 }
 
@@ -298,4 +246,6 @@ enum Round {
     Share(RangeRecord),
     /// A batch, and how many rows it changed.
     Batch(Batch, u64),
+    /// A batch of so many keys that was taken back: it would have held its locks for too long.
+    Overrun(u64),
 }

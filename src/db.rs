@@ -149,6 +149,8 @@ pub struct Statement {
     pub must_affect: Option<u64>,
     /// Where a last parameter follows when its turn comes: see [`Statement::timed`].
     pub timed: Option<Stopwatch>,
+    /// How long it may take: see [`Statement::within`].
+    pub limit: Option<Duration>,
 }
 
 impl Statement {
@@ -160,6 +162,7 @@ impl Statement {
             shape: Shape::Prepared,
             must_affect: None,
             timed: None,
+            limit: None,
         }
     }
 
@@ -181,6 +184,15 @@ impl Statement {
     #[must_use]
     pub fn timed(mut self, stopwatch: &Stopwatch) -> Self {
         self.timed = Some(stopwatch.clone());
+        self
+    }
+
+    /// The same statement, which in a list PostgreSQL ends after so long, in whole milliseconds, or sooner
+    /// where the session's own limit is shorter: the list then fails as [`ErrorKind::Cancelled`]. None of
+    /// the others of the list may take longer either, but the commit may. Elsewhere it means nothing.
+    #[must_use]
+    pub fn within(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
         self
     }
 

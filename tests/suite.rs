@@ -42,6 +42,7 @@ mod suite {
     mod lost_file;
     mod mariadb;
     mod operator;
+    mod overrun;
     mod own_key;
     mod partitions;
     mod pinned;

@@ -75,6 +75,14 @@ impl Prepared {
         Ok(Some((done, end.unwrap_or(last_look))))
     }
 
+    /// Whether a batch of so many rows can't be made smaller.
+    pub(super) fn is_least(&self, range: &RangeRecord, rows: u64) -> bool {
+        if self.batch.is_by_block() {
+            return end_of(range).is_last_look() || self.blocks_of(rows) <= 1;
+        }
+        rows <= 1
+    }
+
     /// How many blocks have so many rows, about.
     fn blocks_of(&self, rows: u64) -> u64 {
         ((rows as f64 / self.rows_per_block).ceil() as u64).max(1)
@@ -101,7 +109,8 @@ impl Backfill<'_> {
             if end_of(range).is_last_look() { 0 } else { self.prepared.rows_of(end - first) };
         let through = to.key().unwrap_or_default().to_vec();
         let last = to == range.through;
-        Batch { to, through, within: Within::Table, part: Part::Whole, keys, last }
+        let after = range.cursor.key().map(<[_]>::to_vec);
+        Batch { to, after, through, within: Within::Table, part: Part::Whole, keys, last }
     }
 
     /// The block in the middle of what is left of a range, as a cursor's columns, and how many rows there

@@ -12,8 +12,8 @@ use crate::ledger::{Cursor, RangeRecord};
 use crate::worker::Worker;
 
 /// So many batches ahead, keys are counted instead of guessed. To count a key takes about a fiftieth of
-/// the time that it takes to change its row, so this takes about as long as a batch.
-const AHEAD: u64 = 64;
+/// the time that it takes to change its row, so this takes about as long as two batches.
+const AHEAD: u64 = 128;
 /// How often it is asked, at most, where the cursor is among the quantiles.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -30,14 +30,26 @@ pub(super) struct Gauge {
     place: Option<Place>,
 }
 
-/// Where the range's cursor and its end are among the quantiles.
+/// Where a range's frontier, behind which nothing is begun, and its end are among the quantiles.
 struct Place {
     at: f64,
     through: f64,
-    /// Keys that were passed since the cursor was `at`, and since it was looked for.
+    /// Keys that it has passed since it was `at`, and since it was looked for.
     passed: u64,
     unseen: u64,
+    /// Keys before it that aren't done.
+    open: u64,
     looked: Instant,
+}
+
+impl Place {
+    /// So many keys were done, and now so many are open.
+    fn pass(&mut self, keys: u64, open: u64) {
+        let passed = (keys + open).saturating_sub(self.open);
+        self.passed += passed;
+        self.unseen += passed;
+        self.open = open;
+    }
 }
 
 impl Backfill<'_> {
@@ -51,17 +63,17 @@ impl Backfill<'_> {
         (keys, rows): (u64, u64),
         ranges: &Ranges,
     ) {
+        // What is half done counts by what is left of it, and all else lies behind it.
+        let open = range.cursor.rest();
         if let Some(place) = &mut gauge.place {
-            place.passed += keys;
-            place.unseen += keys;
+            place.pass(keys, open);
         }
         let batch = &self.prepared.batch;
-        // Behind the cursor of a block lie keys that are done. A table without a key is passed by its
-        // blocks, of which one knows how many there are; partitions are each of a key of their own.
+        // A table without a key is passed by its blocks, of which one knows how many there are;
+        // partitions are each of a key of their own.
         if gauge.is_counted
             || batch.is_by_block()
             || batch.is_partitioned()
-            || range.cursor.block().is_some()
             || self.stop.is_requested()
         {
             return;
@@ -72,6 +84,7 @@ impl Backfill<'_> {
             gauge.count_from = range.keys_done.saturating_add_unsigned(reach);
             if let Ok(counted) = self.count_ahead(worker, range, reach).await {
                 gauge.is_counted = counted < reach;
+                let counted = counted + open;
                 // Else there are at least so many.
                 if gauge.is_counted || left.is_none_or(|left| left < counted) {
                     range.keys_total = Some(range.keys_done.saturating_add_unsigned(counted));
@@ -91,8 +104,9 @@ impl Backfill<'_> {
             gauge.is_counted = true;
             return;
         };
-        let left = locked(scale).left(place.at, place.through, place.passed);
-        range.keys_total = Some(range.keys_done.saturating_add_unsigned(left));
+        let seen = place.passed.saturating_sub(place.unseen);
+        let left = locked(scale).left(place.at, place.through, seen, place.unseen);
+        range.keys_total = Some(range.keys_done.saturating_add_unsigned(left + open));
         gauge.place = Some(place);
     }
 
@@ -104,7 +118,7 @@ impl Backfill<'_> {
         most: u64,
     ) -> Result<u64, DbError> {
         let through = range.through.key().unwrap_or_default();
-        let count = self.prepared.batch.count_up_to(range.cursor.key(), through, most);
+        let count = self.prepared.batch.count_up_to(range.cursor.frontier().key(), through, most);
         let rows = worker.query(&count).await?;
         Ok(rows.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64)
     }
@@ -147,13 +161,14 @@ impl Backfill<'_> {
         range: &RangeRecord,
         scale: &Scale,
     ) -> Result<Place, DbError> {
-        let at = self.place_of(worker, &range.cursor, scale).await?;
+        let at = self.place_of(worker, &range.cursor.frontier(), scale).await?;
         let through = self.place_of(worker, &range.through, scale).await?;
         let quantiles = locked(scale);
         // The last of all keys is behind all bounds, and where the table ends.
         let is_last = through >= quantiles.bounds() as f64;
         let through = if is_last { quantiles.end() } else { through };
-        Ok(Place { at, through, passed: 0, unseen: 0, looked: Instant::now() })
+        let open = range.cursor.rest();
+        Ok(Place { at, through, passed: 0, unseen: 0, open, looked: Instant::now() })
     }
 
     /// Looks where the cursor has got to.
@@ -164,31 +179,32 @@ impl Backfill<'_> {
         scale: &Scale,
         place: Place,
     ) -> Result<Place, DbError> {
-        let Place { at, through, passed, unseen, looked } = place;
+        let Place { at, passed, .. } = place;
+        let frontier = range.cursor.frontier();
         if self.prepared.batch.has_integer_key() {
-            let Some(key) = range.cursor.integer() else { return Ok(place) };
+            let Some(key) = frontier.integer() else { return Ok(place) };
             let mut quantiles = locked(scale);
             let now = quantiles.at_integer(key).unwrap_or(at).max(at);
             quantiles.learn(now - at, passed);
             return Ok(Place { at: now, passed: 0, unseen: 0, ..place });
         }
-        if looked.elapsed() < LOOK {
+        if place.looked.elapsed() < LOOK {
             return Ok(place);
         }
         let mut bounds = at as usize;
-        while self.is_behind(worker, &range.cursor, scale, bounds).await? {
+        while self.is_behind(worker, &frontier, scale, bounds).await? {
             bounds += 1;
         }
         let looked = Instant::now();
         if bounds == at as usize {
-            return Ok(Place { at, through, passed, unseen: 0, looked });
+            return Ok(Place { unseen: 0, looked, ..place });
         }
         // Somewhere among the keys since the last look it has passed the bound.
         let mut quantiles = locked(scale);
-        let within = (unseen as f64 / 2.0 / quantiles.step().max(1.0)).min(0.5);
-        let now = (bounds as f64 + within).min(through);
+        let within = (place.unseen as f64 / 2.0 / quantiles.step().max(1.0)).min(0.5);
+        let now = (bounds as f64 + within).min(place.through);
         quantiles.learn(now - at, passed);
-        Ok(Place { at: now, through, passed: 0, unseen: 0, looked })
+        Ok(Place { at: now, passed: 0, unseen: 0, looked, ..place })
     }
 
     /// Where a cursor is among the quantiles.

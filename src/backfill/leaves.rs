@@ -105,7 +105,7 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
-        cut: Cut,
+        cut: &Cut,
         leaves: &mut Leaves,
     ) -> Result<Batch, BackfillError> {
         self.look_up(worker, leaves).await?;
@@ -136,13 +136,13 @@ impl Backfill<'_> {
                 (false, _) => in_leaf(number, &end),
             };
             let last = to == range.through;
-            let within = Within::Leaf { number, name, after: after.map(<[_]>::to_vec) };
-            return Ok(Batch { to, through: end, within, part: Part::Whole, keys, last });
+            let (within, after) = (Within::Leaf { number, name }, after.map(<[_]>::to_vec));
+            return Ok(Batch { to, after, through: end, within, part: Part::Whole, keys, last });
         }
         // There is no row behind it any more.
         let (to, through) = (range.through.clone(), Vec::new());
-        let within = Within::Nothing;
-        Ok(Batch { to, through, within, part: Part::Whole, keys: 0, last: true })
+        let (within, after) = (Within::Nothing, None);
+        Ok(Batch { to, after, through, within, part: Part::Whole, keys: 0, last: true })
     }
 
     /// Where a range could be split, and how many keys there are up to there: between two partitions, or

@@ -18,7 +18,7 @@ use crate::worker::Worker;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// All batches together lock no more than this part of the table's rows at a time, one in so many: of the
 /// updates that an application makes somewhere in it, fewer then have to wait for one.
-const LOCKED_PART: u64 = 100;
+const LOCKED_PART: u64 = 200;
 
 /// A backfill that is proved and rewritten.
 #[derive(Debug, Clone)]
@@ -320,9 +320,9 @@ impl Prepared {
     }
 
     /// `id > 20000 and id <= 24000`: a batch's keys, as SQL to look them up with.
-    pub fn between(&self, after: &Cursor, through: &Cursor, part: Part) -> String {
-        if let (true, Some(end)) = (self.batch.is_by_block(), through.key()) {
-            return Spot::of(end).behind(after.key().map(Spot::of));
+    pub fn between(&self, after: Option<&[String]>, through: &[String], part: Part) -> String {
+        if self.batch.is_by_block() {
+            return Spot::of(through).behind(after.map(Spot::of));
         }
         let key = self.batch.key();
         let half = key.first().map(|column| part.condition(&column.name, &column.type_name));
@@ -350,15 +350,18 @@ pub async fn count_up_to(
     Ok((counted <= most).then_some(counted))
 }
 
-fn between(key: &[KeyColumn], after: &Cursor, through: &Cursor) -> String {
+fn between(key: &[KeyColumn], after: Option<&[String]>, through: &[String]) -> String {
     let names: Vec<_> = key.iter().map(|column| column.name.clone()).collect();
-    let bound = |sign: &str, cursor: &Cursor| {
-        let values = key.iter().zip(cursor.key()?);
+    let bound = |sign: &str, values: &[String]| {
+        let values = key.iter().zip(values);
         let values: Vec<_> = values.map(|(column, value)| literal(column, value)).collect();
-        Some(format!("{} {sign} {}", row_of(&names), row_of(&values)))
+        format!("{} {sign} {}", row_of(&names), row_of(&values))
     };
-    let bounds = [bound(">", after), bound("<=", through)];
-    bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    let through = bound("<=", through);
+    match after {
+        Some(after) => format!("{} and {through}", bound(">", after)),
+        None => through,
+    }
 }
 
 fn row_of(parts: &[String]) -> String {
@@ -389,13 +392,13 @@ mod tests {
             type_name: (*type_name).to_owned(),
         };
         let key = |columns: &[(&str, &str)]| columns.iter().map(column).collect::<Vec<_>>();
-        let at = |key: &[&str]| Cursor::at(key.iter().map(|part| (*part).to_owned()).collect());
+        let at = |key: &[&str]| key.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
         let id = key(&[("id", "bigint")]);
-        assert_eq!(between(&id, &at(&["-7"]), &at(&["24000"])), "id > -7 and id <= 24000");
-        assert_eq!(between(&id, &Cursor::START, &at(&["o'b"])), "id <= 'o''b'");
+        assert_eq!(between(&id, Some(&at(&["-7"])), &at(&["24000"])), "id > -7 and id <= 24000");
+        assert_eq!(between(&id, None, &at(&["o'b"])), "id <= 'o''b'");
         let pair = key(&[("a", "int"), ("b", "character varying(9)")]);
         assert_eq!(
-            between(&pair, &at(&["1", "x"]), &at(&["2", "15"])),
+            between(&pair, Some(&at(&["1", "x"])), &at(&["2", "15"])),
             "(a, b) > (1, 'x') and (a, b) <= (2, '15')"
         );
     }

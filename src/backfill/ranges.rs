@@ -179,11 +179,6 @@ impl Ranges {
         self.is_borrowed
     }
 
-    /// Whether nobody works but one worker.
-    pub fn is_alone(&self) -> bool {
-        self.all_workers() == 1
-    }
-
     /// Whether others ever had a part.
     pub fn was_helped(&self) -> bool {
         self.was_helped.load(Ordering::Relaxed)

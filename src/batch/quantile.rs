@@ -109,12 +109,12 @@ impl Quantiles {
         (self.weight * self.guess + keys) / (self.weight + steps)
     }
 
-    /// About how many keys there are from one place to another, so many of which are passed.
-    pub fn left(&self, from: f64, through: f64, passed: u64) -> u64 {
+    /// About how many keys there are from one place to another, so many of which are passed: `seen` of
+    /// them are known to be in the step of `from`, however many that are, and `unseen` are behind those.
+    pub fn left(&self, from: f64, through: f64, seen: u64, unseen: u64) -> u64 {
         let (all, behind) = (through - from, through - from.floor() - 1.0);
-        // Those that are passed are all in the step of `from`, however many that are.
-        let left = (all * self.step() - passed as f64).max(behind * self.step());
-        left.max(0.0) as u64
+        let left = (all * self.step() - seen as f64).max(behind * self.step());
+        (left - unseen as f64).max(0.0) as u64
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
             quantiles.learn(now - at, batch.len() as u64);
             at = now;
             let left = keys.len().saturating_sub(done) as f64;
-            let error = (quantiles.left(at, through, 0) as f64 - left).abs() / keys.len() as f64;
+            let error = (quantiles.left(at, through, 0, 0) as f64 - left).abs() / keys.len() as f64;
             if done as f64 >= from * keys.len() as f64 {
                 worst = worst.max(error);
             }
@@ -166,12 +166,14 @@ mod tests {
     #[test]
     fn nothing_is_left_at_the_end_and_never_less() {
         let quantiles = Quantiles::even(i64::MIN, i64::MAX, 1_000_000).unwrap();
-        assert_eq!(quantiles.left(quantiles.end(), quantiles.end(), 0), 0);
+        assert_eq!(quantiles.left(quantiles.end(), quantiles.end(), 0, 0), 0);
         assert_eq!(quantiles.at_integer(i64::MAX), Some(200.0));
         assert!(quantiles.at_integer(i64::MIN).unwrap() < 0.01);
         // More were passed in this step than there should be; what is behind it stays.
-        assert_eq!(quantiles.left(3.0, 10.0, 1_000_000), 30_000);
-        assert_eq!(quantiles.left(9.5, 10.0, 1_000_000), 0);
+        assert_eq!(quantiles.left(3.0, 10.0, 1_000_000, 0), 30_000);
+        assert_eq!(quantiles.left(9.5, 10.0, 1_000_000, 0), 0);
+        // Since nobody has looked where they are, some may be behind it.
+        assert_eq!(quantiles.left(3.0, 10.0, 1_000_000, 8_000), 22_000);
         assert!(Quantiles::even(1, 10, 10).is_none(), "what is so small is counted");
         assert!(Quantiles::sampled(Vec::new(), 1, 0, 10).is_none());
     }

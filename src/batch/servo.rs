@@ -58,6 +58,12 @@ impl Servo {
     const AIM: f64 = 0.9;
     /// At most so much of a batch's time isn't for its rows, whatever the target.
     const IDLE: f64 = 0.7;
+    /// How much of the target the rows may take at most; the rest is for the checkpoint before them and
+    /// the commit behind them.
+    const SHARE: f64 = 0.95;
+    /// Seconds; no batch is ended sooner, whatever the target: a server that is busy for a moment would
+    /// keep batches from ever growing.
+    const LEAST: f64 = 0.02;
     /// How much a batch counts against all before it.
     const LEARN: f64 = 0.125;
     /// How many mean excesses it leaves as a reserve.
@@ -151,7 +157,11 @@ impl Servo {
         let most = if self.calm > 0 { 1.0 } else { Self::GROWTH };
         // Larger ones cost little more time there, and smaller ones would only be more of them.
         let least = if overhead > Self::IDLE * took { most } else { 0.2 };
-        let change = (self.wanted() / self.rows as f64).clamp(least, most);
+        let mut change = (self.wanted() / self.rows as f64).clamp(least, most);
+        if change > least && self.wanted() < (self.rows + 1) as f64 {
+            // One and a half dear rows are two.
+            change = change.min(1.0);
+        }
         if (change < 1.0 || took < overhead) && self.overhead.doubt_if_stale() {
             return;
         }
@@ -159,6 +169,23 @@ impl Servo {
         if (change - 1.0).abs() > 0.1 {
             self.rows = self.scaled(self.rows, change);
         }
+    }
+
+    /// A batch of so many keys was ended after so long, before its end, and did nothing.
+    pub fn overran(&mut self, rows: u64, after: Duration) {
+        let is_again = matches!(self.pace, Pace::Late { far: true, .. });
+        let before = match self.pace {
+            Pace::OnTime => rows,
+            Pace::Late { before, .. } => before,
+        };
+        self.pace = Pace::Late { before, far: true };
+        // A stall of the server, or the first of many. One more is more than an accident: so much at
+        // least is what a row takes.
+        if is_again && let Some(cost) = self.cost {
+            self.cost = Some(cost.max(after.as_secs_f64() / rows.max(1) as f64));
+        }
+        let factor = if is_again { 0.25 } else { 0.5 };
+        self.rows = self.scaled(rows.min(self.rows), factor);
     }
 
     fn judged(&self, rows: u64, took: f64) -> Pace {
@@ -173,11 +200,24 @@ impl Servo {
         Pace::Late { before, far: took > Self::PANIC * limit }
     }
 
+    /// After how long a batch's rows have taken too long, and smaller batches are due. In whole
+    /// milliseconds.
+    pub fn longest(&self) -> Duration {
+        // Where much else takes long, the rows are given more than the target.
+        let longest = (Self::SHARE * self.target).max(1.5 * self.paid()).max(Self::LEAST);
+        Duration::from_millis((longest * 1_000.0) as u64)
+    }
+
+    /// Seconds of its rows that a batch's overhead calls for.
+    fn paid(&self) -> f64 {
+        let overhead = self.overhead.seconds();
+        overhead / Self::IDLE - overhead
+    }
+
     /// How many rows fit.
     fn wanted(&self) -> f64 {
         let aim = Self::AIM * self.target / (1.0 + Self::RESERVE * self.excess);
-        let overhead = self.overhead.seconds();
-        let budget = (aim - overhead).max(overhead / Self::IDLE - overhead);
+        let budget = (aim - self.overhead.seconds()).max(self.paid());
         budget / self.cost.unwrap_or_default().max(1e-9)
     }
 

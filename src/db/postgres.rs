@@ -2,6 +2,7 @@
 
 mod error;
 mod lease;
+mod limits;
 mod locker;
 mod plain;
 mod pooler;

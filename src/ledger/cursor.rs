@@ -69,6 +69,19 @@ impl Cursor {
         self.block.as_ref()
     }
 
+    /// How many keys before its frontier aren't done.
+    pub fn rest(&self) -> u64 {
+        self.block.as_ref().map_or(0, |block| block.rest)
+    }
+
+    /// Behind all that is begun: where its block ends.
+    pub fn frontier(&self) -> Cursor {
+        match &self.block {
+            Some(block) => Cursor::at(block.through.clone()),
+            None => self.clone(),
+        }
+    }
+
     /// As it is stored: nothing at the start, a JSON array of strings at a key, an object with a
     /// block. Never NULL, so that `cursor_key = …` decides in every dialect.
     pub fn encode(&self) -> String {

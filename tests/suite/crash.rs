@@ -294,11 +294,13 @@ async fn crash_everywhere(kind: Kind) {
     let mut random = support::random();
     let sides = [Moment::Before, Moment::After];
     let mut points = Vec::new();
+    // Each of them, or each third one.
+    let third = random.u64(..3);
     for (nth, moment) in (1..=writes).flat_map(|nth| sides.map(|moment| (nth, moment))) {
         if support::long() {
             let again = (random.u64(1..=writes), sides[random.usize(..2)]);
             points.extend([(nth, moment, None), (nth, moment, Some(again))]);
-        } else if kind == Kind::Sqlite || moment == sides[random.usize(..2)] {
+        } else if kind == Kind::Sqlite || nth % 3 == third && moment == sides[random.usize(..2)] {
             points.push((nth, moment, None));
         }
     }
@@ -307,7 +309,8 @@ async fn crash_everywhere(kind: Kind) {
     let looked = crash_at(kind, points, right.into()).await;
     println!("{kind:?}: {looked} human verdicts");
     // Elsewhere DDL is rolled back with its record.
-    assert_eq!(looked > 0, kind == Kind::MariaDb, "{looked} verdicts");
+    assert!(looked == 0 || kind == Kind::MariaDb, "{looked} verdicts");
+    assert!(looked > 0 || kind != Kind::MariaDb || !support::long());
 }
 
 #[tokio::test]
@@ -335,8 +338,8 @@ async fn mariadb_recovers_from_a_crash_at_any_write() {
 async fn cut_commits(kind: Kind, moment: Moment) {
     let subject = Subject::of(kind).await;
     let (mut cut, mut alone) = (0, 0);
-    // Each of them, or each second one.
-    let (from, step) = if support::long() { (1, 1) } else { (support::random().usize(1..=2), 2) };
+    // Each of them, or each fourth one.
+    let (from, step) = if support::long() { (1, 1) } else { (support::random().usize(1..=4), 4) };
     for nth in (from..).step_by(step) {
         subject.reset().await;
         let proxy = Proxy::before(subject.home.port());
@@ -362,7 +365,7 @@ async fn cut_commits(kind: Kind, moment: Moment) {
         assert_eq!((end.open_steps, end.ranges), (0, 0), "{moment:?} {nth}");
     }
     println!("{kind:?}: {cut} commits cut, {moment:?}; {alone} times the run went on by itself");
-    assert!(cut > 5 && alone > 2);
+    assert!(cut > 3 && alone > 1);
 }
 
 #[tokio::test]

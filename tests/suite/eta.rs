@@ -122,7 +122,7 @@ async fn uuid() {
 #[tokio::test]
 async fn text() {
     let keys = "id text collate \"en-x-icu\" primary key";
-    let value = "case i % 10 when 0 then 'Z' when 1 then 'a-b' else 'item ' end || (i * 7919 % 1000003)::text || '-' || i";
+    let value = "case i % 10 when 0 then 'Z' when 1 then 'a-b' else 'item ' end || (i::bigint * 7919 % 1000003)::text || '-' || i";
     let (_server, database) = table(Kind::Postgres15, keys, value, "").await;
     database.execute("analyze t").await;
     measure("text", &database).await;

@@ -115,3 +115,26 @@ async fn a_run_goes_on_where_the_standby_is_promoted() {
         every_row_is_counted_once(*workers, extent(*promotions)).await;
     }
 }
+
+/// However short a batch is to be: a commit whose wait is ended is told done, and would be lost with the
+/// primary.
+#[tokio::test]
+async fn a_commit_waits_for_its_standby_as_long_as_it_takes() {
+    let Pair { primary, standby, .. } = Pair::new().await;
+    let database = primary.database().await;
+    counters::fill(&database, 50_000).await;
+    let project = Project::with([("V1__count.sql", count(1))]);
+    // A replica that is lost would hold the batches, too.
+    let running = Lockkeeper::up(&project, &database).args(["--max-lag", "off"]).start();
+    counters::passed(&database, 1).await;
+    Lockkeeper::new(["rate", "10000"]).database(&database).run().await.expect(0);
+    standby.kill();
+    let admin = primary.admin();
+    let waits = "select count(*) from pg_stat_activity where wait_event = 'SyncRep' \
+                 and query like '%commit' and clock_timestamp() - query_start > interval '500 ms'";
+    admin.wait_for(waits).await;
+    admin.execute("alter system set synchronous_standby_names = ''").await;
+    admin.execute("select pg_reload_conf()").await;
+    running.wait().await.expect(0);
+    counters::assert_once(&database, 50_000).await;
+}

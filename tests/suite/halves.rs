@@ -49,6 +49,23 @@ async fn the_room_of_the_first_half_serves_the_second() {
     assert_eq!(counts, ["1"]);
 }
 
+/// Though there always is another one's batch that began to read before.
+#[tokio::test]
+async fn the_room_serves_several_workers_too() {
+    const ROWS: u64 = 300_000;
+    let server = Server::own(Kind::Postgres15);
+    let database = server.database().await;
+    counters::fill(&database, ROWS).await;
+    let pages = "select pg_relation_size('t') / 8192";
+    let before = database.query_i64(pages).await;
+    let fill = "-- lockkeeper: batch workers=2\nUPDATE t SET n = n + 1;\n";
+    let project = Project::with([("V1__fill.sql", fill)]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let grown = database.query_i64(pages).await as f64 / before as f64;
+    assert!((1.5..1.85).contains(&grown), "{grown}");
+    counters::assert_once(&database, ROWS).await;
+}
+
 #[tokio::test]
 async fn a_killed_run_goes_on_between_the_halves() {
     let held = Held::new().await;
@@ -80,7 +97,7 @@ async fn batches_shrink_within_the_second_half() {
     let mut other = database.connect().await;
     other.execute("begin").await;
     // Its remainder by 7 is odd.
-    other.execute("select 1 from t where id = 5001 for update").await;
+    other.execute("select 1 from t where id = 5099 for update").await;
     let running = up.start();
     let shrunk = "select count(*) from (select 1 from passed where cursor_key like '{%'
                   group by cursor_key::json->'half_through'->>0 having count(*) > 1) s";
@@ -145,7 +162,9 @@ async fn a_failure_between_the_halves_says_what_is_done() {
     let [after, through, done] = [0, 1, 2].map(|column| range[0][column].clone().unwrap());
     let kept = format!("all up to id ≤ {after}, and half of those up to {through} ({done} rows)");
     let output = output.expect_text("violates check constraint \"early\"").expect_text(&kept);
-    output.expect_text(&format!("the open batch of step 1: id > {after} and id <= {through}"));
+    // Of two blocks at work, the second half of the first failed.
+    let end = (after.parse::<u64>().unwrap() + through.parse::<u64>().unwrap()) / 2;
+    output.expect_text(&format!("the open batch of step 1: id > {after} and id <= {end} and"));
     let changed = "select count(*) from t where n = 1";
     assert_eq!(database.query_i64(changed).await.to_string(), done);
     let status = Lockkeeper::new(["status"]).project(&project).database(&database);

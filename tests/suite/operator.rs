@@ -7,10 +7,9 @@ use crate::support::{self, Database, Kind, Lockkeeper, Project, Running, wait_un
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// As many as take so long that there is time to ask for everything.
-fn rows(kind: Kind) -> u64 {
-    if kind == Kind::Sqlite { 4_000_000 } else { 1_000_000 }
-}
+/// As many as take so long, at a rate that each database keeps, that there is time to ask for everything.
+const ROWS: u64 = 400_000;
+const RATE: &str = "20000";
 
 /// How soon it has to be, on a machine that has nothing else to do; beside all other tests it may take
 /// longer.
@@ -69,7 +68,11 @@ async fn is_true(database: &Database, sql: &str) -> bool {
 const MET: &str = "select count(*) from lockkeeper_request where met_epoch is not null";
 
 async fn requests_take_effect(kind: Kind) {
-    let scene = Scene::of(kind, rows(kind)).await;
+    let scene = Scene::of(kind, ROWS).await;
+    scene.project.file("V0__earlier.sql", "create table earlier (id int);\n");
+    let earlier = Lockkeeper::up(&scene.project, &scene.database).args(["--to", "0"]);
+    earlier.run().await.expect(0);
+    scene.ask(&["rate", RATE]).await;
     let database = &scene.database;
     let running = scene.start().await;
 
@@ -127,7 +130,7 @@ async fn requests_take_effect(kind: Kind) {
     scene.ask(&["rate", "off"]).await;
     scene.ask(&["resume"]).await;
     next.wait().await.expect(0);
-    counters::assert_once(database, rows(kind)).await;
+    counters::assert_once(database, ROWS).await;
 }
 
 #[tokio::test]
@@ -285,7 +288,7 @@ async fn what_cannot_be_asked_is_refused() {
 
 /// More of them and fewer, also while another throttle holds, and for the runs to come.
 async fn workers_come_and_go(kind: Kind) {
-    let scene = Scene::of(kind, rows(kind) / 4).await;
+    let scene = Scene::of(kind, ROWS).await;
     let database = &scene.database;
     let workers = || async {
         let sql = match kind {
@@ -324,7 +327,7 @@ async fn workers_come_and_go(kind: Kind) {
     assert!(!status.contains("workers:"), "{status}");
     scene.ask(&["rate", "off"]).await;
     next.wait().await.expect(0);
-    counters::assert_once(database, rows(kind) / 4).await;
+    counters::assert_once(database, ROWS).await;
 }
 
 #[tokio::test]

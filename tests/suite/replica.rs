@@ -61,7 +61,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_replica_that_stands_still_holds_the_backfill() {
-    let rows = 1_000_000;
+    let rows = 600_000;
     let scene = Scene::new(rows).await;
     let running = scene.up().args(["--max-lag", "1s"]).start();
     counters::passed(&scene.database, 1_000).await;
@@ -164,7 +164,7 @@ impl Database {
 #[tokio::test]
 async fn a_slow_replica_sets_the_pace() {
     let share = 0.05;
-    let (rows, lasting) = if long() { (12_000_000, 40) } else { (3_000_000, 15) };
+    let (rows, lasting) = if long() { (12_000_000, 40) } else { (1_500_000, 12) };
     let lasting = Duration::from_secs(lasting);
     let scene = Scene::new(rows).await;
     let ours = measure(&scene, &["--max-lag", "1s"], share, lasting).await;

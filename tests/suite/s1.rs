@@ -55,9 +55,10 @@ async fn s1_ends_although_it_is_killed_again_and_again() {
     assert_right(&calm, rows).await;
     let undisturbed = work(&calm).await;
     println!("undisturbed: {undisturbed} rows updated in {:?}", output.took);
-    assert_eq!(undisturbed, rows);
+    assert!(undisturbed >= rows, "{undisturbed}");
     // Each life loses its open batch, which takes up to a fifth of a second. The shorter the lives, the
-    // more that is; and a busy machine needs longer for as much in each.
+    // more that is; and a busy machine needs longer for as much in each. Batches that are ended for their
+    // time on such a machine count, too, in a run that nobody disturbs as well.
     let (life, limit) = if support::long() {
         (Duration::from_secs(3), 0.15)
     } else {
@@ -86,7 +87,7 @@ async fn s1_ends_although_it_is_killed_again_and_again() {
     let took = started.elapsed();
     assert_right(&database, rows).await;
     let done = work(&database).await;
-    let excess = done as f64 / undisturbed as f64 - 1.0;
+    let excess = done as f64 / rows as f64 - 1.0;
     println!(
         "{lives} lives of {life:?}: {done} rows updated in {took:?}, {:.1} % more than needed",
         excess * 100.0

@@ -197,3 +197,58 @@ fn noisy_commits_dont_make_it_crawl() {
         }
     }
 }
+
+/// Goes along so many keys; `cost` tells the milliseconds of a key, `commit` those of any batch, and what
+/// takes too long is ended. Returns the times of what was not, and how many were.
+fn run_limited(servo: &mut Servo, keys: u64, commit: f64, cost: impl Fn(u64) -> f64) -> (Run, u32) {
+    let mut run = Run { rows: Vec::new(), took: Vec::new() };
+    let (mut at, mut ended) = (0, 0);
+    while at < keys {
+        let rows = servo.rows().min(keys - at);
+        let took: f64 = (at..at + rows).map(&cost).sum();
+        let longest = servo.longest();
+        if took > longest.as_secs_f64() * 1_000.0 && rows > 1 {
+            servo.overran(rows, longest);
+            ended += 1;
+            continue;
+        }
+        at += rows;
+        run.rows.push(rows);
+        run.took.push(commit + took);
+        servo.worked(rows, Duration::from_secs_f64((commit + took) / 1_000.0));
+        while servo.doubts() {
+            servo.probed(Duration::from_secs_f64(commit / 1_000.0));
+        }
+    }
+    (run, ended)
+}
+
+#[test]
+fn rows_a_hundred_times_as_dear_end_few_batches() {
+    let wide = 300_000..306_000;
+    let cost = |key| if wide.contains(&key) { 2.0 } else { 0.02 };
+    let (run, ended) = run_limited(&mut Servo::default(), 1_000_000, 0.0, cost);
+    assert!(ended <= 8, "{ended} of {}", run.rows.len());
+    assert_eq!(run.over(0, 190.0), 0.0, "{:?}", run.took);
+    assert!(run.rows.iter().rev().any(|rows| *rows > 7_000), "it grows again: {:?}", run.rows);
+}
+
+#[test]
+fn rows_that_each_take_half_of_the_limit_go_one_by_one() {
+    let (run, ended) = run_limited(&mut Servo::default(), 60, 0.0, |_| 150.0);
+    assert_eq!(run.rows, vec![1; 60]);
+    assert!(ended <= 8, "{ended}");
+}
+
+/// The rows are given more time than the target there, and are not ended for it.
+#[test]
+fn slow_commits_end_no_batches() {
+    for (target, commit) in [(200, 1_000.0), (50, 200.0), (20, 60.0), (200, 100.0)] {
+        let mut servo = Servo::new(Servo::FIRST, Duration::from_millis(target), Servo::MOST);
+        let (run, ended) = run_limited(&mut servo, 5_000_000, commit, |_| 0.02);
+        let batches = run.rows.len();
+        assert!(ended as usize * 50 <= batches, "{target} ms, {commit} ms: {ended} of {batches}");
+        let seconds = run.took.iter().sum::<f64>() / 1_000.0;
+        assert!(5_000_000.0 / seconds > 12_000.0, "{target} ms, {commit} ms: {seconds} s");
+    }
+}

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Column as _, Connection as _, Postgres, Row as _, Type
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
+use super::limits::Limits;
 use super::{open, plain, reading, table};
 use crate::db::{
     Canceller, Column, DbError, ErrorKind, Reading, Row, Session, Shape, Statement, Table,
@@ -44,8 +45,8 @@ impl PostgresSession {
         PostgresSession { connection, translate, canceller: canceller.into(), open: false, plain }
     }
 
-    async fn control(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(|_| ())
+    async fn control(&mut self, sql: impl Into<String>) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(&mut self.connection).await.map(|_| ())
     }
 
     /// Ends what a dropped future left open; the next commit would commit it too.
@@ -114,21 +115,23 @@ impl Session for PostgresSession {
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         self.close_abandoned().await?;
         self.open = true;
-        self.control("begin").await.map_err(|error| self.translate.translate(error))?;
-        let outcome = self.run_all(statements).await;
-        let outcome = match outcome {
+        let Limits { set, lift } = Limits::of(statements);
+        let begun = self.control(format!("begin{set}")).await;
+        begun.map_err(|error| self.translate.translate(error))?;
+        let done = match self.run_all(statements).await {
             Ok(counts) => {
-                self.control("commit").await.map_err(|error| self.translate.committing(error))?;
-                Ok(counts)
+                let ended = self.control(format!("{lift}commit")).await;
+                ended.map(|()| counts).map_err(|error| self.translate.committing(error))
             }
-            Err(error) => {
-                // When this fails the connection is gone, and the server rolls back by itself.
-                self.control("rollback").await.ok();
-                Err(error)
-            }
+            failed => failed,
         };
-        self.open = false;
-        outcome
+        // A limit counts until it is lifted, so that the transaction may be open yet. Where the connection
+        // is gone, the server rolls back by itself.
+        self.open = match &done {
+            Err(error) if !error.is_lost() => self.control("rollback").await.is_err(),
+            _ => false,
+        };
+        done
     }
 
     async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
+use super::limits::Limits;
 use super::session::{connect, decode};
 use super::{plain, raw, reading, table};
 use crate::db::{
@@ -161,19 +162,26 @@ impl Session for SharedSession {
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
-        let begin = self.begin();
+        let Limits { set, lift } = Limits::of(statements);
+        let begin = format!("{}{set}", self.begin());
         self.on_connection(async |connection, translate| {
             let done = match raw(connection, &begin, translate).await {
                 Ok(_) => run_all(connection, translate, statements).await,
                 Err(error) => Err(DbError { position: None, ..error }),
             };
-            let end = if done.is_ok() { "commit" } else { "rollback" };
-            let ended = sqlx::raw_sql(end).execute(connection).await;
-            match (done, ended) {
-                (Ok(counts), Ok(_)) => Ok(counts),
-                (Ok(_), Err(error)) => Err(translate.committing(error)),
-                (Err(error), _) => Err(error),
+            let end = if done.is_ok() { format!("{lift}commit") } else { "rollback".to_owned() };
+            let ended = sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut *connection).await;
+            let error = match (done, ended) {
+                (Ok(counts), Ok(_)) => return Ok(counts),
+                (Err(error), Ok(_)) => return Err(error),
+                (Ok(_), Err(error)) => translate.committing(error),
+                (Err(error), Err(_)) => error,
+            };
+            // The limit counts until it is lifted, and what failed so is still open.
+            if !error.is_lost() {
+                raw(connection, "rollback", translate).await?;
             }
+            Err(error)
         })
         .await
     }

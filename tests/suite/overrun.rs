@@ -1,0 +1,34 @@
+//! Batches that would hold their locks for longer than they should: the server ends them, and smaller ones
+//! follow.
+
+use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
+
+/// A hundred rows in the middle take milliseconds each, all others microseconds.
+async fn fill(database: &Database) {
+    database
+        .execute(
+            "create table items (id bigint primary key, n int not null, width int not null);
+             insert into items select i, 0, case when i between 10000 and 10099 then 5000000 else 1 end
+             from generate_series(1, 20000) i; analyze items",
+        )
+        .await;
+}
+
+const COUNT: &str = "-- lockkeeper: batch target=60ms\n\
+    UPDATE items SET n = n + 1 + 0 * length(repeat('x', width));\n";
+
+/// Ended batches leave nothing behind, cost no pause, and are nothing that one should be told.
+#[tokio::test]
+async fn a_batch_of_dear_rows_is_ended_and_tried_again_smaller() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        let server = Server::with(Options::new(kind));
+        let database = server.database().await;
+        fill(&database).await;
+        let project = Project::with([("V1__count.sql", COUNT)]);
+        let up = Lockkeeper::up(&project, &database).run().await.expect(0);
+        let once = "select count(*) from items where n = 1";
+        assert_eq!(database.query_i64(once).await, 20_000);
+        assert!(server.log().contains("canceling statement due to statement timeout"), "{kind:?}");
+        assert!(!up.text().contains("cancelled"), "{}", up.text());
+    }
+}
