@@ -149,7 +149,7 @@ impl Backfill<'_> {
             match done {
                 Ok(Round::Probe) => servo.probed(took),
                 Ok(Round::Overrun(keys)) => {
-                    servo.overran(keys.clamp(1, cut.rows), took);
+                    servo.overran(keys as f64 / cut.rows as f64);
                     cut.failed();
                 }
                 Ok(Round::Share(kept)) => {

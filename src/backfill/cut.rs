@@ -21,7 +21,7 @@ pub(super) struct Batch {
     pub within: Within,
     pub part: Part,
     pub keys: u64,
-    /// Whether it is the range's last.
+    /// Whether it looks as far as the range's last key.
     pub last: bool,
 }
 
@@ -113,6 +113,7 @@ impl Cut {
     /// A batch has failed, or another process has moved the cursor.
     pub fn failed(&mut self) {
         self.has_failed = true;
+        self.is_gapless = false;
         self.blocks.clear();
     }
 

@@ -5,15 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Backfill;
-use super::ranges::Ranges;
+use super::ranges::{Ranges, Scaled};
 use crate::batch::Quantiles;
 use crate::db::DbError;
 use crate::ledger::{Cursor, RangeRecord};
 use crate::worker::Worker;
 
-/// So many batches ahead, keys are counted instead of guessed. To count a key takes about a fiftieth of
-/// the time that it takes to change its row, so this takes about as long as two batches.
-const AHEAD: u64 = 128;
+/// So many batches ahead, keys are counted instead of guessed: to count a key takes a twentieth to a
+/// fiftieth of the time that it takes to change its row, so this takes about as long as a batch.
+const AHEAD: u64 = 32;
+/// The same where there is no guess, and so nothing else to tell; this takes as long as some batches.
+const FAR_AHEAD: u64 = 128;
 /// How often it is asked, at most, where the cursor is among the quantiles.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -25,6 +27,8 @@ pub(super) type Scale = Mutex<Quantiles>;
 pub(super) struct Gauge {
     /// All that is left was counted.
     is_counted: bool,
+    /// At least so many keys were counted, those that are done among them.
+    least: Option<i64>,
     /// As many keys have to be done until counting is tried again.
     count_from: i64,
     place: Option<Place>,
@@ -70,44 +74,48 @@ impl Backfill<'_> {
         }
         let batch = &self.prepared.batch;
         // A table without a key is passed by its blocks, of which one knows how many there are;
-        // partitions are each of a key of their own.
+        // partitions are each of a key of their own. Who waits for a part of the range needn't for this.
         if gauge.is_counted
+            || ranges.is_asked(range)
             || batch.is_by_block()
             || batch.is_partitioned()
             || self.stop.is_requested()
         {
             return;
         }
-        let reach = rows.saturating_mul(AHEAD);
         let left = range.keys_total.map(|total| (total - range.keys_done).max(0) as u64);
+        let reach = rows.saturating_mul(if left.is_some() { AHEAD } else { FAR_AHEAD });
         if range.keys_done >= gauge.count_from && left.is_none_or(|left| left <= reach) {
             gauge.count_from = range.keys_done.saturating_add_unsigned(reach);
             if let Ok(counted) = self.count_ahead(worker, range, reach).await {
                 gauge.is_counted = counted < reach;
-                let counted = counted + open;
-                // Else there are at least so many.
-                if gauge.is_counted || left.is_none_or(|left| left < counted) {
-                    range.keys_total = Some(range.keys_done.saturating_add_unsigned(counted));
-                }
+                gauge.least = Some(range.keys_done.saturating_add_unsigned(counted + open));
             }
             if gauge.is_counted {
+                range.keys_total = gauge.least;
                 return;
             }
         }
-        let Some(scale) = ranges.scale(|| self.scale(worker)).await else { return };
-        let place = match gauge.place.take() {
-            Some(place) => self.follow(worker, range, scale, place).await,
-            None => self.locate(worker, range, scale).await,
+        let total = match ranges.scale(|| self.scale(worker)).await {
+            Scaled::BeingRead => return,
+            Scaled::Not => range.keys_total,
+            Scaled::By(scale) => {
+                let place = match gauge.place.take() {
+                    Some(place) => self.follow(worker, range, scale, place).await,
+                    None => self.locate(worker, range, scale).await,
+                };
+                // One that can't be found isn't looked for again with each batch.
+                let Ok(place) = place else {
+                    gauge.is_counted = true;
+                    return;
+                };
+                let seen = place.passed.saturating_sub(place.unseen);
+                let left = locked(scale).left(place.at, place.through, seen, place.unseen);
+                gauge.place = Some(place);
+                Some(range.keys_done.saturating_add_unsigned(left + open))
+            }
         };
-        // One that can't be found isn't looked for again with each batch.
-        let Ok(place) = place else {
-            gauge.is_counted = true;
-            return;
-        };
-        let seen = place.passed.saturating_sub(place.unseen);
-        let left = locked(scale).left(place.at, place.through, seen, place.unseen);
-        range.keys_total = Some(range.keys_done.saturating_add_unsigned(left + open));
-        gauge.place = Some(place);
+        range.keys_total = total.max(gauge.least);
     }
 
     /// How many keys there are behind the cursor, up to `most`.

@@ -5,9 +5,9 @@ mod lent;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Scale;
@@ -39,8 +39,10 @@ pub(super) struct Ranges {
     is_borrowed: bool,
     /// A worker got no session.
     without: AtomicBool,
-    /// The quantiles of the table, once they were read; none where there are none to be had.
-    scale: OnceCell<Option<Scale>>,
+    /// A worker has begun to read the quantiles of the table.
+    is_scaled: AtomicBool,
+    /// What it has read; none where there are none to be had.
+    scale: OnceLock<Option<Scale>>,
     /// A worker has failed: the others are to end.
     closed: CancellationToken,
     stop: Stop,
@@ -104,7 +106,8 @@ impl Ranges {
             was_helped: AtomicBool::new(false),
             is_borrowed: false,
             without: AtomicBool::new(false),
-            scale: OnceCell::new(),
+            is_scaled: AtomicBool::new(false),
+            scale: OnceLock::new(),
             closed: CancellationToken::new(),
             stop,
         }
@@ -265,12 +268,24 @@ impl Ranges {
         totals.sum()
     }
 
-    /// The quantiles of the table, read once by the first worker that needs them.
+    /// The quantiles of the table, read once by the first worker that needs them. The others don't wait
+    /// for it.
     pub async fn scale<F: Future<Output = Option<Scale>>>(
         &self,
         read: impl FnOnce() -> F,
-    ) -> Option<&Scale> {
-        self.scale.get_or_init(read).await.as_ref()
+    ) -> Scaled<'_> {
+        let known = match self.is_scaled.swap(true, Ordering::Relaxed) {
+            true => self.scale.get(),
+            false => {
+                let scale = read().await;
+                Some(self.scale.get_or_init(|| scale))
+            }
+        };
+        match known {
+            Some(Some(scale)) => Scaled::By(scale),
+            Some(None) => Scaled::Not,
+            None => Scaled::BeingRead,
+        }
     }
 
     /// Gives a range back that was taken, undone.
@@ -379,6 +394,15 @@ impl Ranges {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is known of the quantiles of the table.
+pub(super) enum Scaled<'r> {
+    By(&'r Scale),
+    /// There are none to be had.
+    Not,
+    /// Another worker is about to know.
+    BeingRead,
 }
 
 /// As long as it is there, a worker waits.

@@ -9,8 +9,7 @@ use crate::db::{Engine, ErrorKind};
 use crate::ledger::RangeRecord;
 use crate::worker::Worker;
 
-/// Where a batch's list has the checkpoint, and where the user's statement.
-const CHECKPOINT: usize = 0;
+/// Where a batch's list has the user's statement, behind the checkpoint.
 const APPLY: usize = 1;
 
 impl Backfill<'_> {
@@ -44,7 +43,6 @@ impl Backfill<'_> {
             Ok(counts) => Ok(counts.get(APPLY).copied().unwrap_or(0)),
             Err(error)
                 if error.kind == ErrorKind::Cancelled
-                    && error.statement != Some(CHECKPOINT)
                     && limit.is_some_and(|limit| started.elapsed() >= limit)
                     && !self.stop.is_forced() =>
             {

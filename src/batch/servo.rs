@@ -69,6 +69,8 @@ impl Servo {
     /// How many mean excesses it leaves as a reserve.
     const RESERVE: f64 = 5.0;
     const GROWTH: f64 = 1.5;
+    /// Of fewer rows, each one more is a step that may be too large.
+    const FEW: f64 = 10.0;
     /// A batch that took so many targets calls for a smaller one at once.
     const PANIC: f64 = 5.0;
 
@@ -156,11 +158,12 @@ impl Servo {
         self.calm = self.calm.saturating_sub(1);
         let most = if self.calm > 0 { 1.0 } else { Self::GROWTH };
         // Larger ones cost little more time there, and smaller ones would only be more of them.
-        let least = if overhead > Self::IDLE * took { most } else { 0.2 };
+        let is_idle = overhead > Self::IDLE * took;
+        let (room, least) = if is_idle { (self.fitting(), most) } else { (self.wanted(), 0.2) };
         let mut change = (self.wanted() / self.rows as f64).clamp(least, most);
-        if change > least && self.wanted() < (self.rows + 1) as f64 {
+        if change > 1.0 && room < Self::FEW {
             // One and a half dear rows are two.
-            change = change.min(1.0);
+            change = change.min(room.floor() / self.rows as f64).max(1.0);
         }
         if (change < 1.0 || took < overhead) && self.overhead.doubt_if_stale() {
             return;
@@ -171,21 +174,19 @@ impl Servo {
         }
     }
 
-    /// A batch of so many keys was ended after so long, before its end, and did nothing.
-    pub fn overran(&mut self, rows: u64, after: Duration) {
+    /// A batch of so great a share of the rows that it was to have was ended before its end, and did
+    /// nothing.
+    pub fn overran(&mut self, share: f64) {
         let is_again = matches!(self.pace, Pace::Late { far: true, .. });
         let before = match self.pace {
-            Pace::OnTime => rows,
+            Pace::OnTime => self.rows,
             Pace::Late { before, .. } => before,
         };
         self.pace = Pace::Late { before, far: true };
-        // A stall of the server, or the first of many. One more is more than an accident: so much at
-        // least is what a row takes.
-        if is_again && let Some(cost) = self.cost {
-            self.cost = Some(cost.max(after.as_secs_f64() / rows.max(1) as f64));
-        }
+        // A stall of the server, or somebody's lock, or the first of many. How many keys there were may be
+        // an estimate, and is relied on within limits.
         let factor = if is_again { 0.25 } else { 0.5 };
-        self.rows = self.scaled(rows.min(self.rows), factor);
+        self.rows = self.scaled(self.rows, factor * share.clamp(0.125, 1.0));
     }
 
     fn judged(&self, rows: u64, took: f64) -> Pace {
@@ -219,6 +220,11 @@ impl Servo {
         let aim = Self::AIM * self.target / (1.0 + Self::RESERVE * self.excess);
         let budget = (aim - self.overhead.seconds()).max(self.paid());
         budget / self.cost.unwrap_or_default().max(1e-9)
+    }
+
+    /// How many rows aren't ended.
+    fn fitting(&self) -> f64 {
+        self.longest().as_secs_f64() / self.cost.unwrap_or_default().max(1e-9)
     }
 
     /// Rows are never free, whatever a batch of none has taken by accident.

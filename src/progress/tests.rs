@@ -95,7 +95,8 @@ fn throttled_time_is_told_apart() {
         batch(&mut progress, f64::from(n) * 2.0, 500, 0.5);
     }
     let current = progress.current.clone().unwrap();
-    assert_eq!((current.throttled_seconds, current.slowed_eta_seconds), (8.0, Some(16.0)));
+    assert_eq!(current.throttled_seconds, 8.0);
+    assert!(current.slowed_eta_seconds.is_some_and(|left| (left - 16.0).abs() < 0.01));
     let Eta::Left { p50_seconds, .. } = current.eta else { panic!("no figure") };
     assert!((p50_seconds - 4.0).abs() < 0.01, "{p50_seconds} s of work");
 

@@ -85,10 +85,12 @@ struct Control {
 impl Control {
     async fn run(mut self) {
         let mut first = self.shared.first_look();
+        let mut lanes = self.shared.lanes.subscribe();
         loop {
-            // At first, too: what was asked before the run began is known.
+            // At first, too: what was asked before the run began is known. But workers may wait for it.
             tokio::select! {
                 () = tokio::time::sleep(CONTROL) => {}
+                _ = lanes.wait_for(|lanes| *lanes > 0), if first.is_some() => {}
                 () = self.shared.rested.notified(), if self.shared.is_to_pause() => {}
             }
             match in_time(self.look()).await {

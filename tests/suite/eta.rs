@@ -16,28 +16,41 @@ use crate::support::{self, Brake, Database, Kind, Lockkeeper, Options, Project, 
 use plot::plot;
 use record::{Record, Sample};
 
+/// A shorter run than so many seconds has a second of measuring for a large part of it.
+const TELLING: f64 = 10.0;
+
 /// Rows of a table, in the short and in the long form.
 fn rows() -> u64 {
     let long = std::env::var("LOCKKEEPER_ETA_ROWS").ok().and_then(|rows| rows.parse().ok());
     if support::long() { long.unwrap_or(3_000_000) } else { 60_000 }
 }
 
-/// The backfill. In the short form its batches are small, so that it takes its time all the same.
-fn fill(workers: u32) -> String {
-    let sizes = if support::long() { "" } else { " rows=200 target=50ms" };
-    format!("-- lockkeeper: batch workers={workers}{sizes}\nUPDATE t SET n = n + 1;\n")
+/// The backfill. In the long form it has something to compute, or the disk alone would set the pace, which
+/// nobody can predict; in the short one its batches are small, so that it takes its time all the same.
+fn fill(kind: Kind) -> String {
+    if !support::long() {
+        return "-- lockkeeper: batch rows=200 target=50ms\nUPDATE t SET n = n + 1;\n".to_owned();
+    }
+    let work = match kind {
+        Kind::Sqlite => "hex(zeroblob(2000 + n))",
+        Kind::MariaDb => "md5(repeat('x', 2000 + n))",
+        Kind::Postgres15 | Kind::Postgres18 => "md5(repeat(name, 200))",
+    };
+    format!("-- lockkeeper: batch\nUPDATE t SET n = n + 1 + 0 * length({work});\n")
 }
 
 /// Runs it, and checks it.
 async fn measure(name: &str, database: &Database) -> Record {
     let rows = database.query_i64("select count(*) from t").await.unsigned_abs();
-    let project = Project::with([("V1__fill.sql", fill(1))]);
+    let project = Project::with([("V1__fill.sql", fill(database.kind()))]);
     let record = Record::of(Lockkeeper::up(&project, database), async |_| {}).await;
     let undone = database.query_i64("select count(*) from t where n <> 1").await;
     assert_eq!(undone, 0, "{name}");
     report(name, &record);
     record.assert_sane(rows);
-    if support::long() {
+    if support::long() && record.end < TELLING {
+        println!("{name}: too short to say how right that is");
+    } else if support::long() {
         let right = record.right(|one| one.fraction >= 0.05);
         assert!(right >= 0.9, "{name}: {right:.3} of the predictions were right");
     }
@@ -173,7 +186,9 @@ async fn a_halved_pace() {
         return;
     }
     let (_server, database) = table(Kind::Postgres15, "id bigint primary key", "i", "").await;
-    let project = Project::with([("V1__fill.sql", fill(1))]);
+    // Rows so dear that there are minutes to look at.
+    let dear = fill(database.kind()).replace("200)", "1000)");
+    let project = Project::with([("V1__fill.sql", dear)]);
     let mut brake: Option<(Brake, f64)> = None;
     let record = Record::of(Lockkeeper::up(&project, &database), async |sample| {
         if brake.is_none() && sample.fraction >= 0.15 {
@@ -196,7 +211,7 @@ async fn a_halved_pace() {
 #[tokio::test]
 async fn a_rate_is_told_apart() {
     let (_server, database) = table(Kind::Postgres15, "id bigint primary key", "i", "").await;
-    let project = Project::with([("V1__fill.sql", fill(1))]);
+    let project = Project::with([("V1__fill.sql", fill(database.kind()))]);
     let (mut slowed, seconds) = (false, if support::long() { 60 } else { 6 });
     let mut checkpoint = Value::Null;
     let record = Record::of(Lockkeeper::up(&project, &database), async |sample| {
@@ -226,8 +241,10 @@ async fn a_rate_is_told_apart() {
     let fits = told.zip(real).is_some_and(|(told, real)| (told / real - 1.0).abs() < 0.1);
     assert!(fits, "{checkpoint}");
     let last = record.samples.last().expect("samples");
-    let limit = Duration::from_secs(seconds).as_secs_f64();
-    assert!((0.4 * limit..record.end).contains(&last.throttled), "{last:?} of {}", record.end);
+    // A batch that was under way when it was asked for is the last one at the full pace.
+    let rest = slow.first().map_or(1.0, |first| 1.0 - first.fraction);
+    let least = 0.5 * rest * Duration::from_secs(seconds).as_secs_f64();
+    assert!((least..record.end).contains(&last.throttled), "{last:?} of {}", record.end);
     let told = slow.iter().filter(|one| one.slowed >= one.p50).count();
     assert!(told > 0 && 10 * told >= 9 * slow.len(), "{told} of {}", slow.len());
 }

@@ -1,7 +1,8 @@
 //! Batches that would hold their locks for longer than they should: the server ends them, and smaller ones
 //! follow.
 
-use crate::support::{Database, Kind, Lockkeeper, Options, Project, Server};
+use crate::support::counters;
+use crate::support::{Database, Kind, Lockkeeper, Options, PgBouncer, Project, Proxy, Server};
 
 /// A hundred rows in the middle take milliseconds each, all others microseconds.
 async fn fill(database: &Database) {
@@ -30,5 +31,31 @@ async fn a_batch_of_dear_rows_is_ended_and_tried_again_smaller() {
         assert_eq!(database.query_i64(once).await, 20_000);
         assert!(server.log().contains("canceling statement due to statement timeout"), "{kind:?}");
         assert!(!up.text().contains("cancelled"), "{}", up.text());
+    }
+}
+
+/// A query that ends as one does at which a limit strikes: with its error, and the transaction aborted.
+fn struck() -> Vec<u8> {
+    let sql = b"do $$ begin raise query_canceled; end $$\0";
+    let length = u32::try_from(sql.len() + 4).expect("a length").to_be_bytes();
+    [&b"Q"[..], &length, sql].concat()
+}
+
+/// It may strike before a commit has begun: the batch is taken back, and the session is as good as before.
+#[tokio::test]
+async fn a_limit_that_strikes_on_the_way_to_the_commit_loses_nothing() {
+    let server = Server::postgres15();
+    let bouncer = PgBouncer::with(server, "pool_mode = transaction");
+    let project = Project::with([("V1__count.sql", counters::COUNT)]);
+    for port in [None, Some(bouncer.port())] {
+        let database = server.database().await;
+        counters::fill(&database, 10_000).await;
+        let proxy = Proxy::before(port.unwrap_or_else(|| database.port()));
+        let running = Lockkeeper::new(["up"]).project(&project).url(&proxy.url(&database)).start();
+        counters::passed(&database, 1).await;
+        proxy.replace_nth("commit", 3, struck());
+        running.wait().await.expect(0);
+        assert_eq!(proxy.sprung(), 1);
+        counters::assert_once(&database, 10_000).await;
     }
 }

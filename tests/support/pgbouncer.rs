@@ -39,6 +39,11 @@ impl PgBouncer {
         panic!("PgBouncer found no free port in five tries");
     }
 
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of one of the server's databases, through here.
     pub fn url(&self, database: &Database) -> String {
         database.url_through(self.port)

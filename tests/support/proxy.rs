@@ -53,7 +53,15 @@ struct Shared {
 struct Trap {
     bytes: Vec<u8>,
     nth: usize,
-    moment: Moment,
+    act: Act,
+}
+
+/// What a trap does.
+#[derive(Debug)]
+enum Act {
+    Cut(Moment),
+    /// The server gets this in the place of the message.
+    Replace(Vec<u8>),
 }
 
 impl Proxy {
@@ -123,12 +131,21 @@ impl Proxy {
 
     /// The same for the `nth` such message from now, counted from 1.
     pub fn cut_at_nth(&self, bytes: &str, nth: usize, moment: Moment) {
-        assert!(nth > 0, "counted from 1");
-        let bytes = bytes.to_ascii_lowercase().into_bytes();
-        *locked(&self.shared.trap) = Some(Trap { bytes, nth, moment });
+        self.set_trap(bytes, nth, Act::Cut(moment));
     }
 
-    /// How often [`Proxy::cut_at`] has cut.
+    /// Sends this in the place of the `nth` such message, which must come alone. It happens once.
+    pub fn replace_nth(&self, bytes: &str, nth: usize, by: Vec<u8>) {
+        self.set_trap(bytes, nth, Act::Replace(by));
+    }
+
+    fn set_trap(&self, bytes: &str, nth: usize, act: Act) {
+        assert!(nth > 0, "counted from 1");
+        let bytes = bytes.to_ascii_lowercase().into_bytes();
+        *locked(&self.shared.trap) = Some(Trap { bytes, nth, act });
+    }
+
+    /// How often a trap has sprung.
     pub fn sprung(&self) -> usize {
         self.shared.sprung.load(Ordering::SeqCst)
     }
@@ -192,15 +209,21 @@ async fn requests(
         if hold.wait_for(|hold| *hold != Hold::Everything).await.is_err() {
             return;
         }
-        match shared.trap(&mut tail, &bytes[..read]) {
-            Some(Moment::Before) => {
+        let mut message = &bytes[..read];
+        let act = shared.trap(&mut tail, message);
+        match &act {
+            Some(Act::Cut(Moment::Before)) => {
                 shared.sprung.fetch_add(1, Ordering::SeqCst);
                 return;
             }
-            Some(Moment::After) => lose_reply.store(true, Ordering::SeqCst),
+            Some(Act::Cut(Moment::After)) => lose_reply.store(true, Ordering::SeqCst),
+            Some(Act::Replace(by)) => {
+                shared.sprung.fetch_add(1, Ordering::SeqCst);
+                message = by;
+            }
             None => {}
         }
-        if server.write_all(&bytes[..read]).await.is_err() {
+        if server.write_all(message).await.is_err() {
             return;
         }
     }
@@ -233,7 +256,7 @@ async fn replies(
 impl Shared {
     /// Whether these bytes spring the trap. `tail` keeps the end of what came before them, since a
     /// message may come in parts.
-    fn trap(&self, tail: &mut Vec<u8>, bytes: &[u8]) -> Option<Moment> {
+    fn trap(&self, tail: &mut Vec<u8>, bytes: &[u8]) -> Option<Act> {
         let mut slot = locked(&self.trap);
         let trap = slot.as_mut()?;
         tail.extend(bytes.iter().map(u8::to_ascii_lowercase));
@@ -243,7 +266,7 @@ impl Shared {
             trap.nth -= found;
             return None;
         }
-        slot.take().map(|trap| trap.moment)
+        slot.take().map(|trap| trap.act)
     }
 }
 

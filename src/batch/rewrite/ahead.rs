@@ -9,8 +9,8 @@ const BOUNDS: u64 = 200;
 /// Pages that a sample reads at least, where there are as many, and at most.
 const PAGES: (u32, u32) = (1_000, 4_000);
 /// The share of a table that it reads in between, in percent: of one that takes a minute to work off,
-/// so much is read in a tenth of a second.
-const SHARE: f64 = 6.25;
+/// so much is read in a twentieth of a second.
+const SHARE: f64 = 3.125;
 
 impl Batch {
     /// The lowest key there is, as [`Batch::last`] has the highest.

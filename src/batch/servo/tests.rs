@@ -208,7 +208,7 @@ fn run_limited(servo: &mut Servo, keys: u64, commit: f64, cost: impl Fn(u64) -> 
         let took: f64 = (at..at + rows).map(&cost).sum();
         let longest = servo.longest();
         if took > longest.as_secs_f64() * 1_000.0 && rows > 1 {
-            servo.overran(rows, longest);
+            servo.overran(rows as f64 / servo.rows() as f64);
             ended += 1;
             continue;
         }
@@ -231,6 +231,17 @@ fn rows_a_hundred_times_as_dear_end_few_batches() {
     assert!(ended <= 8, "{ended} of {}", run.rows.len());
     assert_eq!(run.over(0, 190.0), 0.0, "{:?}", run.took);
     assert!(run.rows.iter().rev().any(|rows| *rows > 7_000), "it grows again: {:?}", run.rows);
+}
+
+/// They are given as much as the commit calls for, and no larger batch is tried again and again.
+#[test]
+fn dear_rows_beside_a_slow_commit_end_few_batches() {
+    for (commit, cost) in
+        [(300.0, 120.0), (300.0, 110.0), (300.0, 42.0), (1_000.0, 380.0), (1_000.0, 140.0)]
+    {
+        let (run, ended) = run_limited(&mut Servo::default(), 400, commit, |_| cost);
+        assert!(ended <= 14, "{commit} ms, {cost} ms: {ended} of {}", run.rows.len());
+    }
 }
 
 #[test]

@@ -4,33 +4,23 @@ use std::time::Duration;
 
 use crate::db::Statement;
 
-/// What sets a limit for the open transaction behind its `begin`, and what lifts it before its `commit`;
-/// nothing where there is none. They go with these in one text, whose statements have each their own time,
-/// since a way to a server far away takes longer than they do.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub set: String,
-    /// A commit may wait for a standby: one whose wait is ended is told done.
-    pub lift: &'static str,
+/// What follows upon the `begin` of a transaction of these statements, of which the shortest limit is
+/// everybody's; nothing where there is none. It goes with that in one text, whose statements have each their
+/// own time, since a way to a server far away takes longer than they do.
+///
+/// A commit's wait for a standby must not be ended, and isn't: PostgreSQL stops the clock before it commits
+/// (`finish_xact_command` in `postgres.c`).
+pub fn set(statements: &[Statement]) -> String {
+    let limits = statements.iter().filter_map(|statement| statement.limit);
+    limits.min().map(within).unwrap_or_default()
 }
 
-impl Limits {
-    /// Those of a list of statements: the shortest is everybody's.
-    pub fn of(statements: &[Statement]) -> Limits {
-        let limits = statements.iter().filter_map(|statement| statement.limit);
-        limits.min().map(Limits::within).unwrap_or_default()
-    }
-
-    fn within(limit: Duration) -> Limits {
-        let millis = limit.as_millis().max(1);
-        // The session's own, `0` for none, may be shorter.
-        let own = "extract(epoch from current_setting('statement_timeout')::interval) * 1000";
-        let shorter = format!("least(nullif({own}, 0), {millis})::integer::text");
-        Limits {
-            set: format!("; select set_config('statement_timeout', {shorter}, true)"),
-            lift: "select set_config('statement_timeout', '0', true); ",
-        }
-    }
+fn within(limit: Duration) -> String {
+    let millis = limit.as_millis().max(1);
+    // The session's own, `0` for none, may be shorter.
+    let own = "extract(epoch from current_setting('statement_timeout')::interval) * 1000";
+    let shorter = format!("least(nullif({own}, 0), {millis})::integer::text");
+    format!("; select set_config('statement_timeout', {shorter}, true)")
 }
 
 #[cfg(test)]
@@ -43,9 +33,8 @@ mod tests {
             let limit = Option::map(millis, Duration::from_millis);
             Statement::new("select 1", Vec::new()).within(limit)
         };
-        assert_eq!(Limits::of(&[statement(None)]), Limits::default());
-        let limits = Limits::of(&[statement(Some(190)), statement(None), statement(Some(200))]);
-        assert!(limits.set.contains(" 190)"), "{}", limits.set);
-        assert!(limits.lift.ends_with("; "));
+        assert_eq!(set(&[statement(None)]), "");
+        let set = set(&[statement(Some(190)), statement(None), statement(Some(200))]);
+        assert!(set.contains(" 190)"), "{set}");
     }
 }

@@ -14,8 +14,7 @@ use sqlx::{AssertSqlSafe, Column as _, Connection as _, Postgres, Row as _, Type
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::limits::Limits;
-use super::{open, plain, reading, table};
+use super::{limits, open, plain, reading, table};
 use crate::db::{
     Canceller, Column, DbError, ErrorKind, Reading, Row, Session, Shape, Statement, Table,
     TableName, Value,
@@ -115,18 +114,17 @@ impl Session for PostgresSession {
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
         self.close_abandoned().await?;
         self.open = true;
-        let Limits { set, lift } = Limits::of(statements);
-        let begun = self.control(format!("begin{set}")).await;
+        let begun = self.control(format!("begin{}", limits::set(statements))).await;
         begun.map_err(|error| self.translate.translate(error))?;
         let done = match self.run_all(statements).await {
             Ok(counts) => {
-                let ended = self.control(format!("{lift}commit")).await;
+                let ended = self.control("commit").await;
                 ended.map(|()| counts).map_err(|error| self.translate.committing(error))
             }
             failed => failed,
         };
-        // A limit counts until it is lifted, so that the transaction may be open yet. Where the connection
-        // is gone, the server rolls back by itself.
+        // Where a limit strikes before the commit has begun, the transaction is open yet. Where the
+        // connection is gone, the server rolls back by itself.
         self.open = match &done {
             Err(error) if !error.is_lost() => self.control("rollback").await.is_err(),
             _ => false,

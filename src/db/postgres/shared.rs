@@ -16,9 +16,8 @@ use tokio::sync::Notify;
 use tokio_stream::StreamExt;
 
 use super::error::Translator;
-use super::limits::Limits;
 use super::session::{connect, decode};
-use super::{plain, raw, reading, table};
+use super::{limits, plain, raw, reading, table};
 use crate::db::{
     Canceller, Column, DbError, Dialect, ErrorKind, Reading, Row, Session, Shape, Statement, Table,
     TableName,
@@ -162,22 +161,21 @@ impl Session for SharedSession {
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
-        let Limits { set, lift } = Limits::of(statements);
-        let begin = format!("{}{set}", self.begin());
+        let begin = format!("{}{}", self.begin(), limits::set(statements));
         self.on_connection(async |connection, translate| {
             let done = match raw(connection, &begin, translate).await {
                 Ok(_) => run_all(connection, translate, statements).await,
                 Err(error) => Err(DbError { position: None, ..error }),
             };
-            let end = if done.is_ok() { format!("{lift}commit") } else { "rollback".to_owned() };
-            let ended = sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut *connection).await;
+            let end = if done.is_ok() { "commit" } else { "rollback" };
+            let ended = sqlx::raw_sql(end).execute(&mut *connection).await;
             let error = match (done, ended) {
                 (Ok(counts), Ok(_)) => return Ok(counts),
                 (Err(error), Ok(_)) => return Err(error),
                 (Ok(_), Err(error)) => translate.committing(error),
                 (Err(error), Err(_)) => error,
             };
-            // The limit counts until it is lifted, and what failed so is still open.
+            // Where a limit strikes before the commit has begun, the transaction is open yet.
             if !error.is_lost() {
                 raw(connection, "rollback", translate).await?;
             }
