@@ -19,6 +19,7 @@ mod lend;
 mod prepare;
 mod ranges;
 mod recovery;
+mod scale;
 mod share;
 mod transaction;
 

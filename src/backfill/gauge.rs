@@ -1,11 +1,11 @@
 //! How much is left of a range: for the progress, and for who shares it. Nothing here ends a backfill:
 //! what can't be asked, isn't known.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Backfill;
-use super::ranges::{Ranges, Scaled};
+use super::ranges::Ranges;
+use super::scale::{Scaled, Shared};
 use crate::batch::Quantiles;
 use crate::db::DbError;
 use crate::ledger::{Cursor, RangeRecord};
@@ -18,9 +18,6 @@ const AHEAD: u64 = 32;
 const FAR_AHEAD: u64 = 128;
 /// How often it is asked, at most, where the cursor is among the quantiles.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// The quantiles of the table, as all workers share them.
-pub(super) type Scale = Mutex<Quantiles>;
 
 /// What a worker knows of how much is left of its range.
 #[derive(Default)]
@@ -96,13 +93,13 @@ impl Backfill<'_> {
                 return;
             }
         }
-        let total = match ranges.scale(|| self.scale(worker)).await {
+        let total = match ranges.scale().get(|| self.quantiles(worker)).await {
             Scaled::BeingRead => return,
             Scaled::Not => range.keys_total,
-            Scaled::By(scale) => {
+            Scaled::By(shared) => {
                 let place = match gauge.place.take() {
-                    Some(place) => self.follow(worker, range, scale, place).await,
-                    None => self.locate(worker, range, scale).await,
+                    Some(place) => self.follow(worker, range, shared, place).await,
+                    None => self.locate(worker, range, shared).await,
                 };
                 // One that can't be found isn't looked for again with each batch.
                 let Ok(place) = place else {
@@ -110,7 +107,7 @@ impl Backfill<'_> {
                     return;
                 };
                 let seen = place.passed.saturating_sub(place.unseen);
-                let left = locked(scale).left(place.at, place.through, seen, place.unseen);
+                let left = shared.lock().left(place.at, place.through, seen, place.unseen);
                 gauge.place = Some(place);
                 Some(range.keys_done.saturating_add_unsigned(left + open))
             }
@@ -132,8 +129,8 @@ impl Backfill<'_> {
     }
 
     /// The quantiles of the table as it is now.
-    async fn scale(&self, worker: &mut Worker) -> Option<Scale> {
-        let quantiles = match self.prepared.batch.sample() {
+    async fn quantiles(&self, worker: &mut Worker) -> Option<Quantiles> {
+        match self.prepared.batch.sample() {
             Some(sample) => {
                 let rows = worker.query(&sample).await.ok()?;
                 let columns = self.prepared.batch.key().len();
@@ -158,8 +155,7 @@ impl Backfill<'_> {
                 Quantiles::even(ends[0], ends[1], self.prepared.table.estimated_rows?)
             }
             None => None,
-        };
-        quantiles.map(Mutex::new)
+        }
     }
 
     /// Looks for the range among the quantiles.
@@ -167,11 +163,11 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
-        scale: &Scale,
+        shared: &Shared,
     ) -> Result<Place, DbError> {
-        let at = self.place_of(worker, &range.cursor.frontier(), scale).await?;
-        let through = self.place_of(worker, &range.through, scale).await?;
-        let quantiles = locked(scale);
+        let at = self.place_of(worker, &range.cursor.frontier(), shared).await?;
+        let through = self.place_of(worker, &range.through, shared).await?;
+        let quantiles = shared.lock();
         // The last of all keys is behind all bounds, and where the table ends.
         let is_last = through >= quantiles.bounds() as f64;
         let through = if is_last { quantiles.end() } else { through };
@@ -184,14 +180,14 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         range: &RangeRecord,
-        scale: &Scale,
+        shared: &Shared,
         place: Place,
     ) -> Result<Place, DbError> {
         let Place { at, passed, .. } = place;
         let frontier = range.cursor.frontier();
         if self.prepared.batch.has_integer_key() {
             let Some(key) = frontier.integer() else { return Ok(place) };
-            let mut quantiles = locked(scale);
+            let mut quantiles = shared.lock();
             let now = quantiles.at_integer(key).unwrap_or(at).max(at);
             quantiles.learn(now - at, passed);
             return Ok(Place { at: now, passed: 0, unseen: 0, ..place });
@@ -200,7 +196,7 @@ impl Backfill<'_> {
             return Ok(place);
         }
         let mut bounds = at as usize;
-        while self.is_behind(worker, &frontier, scale, bounds).await? {
+        while self.is_behind(worker, &frontier, shared, bounds).await? {
             bounds += 1;
         }
         let looked = Instant::now();
@@ -208,7 +204,7 @@ impl Backfill<'_> {
             return Ok(Place { unseen: 0, looked, ..place });
         }
         // Somewhere among the keys since the last look it has passed the bound.
-        let mut quantiles = locked(scale);
+        let mut quantiles = shared.lock();
         let within = (place.unseen as f64 / 2.0 / quantiles.step().max(1.0)).min(0.5);
         let now = (bounds as f64 + within).min(place.through);
         quantiles.learn(now - at, passed);
@@ -220,25 +216,25 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         cursor: &Cursor,
-        scale: &Scale,
+        shared: &Shared,
     ) -> Result<f64, DbError> {
         if cursor.key().is_none() {
             return Ok(0.0);
         }
-        let found = |key| locked(scale).at_integer(key);
+        let found = |key| shared.lock().at_integer(key);
         let integer = cursor.integer().filter(|_| self.prepared.batch.has_integer_key());
         if let Some(at) = integer.and_then(found) {
             return Ok(at);
         }
-        let (mut low, mut high) = (0, locked(scale).bounds());
+        let (mut low, mut high) = (0, shared.lock().bounds());
         while low < high {
             let middle = usize::midpoint(low, high);
-            match self.is_behind(worker, cursor, scale, middle).await? {
+            match self.is_behind(worker, cursor, shared, middle).await? {
                 true => low = middle + 1,
                 false => high = middle,
             }
         }
-        Ok(locked(scale).behind(low))
+        Ok(shared.lock().behind(low))
     }
 
     /// Whether a cursor is behind a bound, by the database's own order: then there is no key behind
@@ -247,18 +243,13 @@ impl Backfill<'_> {
         &self,
         worker: &mut Worker,
         cursor: &Cursor,
-        scale: &Scale,
+        shared: &Shared,
         bound: usize,
     ) -> Result<bool, DbError> {
-        let any = match locked(scale).bound(bound) {
+        let any = match shared.lock().bound(bound) {
             None => return Ok(false),
             Some(bound) => self.prepared.batch.any_between(cursor.key(), bound),
         };
         Ok(worker.query(&any).await?.is_empty())
     }
-}
-
-/// Whatever panicked elsewhere, its sums are whole.
-fn locked(scale: &Scale) -> std::sync::MutexGuard<'_, Quantiles> {
-    scale.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,12 +5,12 @@ mod lent;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::gauge::Scale;
+use super::scale::Scale;
 use crate::ledger::{Cursor, RangeRecord, frontier};
 use crate::stop::Stop;
 
@@ -39,10 +39,7 @@ pub(super) struct Ranges {
     is_borrowed: bool,
     /// A worker got no session.
     without: AtomicBool,
-    /// A worker has begun to read the quantiles of the table.
-    is_scaled: AtomicBool,
-    /// What it has read; none where there are none to be had.
-    scale: OnceLock<Option<Scale>>,
+    scale: Scale,
     /// A worker has failed: the others are to end.
     closed: CancellationToken,
     stop: Stop,
@@ -106,8 +103,7 @@ impl Ranges {
             was_helped: AtomicBool::new(false),
             is_borrowed: false,
             without: AtomicBool::new(false),
-            is_scaled: AtomicBool::new(false),
-            scale: OnceLock::new(),
+            scale: Scale::default(),
             closed: CancellationToken::new(),
             stop,
         }
@@ -268,24 +264,9 @@ impl Ranges {
         totals.sum()
     }
 
-    /// The quantiles of the table, read once by the first worker that needs them. The others don't wait
-    /// for it.
-    pub async fn scale<F: Future<Output = Option<Scale>>>(
-        &self,
-        read: impl FnOnce() -> F,
-    ) -> Scaled<'_> {
-        let known = match self.is_scaled.swap(true, Ordering::Relaxed) {
-            true => self.scale.get(),
-            false => {
-                let scale = read().await;
-                Some(self.scale.get_or_init(|| scale))
-            }
-        };
-        match known {
-            Some(Some(scale)) => Scaled::By(scale),
-            Some(None) => Scaled::Not,
-            None => Scaled::BeingRead,
-        }
+    /// The quantiles of the table.
+    pub fn scale(&self) -> &Scale {
+        &self.scale
     }
 
     /// Gives a range back that was taken, undone.
@@ -394,15 +375,6 @@ impl Ranges {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is known of the quantiles of the table.
-pub(super) enum Scaled<'r> {
-    By(&'r Scale),
-    /// There are none to be had.
-    Not,
-    /// Another worker is about to know.
-    BeingRead,
 }
 
 /// As long as it is there, a worker waits.

@@ -27,6 +27,7 @@ impl Survey<'_> {
                         return self.later("a sequence", column.span);
                     }
                     self.qualified.push(Qualified {
+                        has_schema: parts.len() > 2,
                         table: self.fold(table),
                         column: self.fold(column),
                         span: self.source.bytes(expr.span()),

@@ -33,6 +33,8 @@ pub(super) struct Read {
 /// A column written with its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Qualified {
+    /// Whether the table has its schema before it.
+    pub has_schema: bool,
     pub table: String,
     pub column: String,
     pub span: Option<Range<usize>>,

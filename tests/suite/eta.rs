@@ -187,7 +187,7 @@ async fn a_halved_pace() {
     }
     let (_server, database) = table(Kind::Postgres15, "id bigint primary key", "i", "").await;
     // Rows so dear that there are minutes to look at.
-    let dear = fill(database.kind()).replace("200)", "1000)");
+    let dear = fill(database.kind()).replace("200)", "1500)");
     let project = Project::with([("V1__fill.sql", dear)]);
     let mut brake: Option<(Brake, f64)> = None;
     let record = Record::of(Lockkeeper::up(&project, &database), async |sample| {

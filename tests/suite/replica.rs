@@ -164,7 +164,7 @@ impl Database {
 #[tokio::test]
 async fn a_slow_replica_sets_the_pace() {
     let share = 0.05;
-    let (rows, lasting) = if long() { (12_000_000, 40) } else { (1_500_000, 12) };
+    let (rows, lasting) = if long() { (24_000_000, 40) } else { (1_500_000, 12) };
     let lasting = Duration::from_secs(lasting);
     let scene = Scene::new(rows).await;
     let ours = measure(&scene, &["--max-lag", "1s"], share, lasting).await;

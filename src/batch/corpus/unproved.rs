@@ -97,6 +97,9 @@ pub(super) const FACTS: &[Fact] = &[
     ("by which rows are put into partitions", "UPDATE t SET a = 1, b = 2", |t, _| {
         t.partitions = Some(Partitions { by: vec!["b".to_owned()], ..Partitions::default() });
     }),
+    ("the schema of the whole", "UPDATE public.t SET a = 1 WHERE public.t.b = 2", |t, _| {
+        t.partitions = Some(Partitions::default());
+    }),
     ("lacks the right DELETE", "DELETE FROM t", |t, _| {
         let lacking = vec![("DELETE".to_owned(), t.name.clone())];
         t.partitions = Some(Partitions { lacking, ..Partitions::default() });

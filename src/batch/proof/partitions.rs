@@ -29,6 +29,15 @@ pub(super) fn partitions(shape: &Shape, target: &Table) -> Result<(), Refusal> {
         ))
         .way(format!("GRANT {right} ON {leaf} to this user, or migrate as its owner")));
     }
+    let mut by_schema = shape.qualified.iter().filter(|it| it.has_schema);
+    if let Some(column) = by_schema.find(|it| it.table == shape.known_as()) {
+        return Err(Refusal::of(
+            shape.verb,
+            "batches go partition by partition, and a column has the schema of the whole before it",
+        )
+        .at(column.span.clone(), "")
+        .way(format!("write {}.{} there", column.table, column.column)));
+    }
     for set in &shape.sets {
         if partitions.by.iter().any(|column| same_column(Engine::Postgres, column, &set.name)) {
             return Err(Refusal::of(
