@@ -21,7 +21,7 @@ use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
-use crate::plan::{Plan, Selection, Upcoming};
+use crate::plan::{Plan, PlanError, Selection, Upcoming};
 use crate::progress::{Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::{Limits, Throttle, Watch};
@@ -127,7 +127,7 @@ impl Run<'_> {
             Ok(Outlook::Work) => true,
             // A leader's long script: the wait for the run lock is the wait for its end, too.
             Err(error) if is_busy(&error) => false,
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.seen_by_a_helper(watch.as_mut(), error).await),
         };
         let locker = self.locker(watch.as_mut()).await?;
         let held = match self.lock(&mut watch, locker, self.settings.lock_wait).await? {
@@ -153,6 +153,23 @@ impl Run<'_> {
             // Whatever failed, failed because of it, or may have.
             Err(error) if lost => Err(RunError::LockLost { error: error.to_string() }),
             result => result,
+        }
+    }
+
+    /// To who was to help the run at work, a statement that isn't that run's is just this, and nothing to
+    /// resolve.
+    async fn seen_by_a_helper(&self, session: &mut dyn Session, error: RunError) -> RunError {
+        match error {
+            RunError::Plan(PlanError::BackfillChanged { version, step, .. })
+                if self.settings.joins
+                    && matches!(
+                        leader(self.database.as_ref(), session).await,
+                        Ok(Leader::Running(_))
+                    ) =>
+            {
+                RunError::Unlike { version, step }
+            }
+            error => error,
         }
     }
 

@@ -97,10 +97,14 @@ pub(super) fn refuse_clauses(
         ("order", "ORDER BY would hold within each batch only"),
     ] {
         if let Some(index) = source.clause(word) {
-            return Err(Refusal::of(verb, cause).at(span(index), "").way(match verb {
-                Verb::Insert => "remove it; or say with WHERE which rows you mean",
-                Verb::Update | Verb::Delete => "say with WHERE which rows you mean",
-            }));
+            let refusal = Refusal::of(verb, cause).at(span(index), "");
+            let by_condition = "say with WHERE which rows you mean";
+            return Err(match verb {
+                Verb::Insert => refusal.way(format!("remove it; or {by_condition}")),
+                Verb::Update | Verb::Delete if engine == Engine::MySql => refusal.way(by_condition),
+                // Whole, it would be no valid SQL there.
+                Verb::Update | Verb::Delete => refusal.only_way(by_condition),
+            });
         }
     }
     let set = source.clause("set").unwrap_or(0);

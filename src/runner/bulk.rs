@@ -34,6 +34,15 @@ struct Large {
     verb: Verb,
     table: TableName,
     size: Size,
+    /// Why it can't be batched, where that was looked at.
+    refused: Option<String>,
+}
+
+impl Large {
+    /// Whether it becomes a step of its own where that is asked for.
+    fn is_to_be_cut(&self) -> bool {
+        self.bulk.is_loose && self.refused.is_none()
+    }
 }
 
 /// How many rows a table has.
@@ -92,13 +101,13 @@ pub async fn cut_bulk(
     if auto.is_some() {
         cut(survey, &found);
     }
-    let whole = found.iter().filter(|large| auto.is_none() || !large.bulk.is_loose);
+    let whole = found.iter().filter(|large| auto.is_none() || !large.is_to_be_cut());
     survey.large = whole.filter_map(|large| warning(survey, large, auto.is_some())).collect();
 }
 
 fn cut(survey: &mut Survey<'_>, found: &[Large]) {
     // From the last to the first, so that the numbers of those to come stay.
-    for large in found.iter().rev().filter(|large| large.bulk.is_loose) {
+    for large in found.iter().rev().filter(|large| large.is_to_be_cut()) {
         if let Some(migration) = survey.catalog.to_mut().find_mut(large.version) {
             migration.cut(large.step, large.bulk.index);
         }
@@ -114,14 +123,14 @@ fn warning(survey: &Survey<'_>, large: &Large, auto: bool) -> Option<Warning> {
     let message = format!("{verb} of {table}, which has {size}, runs whole, in one transaction");
     let place = Some(Box::new(migration.place(span.clone(), "")));
     let explanation = Explanation { place, ..Explanation::default() };
-    let (why, next) = if auto {
-        let why = "something else in its script may be meant for the transaction that they share";
-        (Some(why), "put `-- lockkeeper: batch` before it")
-    } else {
-        (None, "put `-- lockkeeper: batch` before it, or say --auto-batch")
+    let shared = "something else in its script may be meant for the transaction that they share";
+    let (why, way) = match &large.refused {
+        Some(refused) => (Some(refused.as_str()), ""),
+        None if auto => (Some(shared), "put `-- lockkeeper: batch` before it; "),
+        None => (None, "put `-- lockkeeper: batch` before it, or say --auto-batch; "),
     };
     let explanation = why.into_iter().fold(explanation, |one, why| one.note("why", why));
-    let next = format!("{next}; `-- lockkeeper: batch off` says that it is meant so");
+    let next = format!("{way}`-- lockkeeper: batch off` says that it is meant so");
     Some(Warning::new(large.version, number, &message, &explanation.note("next", next)))
 }
 
@@ -162,9 +171,10 @@ impl Scales<'_> {
         {
             return None;
         }
-        if self.auto.is_some() && bulk.is_loose && is_settled && bulk.is_first {
-            self.prove(migration, &alone).await?;
-        }
+        let refused = match self.auto.is_some() && bulk.is_loose && is_settled && bulk.is_first {
+            true => self.prove(migration, &alone).await?,
+            false => None,
+        };
         Some(Large {
             version: migration.version,
             step: number as usize - 1,
@@ -173,21 +183,24 @@ impl Scales<'_> {
             verb: shape.verb(),
             table: target,
             size,
+            refused,
         })
     }
 
-    /// `None` where it is refused. Without an answer, that is left for when its turn comes.
-    async fn prove(&mut self, migration: &Migration, alone: &Step) -> Option<()> {
+    /// Why it is refused, if it is; `None` where its table is none. Without an answer, that is left for when
+    /// its turn comes.
+    async fn prove(&mut self, migration: &Migration, alone: &Step) -> Option<Option<String>> {
         let StepKind::Backfill(directive) = &alone.kind else { return None };
         let dialect = self.dialect();
         let session = self.session().await?;
         let proof = prepare(session, dialect, migration, alone, directive);
         match timeout(PATIENCE, proof).await {
-            Ok(Ok(Some(_))) => Some(()),
-            Ok(Ok(None) | Err(PrepareError::Refused { .. })) => None,
+            Ok(Ok(Some(_))) => Some(None),
+            Ok(Ok(None)) => None,
+            Ok(Err(PrepareError::Refused { refusal, .. })) => Some(Some(refusal.message)),
             Ok(Err(_)) | Err(_) => {
                 self.session = None;
-                Some(())
+                Some(None)
             }
         }
     }
@@ -211,7 +224,7 @@ impl Scales<'_> {
         let session = self.session().await?;
         let Some(table) = session.table(name).await.ok()? else { return Some((Size::Small, None)) };
         // What a view does to be counted, nobody knows.
-        if table.kind != TableKind::Ordinary {
+        if table.kind == TableKind::Other {
             return Some((Size::Small, None));
         }
         // SQLite's is the span of its row numbers, which may be of two rows.

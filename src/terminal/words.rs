@@ -111,12 +111,19 @@ pub(super) fn rate(current: &Current) -> Option<String> {
     current.rate.map(|rate| format!("{}/s{workers}", format::short(rate)))
 }
 
-/// `28 s left`; `28 s of work left, 56 s at this pace` when it is slowed down; `measuring`, `any moment`.
+/// `28 s left`; `28 s of work left, 56 s at this pace` or `56 s left at this pace` when it is slowed down;
+/// `measuring`, `any moment`.
 pub(super) fn left(current: &Current) -> Option<String> {
     current.rows_total?;
     Some(match current.eta {
-        // Less than a second is within the figure's error.
-        Eta::Left { p50_seconds, .. } if p50_seconds < 1.0 => "any moment".to_owned(),
+        // Less than a second is within the figure's error, unless it is slowed down much.
+        Eta::Left { p50_seconds, .. } if p50_seconds < 1.0 => {
+            let slowed = current.slowed_eta_seconds.filter(|left| *left >= 1.0);
+            slowed.map_or_else(
+                || "any moment".to_owned(),
+                |left| format!("{} left at this pace", format::seconds(left)),
+            )
+        }
         Eta::Left { p50_seconds, .. } => {
             let work = if current.throttle.is_some() { " of work" } else { "" };
             let slowed = current.slowed_eta_seconds.map(format::seconds);

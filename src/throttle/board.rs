@@ -214,6 +214,11 @@ impl Board {
         self.control.lost(now).map(|age| self.control.complaint("control", age))
     }
 
+    /// Whether an operator wants it to be held.
+    pub fn is_paused(&self) -> bool {
+        self.requests.pause.is_some()
+    }
+
     /// A backfill begins, whose file asks for so many workers.
     pub fn begin(&mut self, of_file: u32, most: u32) {
         (self.of_file, self.most) = (of_file, most);

@@ -14,6 +14,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A batch that takes no longer than this isn't made any shorter, since that would be mostly overhead,
 /// and who sizes batches would learn nothing from them.
 const SHORT: f64 = 0.01;
+/// For so long nobody is told of what holds a step and isn't an operator's wish.
+const MOMENT: Duration = Duration::from_secs(1);
 /// No pause between two batches is longer, however slow the pace.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -69,15 +71,22 @@ impl Throttle {
     /// pace.
     pub async fn turn(&self, stop: &Stop) -> Turn {
         let mut changes = self.shared.changes.subscribe();
-        let mut told = false;
+        let (since, mut told) = (Instant::now(), false);
         loop {
             let at_work = self.shared.at_work.load(Ordering::SeqCst);
-            let hold = self.shared.board().hold(Instant::now(), at_work);
+            let (hold, is_paused) = {
+                let board = self.shared.board();
+                (board.hold(Instant::now(), at_work), board.is_paused())
+            };
             if hold.is_none() || stop.is_requested() {
                 break;
             }
-            told = true;
-            self.shared.tell(hold);
+            // What the step before has kept from being read, such as a file that it had locked, is read in
+            // a moment.
+            if is_paused || since.elapsed() >= MOMENT {
+                told = true;
+                self.shared.tell(hold);
+            }
             wait(stop, &mut changes, LOOK).await;
         }
         if told {

@@ -162,3 +162,31 @@ async fn what_can_not_be_batched_after_all_runs_whole() {
     let done = "select count(*) from lockkeeper_step where state = 'done'";
     assert_eq!(database.query_i64(done).await, 3);
 }
+
+/// What is refused beforehand is told with the reason, and not advised to be batched.
+#[tokio::test]
+async fn what_is_refused_is_warned_of() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, 2_000).await;
+    let project = Project::with([("V1__move.sql", "UPDATE t SET id = id + 10000;\n")]);
+    let plan = ask(&["plan", "--auto-batch", "1000"], &project, &database).await.expect(0);
+    let plan = plan.expect_text("runs whole").expect_text("the batches go along that key");
+    assert!(!plan.text().contains("put `-- lockkeeper: batch`"), "{}", plan.text());
+    assert!(plan.text().contains("`-- lockkeeper: batch off`"), "{}", plan.text());
+}
+
+/// A partitioned table is as large as its partitions.
+#[tokio::test]
+async fn partitioned_tables_are_weighed() {
+    let database = Database::of(Kind::Postgres15).await;
+    let tables = "create table p (id bigint primary key, n int not null) partition by hash (id); \
+                  create table p_0 partition of p for values with (modulus 2, remainder 0); \
+                  create table p_1 partition of p for values with (modulus 2, remainder 1); \
+                  insert into p select i, 0 from generate_series(1, 3000) i; analyze p";
+    database.execute(tables).await;
+    let project = Project::with([("V1__count.sql", "UPDATE p SET n = n + 1;\n")]);
+    let up = Lockkeeper::up(&project, &database).args(["--auto-batch", "2500"]);
+    up.run().await.expect(0);
+    assert_eq!(database.query_column("select kind from lockkeeper_step").await, ["backfill"]);
+    assert_eq!(database.query_i64("select count(*) from p where n = 1").await, 3_000);
+}

@@ -167,11 +167,12 @@ async fn the_server_dies(kind: Kind, workers: u32) {
         let passed = database.query_column(PASSED).await;
         let passed = passed.first().map_or(rows, |passed| passed.parse().unwrap());
         let counted = database.query_i64("select count(*) from t where n = 1").await as u64;
-        // How many keys one half of a block has is an estimate until the other one is done.
+        // How many keys one half of a block has is an estimate until the other one is done; two blocks of a
+        // range may be half done, and each of their batches adds to it.
         let halves = "select count(*) from lockkeeper_range where cursor_key like '{%'";
         let halves = database.query_i64(halves).await as u64;
         assert!(
-            counted.abs_diff(passed) <= 4 * halves,
+            counted.abs_diff(passed) <= 20 * halves,
             "{counted} rows, {passed} in the checkpoint with {halves} halves"
         );
     }

@@ -60,6 +60,14 @@ fn what_holds_it_back_stands_below_and_time_becomes_work() {
     let rows = texts(&run.progress, 160);
     assert!(rows[0].contains("4.4 s of work left, 48 s at this pace"), "{}", rows[0]);
     assert_eq!(rows[1], "    waiting: replica-lag 1.8 s ≥ 1.0 s on replica-1 · 8 s so far");
+
+    // What is little work takes long all the same.
+    for _ in 0..18 {
+        run.pass(2.0);
+        batches(&mut run, 1);
+    }
+    let rows = texts(&run.progress, 160);
+    assert!(rows[0].contains(" s left at this pace"), "{}", rows[0]);
 }
 
 #[test]
