@@ -125,13 +125,12 @@ impl Checkpoint {
 }
 
 /// Seconds that were spent on a step: by the run at work, which has begun it or found it open at its
-/// own begin, and by those before it. One that was killed has entered nothing; then it isn't known.
+/// own begin, and by those before it.
 fn spent(claim: &StepRecord, run: &RunRecord, now: OffsetDateTime) -> Option<f64> {
     let before = claim.took_ms as f64 / 1000.0;
     let since = match claim.run == run.run {
         true => &claim.began_at,
-        false if before > 0.0 => &run.started_at,
-        false => return None,
+        false => &run.started_at,
     };
     let since = OffsetDateTime::parse(since, &Rfc3339).ok()?;
     Some(before + (now - since).as_seconds_f64().max(0.0))
@@ -221,7 +220,11 @@ impl Status {
                         if let (Some(run), Some(checkpoint), false) =
                             (at_work, &mut entry.checkpoint, is_paused)
                         {
-                            checkpoint.predict(spent(claim, run, OffsetDateTime::now_utc()));
+                            // One that was killed has entered nothing of its time.
+                            let killed = ledger.was_killed(session.as_mut(), claim, run).await;
+                            if !killed.map_err(SurveyError::from)? {
+                                checkpoint.predict(spent(claim, run, OffsetDateTime::now_utc()));
+                            }
                         }
                     } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
                         entry.state = State::Running;

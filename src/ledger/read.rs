@@ -109,6 +109,25 @@ impl Ledger {
         Ok(Some(Passed { run, keys }))
     }
 
+    /// Whether a run has not ended in order, of those from the one that claimed a step up to this one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn was_killed(
+        &self,
+        session: &mut dyn Session,
+        claim: &StepRecord,
+        before: &RunRecord,
+    ) -> Result<bool, LedgerError> {
+        let sql = self.sql(
+            "select count(*) from [run] where ended_at is null and epoch < {1} \
+             and epoch >= (select epoch from [run] where run = {2})",
+        );
+        let params = vec![before.epoch.into(), claim.run.as_str().into()];
+        let rows = session.query(&Statement::new(sql, params)).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.int(0))? > 0)
+    }
+
     /// The newest run, if it hasn't ended in order: who holds the lock, when somebody does.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use super::{all, command, every, json, project, states};
 use crate::suite::held::Held;
-use crate::support::{Database, Lockkeeper};
+use crate::support::counters;
+use crate::support::{Database, Kind, Lockkeeper, Project, wait_until};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// On every database: what is pending and what is applied; nothing is written.
 #[tokio::test]
@@ -203,4 +206,32 @@ async fn it_fails_where_there_is_nothing_to_tell() {
     status.clone().args(["--dir", "nowhere"]).run().await.expect(2).expect_text("nowhere");
     database.execute("create table refinery_schema_history (oops int)").await;
     status.run().await.expect(5).expect_text("refinery_schema_history");
+}
+
+/// A run that ended in order has entered its time, and one that was killed hasn't: then the pace isn't told,
+/// also where another one had entered some.
+#[tokio::test]
+async fn the_pace_is_told_as_long_as_the_time_is_known() {
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, 100_000).await;
+    let project = Project::with([("V1__count.sql", counters::COUNT)]);
+    let up = || Lockkeeper::up(&project, &database).start();
+    let rate = async || {
+        let status = command(&["status", "--json"], &project, &database).run().await.expect(0);
+        json(&status)["migrations"][0]["checkpoint"]["rate"].clone()
+    };
+    let running = up();
+    counters::passed(&database, 1_000).await;
+    Lockkeeper::new(["rate", "1000"]).database(&database).run().await.expect(0);
+    wait_until("a pace", PATIENCE, async || rate().await.is_number()).await;
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4);
+    for is_known in [true, false] {
+        let passed = database.query_i64(counters::PASSED).await as u64;
+        let running = up();
+        counters::passed(&database, passed + 1_500).await;
+        assert_eq!(rate().await.is_number(), is_known);
+        running.kill();
+        running.wait().await;
+    }
 }
