@@ -41,6 +41,9 @@ fn struck() -> Vec<u8> {
     [&b"Q"[..], &length, sql].concat()
 }
 
+/// As many as take longer than it takes to set a trap.
+const ROWS: u64 = 200_000;
+
 /// It may strike before a commit has begun: the batch is taken back, and the session is as good as before.
 #[tokio::test]
 async fn a_limit_that_strikes_on_the_way_to_the_commit_loses_nothing() {
@@ -49,13 +52,13 @@ async fn a_limit_that_strikes_on_the_way_to_the_commit_loses_nothing() {
     let project = Project::with([("V1__count.sql", counters::COUNT)]);
     for port in [None, Some(bouncer.port())] {
         let database = server.database().await;
-        counters::fill(&database, 10_000).await;
+        counters::fill(&database, ROWS).await;
         let proxy = Proxy::before(port.unwrap_or_else(|| database.port()));
         let running = Lockkeeper::new(["up"]).project(&project).url(&proxy.url(&database)).start();
-        counters::passed(&database, 1).await;
+        running.line_with(" backfill t by id begins").await;
         proxy.replace_nth("commit", 3, struck());
         running.wait().await.expect(0);
         assert_eq!(proxy.sprung(), 1);
-        counters::assert_once(&database, 10_000).await;
+        counters::assert_once(&database, ROWS).await;
     }
 }
