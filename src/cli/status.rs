@@ -1,16 +1,15 @@
 //! `status`: every migration with its state.
 
+mod checkpoint;
 mod text;
 
 use clap::Args;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::db::{Database, Purpose, Statement};
+use crate::db::{Database, Purpose};
 use crate::error::{Error, Exit};
 use crate::history::History;
-use crate::ledger::{Cursor, Ledger, MemberRecord, Request, RunRecord, StepRecord, frontier};
+use crate::ledger::{Ledger, MemberRecord, Request, StepRecord};
 use crate::migration::{Catalog, Migration, Phase, Repeat};
 use crate::plan::{Plan, PlanError, Selection, as_begun, without_file};
 use crate::progress::Holder;
@@ -18,6 +17,7 @@ use crate::runner::{Leader, SurveyError, leader};
 
 use super::connection::Connection;
 use super::{Files, PhaseChoice, print, print_json};
+use checkpoint::Checkpoint;
 
 /// Show every migration with its state
 #[derive(Debug, Args)]
@@ -64,30 +64,6 @@ struct Entry {
     checkpoint: Option<Checkpoint>,
 }
 
-/// How far an open backfill is.
-#[derive(Debug, Clone, Serialize)]
-struct Checkpoint {
-    step: u32,
-    began_at: String,
-    rows_done: u64,
-    rows_total: Option<u64>,
-    /// Rows per second on average, pauses included, while a run is at it.
-    rate: Option<f64>,
-    /// Seconds left at that pace.
-    eta_seconds: Option<f64>,
-    /// All keys up to here are done; a composite key has several parts.
-    key: Option<Vec<String>>,
-    /// And half of those behind it up to here, while a run is between the halves or ended there.
-    half_through: Option<Vec<String>>,
-    /// The partition that it is in, of a table that is partitioned.
-    partition: Option<String>,
-    /// Whether these are no keys, but the pass and the block.
-    #[serde(skip)]
-    by_block: bool,
-    /// Ranges that several workers have made of it, those that are done among them.
-    ranges: usize,
-}
-
 #[derive(Debug, Serialize)]
 struct Report {
     database: String,
@@ -111,29 +87,6 @@ struct Asked {
     workers: Option<i64>,
     asked_by: String,
     asked_at: String,
-}
-
-impl Checkpoint {
-    /// From the time that was spent on it: the pace so far, and what is left at that one.
-    fn predict(&mut self, spent: Option<f64>) {
-        let Some(spent) = spent.filter(|spent| *spent >= 1.0 && self.rows_done > 0) else { return };
-        let rate = self.rows_done as f64 / spent;
-        self.rate = Some((rate * 10.0).round() / 10.0);
-        let left = self.rows_total.map(|total| total.saturating_sub(self.rows_done) as f64 / rate);
-        self.eta_seconds = left.map(|left| (left * 10.0).round() / 10.0);
-    }
-}
-
-/// Seconds that were spent on a step: by the run at work, which has begun it or found it open at its
-/// own begin, and by those before it.
-fn spent(claim: &StepRecord, run: &RunRecord, now: OffsetDateTime) -> Option<f64> {
-    let before = claim.took_ms as f64 / 1000.0;
-    let since = match claim.run == run.run {
-        true => &claim.began_at,
-        false => &run.started_at,
-    };
-    let since = OffsetDateTime::parse(since, &Rfc3339).ok()?;
-    Some(before + (now - since).as_seconds_f64().max(0.0))
 }
 
 impl Status {
@@ -215,16 +168,13 @@ impl Status {
                 None => {
                     if let Some(claim) = claim {
                         entry.state = open_state(migration, claim, &leader);
-                        entry.checkpoint = checkpoint(&ledger, session.as_mut(), claim).await?;
+                        let session = session.as_mut();
+                        entry.checkpoint = Checkpoint::read(&ledger, session, claim).await?;
                         let at_work = unended.as_ref().filter(|_| leader != Leader::Nobody);
                         if let (Some(run), Some(checkpoint), false) =
                             (at_work, &mut entry.checkpoint, is_paused)
                         {
-                            // One that was killed has entered nothing of its time.
-                            let killed = ledger.was_killed(session.as_mut(), claim, run).await;
-                            if !killed.map_err(SurveyError::from)? {
-                                checkpoint.predict(spent(claim, run, OffsetDateTime::now_utc()));
-                            }
+                            checkpoint.predict(&ledger, session, claim, run).await?;
                         }
                     } else if steps.iter().any(|step| is_at(&leader, step, migration.version)) {
                         entry.state = State::Running;
@@ -336,42 +286,6 @@ fn took(steps: &[StepRecord], version: i64) -> Option<f64> {
     let of = steps.iter().filter(|step| step.version == version);
     let millis: i64 = of.map(|step| step.took_ms).sum();
     (millis > 0).then_some(millis as f64 / 1000.0)
-}
-
-async fn checkpoint(
-    ledger: &Ledger,
-    session: &mut dyn crate::db::Session,
-    claim: &StepRecord,
-) -> Result<Option<Checkpoint>, Error> {
-    let ranges =
-        ledger.ranges(session, claim.version, claim.step).await.map_err(SurveyError::from)?;
-    let total: Option<i64> = ranges.iter().map(|range| range.keys_total).sum();
-    let mut key = frontier(ranges.iter()).and_then(|frontier| Some(frontier.key()?.to_vec()));
-    let is_along = |what: &str| {
-        ranges.iter().any(|range| range.key.as_deref().is_some_and(|key| key.starts_with(what)))
-    };
-    let mut partition = None;
-    if let Some(key) = key.as_mut().filter(|key| is_along(Cursor::PARTITIONS) && !key.is_empty()) {
-        let number = key.remove(0);
-        let name = "select oid::regclass::text from pg_class where oid = $1::text::oid";
-        let name = Statement::new(name, vec![number.as_str().into()]);
-        let rows = session.query(&name).await.map_err(SurveyError::from)?;
-        let name = rows.first().and_then(|row| row.text(0).ok().map(str::to_owned));
-        partition = Some(name.unwrap_or(number));
-    }
-    Ok(frontier(ranges.iter()).map(|frontier| Checkpoint {
-        step: claim.step,
-        began_at: claim.began_at.clone(),
-        rows_done: ranges.iter().map(|range| range.keys_done.max(0) as u64).sum(),
-        rows_total: total.map(|total| total.max(0) as u64),
-        rate: None,
-        eta_seconds: None,
-        key,
-        partition,
-        half_through: frontier.block().map(|block| block.through.clone()),
-        by_block: is_along(Cursor::BLOCKS),
-        ranges: ranges.len(),
-    }))
 }
 
 /// What is applied but has no file.
