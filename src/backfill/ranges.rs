@@ -173,11 +173,6 @@ impl Ranges {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether they are a run's that this process only helps.
-    pub fn is_borrowed(&self) -> bool {
-        self.is_borrowed
-    }
-
     /// Whether others ever had a part.
     pub fn was_helped(&self) -> bool {
         self.was_helped.load(Ordering::Relaxed)

@@ -14,8 +14,9 @@ use crate::worker::Worker;
 const ATTEMPTS: u32 = 24;
 
 impl Backfill<'_> {
-    /// After a failed batch: whether and from where to go on. `None` for a range that a member has been
-    /// lent, and is no more.
+    /// After a failed batch: whether and from where to go on. `None` for a range that isn't there any more:
+    /// one that a member was lent and that was taken back, or one that was split off just before a crash of
+    /// the server, which took that back with all that was done in it. Another one covers its keys again.
     pub(super) async fn recover(
         &self,
         worker: &mut Worker,
@@ -74,16 +75,17 @@ impl Backfill<'_> {
         if !found.iter().all(|found| self.pen.is_of_run(found)) {
             return Err(BackfillError::Fenced);
         }
+        if found.is_empty() {
+            // Without its ranges, the step is done.
+            return Err(BackfillError::Fenced);
+        }
         let own = found.iter().find(|found| found.number == range.number);
         let own = own.filter(|own| self.pen.owns(own)).cloned();
-        let Some(own) = own else {
-            // Without its ranges, the step is done; and what is a run's own, nobody takes.
-            let is_lent = ranges.is_borrowed() && !found.is_empty();
-            return if is_lent { Ok(None) } else { Err(BackfillError::Fenced) };
-        };
-        ranges.moved(&own);
+        if let Some(own) = &own {
+            ranges.moved(own);
+        }
         ranges.reconcile(found, |range| self.pen.owns(range));
-        Ok(Some(own))
+        Ok(own)
     }
 }
 

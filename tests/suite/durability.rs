@@ -120,3 +120,32 @@ async fn what_a_crash_takes_back_at_the_very_end_is_done_again() {
     running.wait().await.expect(0);
     counters::assert_once(&database, rows).await;
 }
+
+/// It takes back a range that was split off, too, with all that was done in it: who worked on that does
+/// something else, and the one that it was split from has it again.
+#[tokio::test]
+async fn a_range_that_a_crash_takes_back_is_done_by_another() {
+    let rows = 200_000;
+    let database = Database::of(Kind::Postgres15).await;
+    counters::fill(&database, rows).await;
+    let project = Project::with([("V1__count.sql", counters::count(2))]);
+    let running = Lockkeeper::up(&project, &database).start();
+    database
+        .wait_for("select count(*) from lockkeeper_range where number = 2 and keys_done > 0")
+        .await;
+    Lockkeeper::new(["pause"]).database(&database).run().await.expect(0);
+    database.wait_for("select count(*) from lockkeeper_request where met_epoch is not null").await;
+    let crash = "begin; \
+        update t set n = 0 where id > (select (start_key::json ->> 0)::bigint \
+                                       from lockkeeper_range where number = 2); \
+        update lockkeeper_range set through_key = (select max(through_key) \
+                                                   from lockkeeper_range where number = 2) \
+        where number = 1; \
+        delete from lockkeeper_range where number = 2; \
+        select pg_terminate_backend(pid) from pg_stat_activity \
+        where datname = current_database() and application_name like 'lockkeeper work%'; commit";
+    database.execute(crash).await;
+    Lockkeeper::new(["resume"]).database(&database).run().await.expect(0);
+    running.wait().await.expect(0);
+    counters::assert_once(&database, rows).await;
+}
