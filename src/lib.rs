@@ -19,6 +19,7 @@ pub mod worker;
 
 pub mod backfill;
 
+pub mod deploy;
 pub mod runner;
 
 pub mod error;
