@@ -5,4 +5,17 @@
 
 #[cfg(feature = "ecs")]
 pub mod aws;
+pub mod cause;
 pub mod facts;
+pub mod hook;
+pub mod news;
+#[cfg(feature = "ecs")]
+pub mod oneoff;
+pub mod outcome;
+#[cfg(feature = "ecs")]
+pub mod patience;
+#[cfg(feature = "ecs")]
+pub mod rollout;
+pub mod sight;
+pub mod task;
+pub mod token;

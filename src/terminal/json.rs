@@ -50,6 +50,17 @@ pub fn unreachable(reason: &str, now: OffsetDateTime) -> String {
     json!({ "time": stamp(now), "event": "unreachable", "reason": reason }).to_string()
 }
 
+/// A piece of news of a deployment, on one line.
+pub(super) fn news(news: &crate::deploy::news::News, now: OffsetDateTime) -> String {
+    // Serialising to memory fails only on maps with keys that aren't strings; there are none.
+    let mut line = serde_json::to_value(news).unwrap_or_default();
+    if let Some(fields) = line.as_object_mut() {
+        fields.insert("time".to_owned(), json!(stamp(now)));
+        fields.retain(|_, value| !value.is_null());
+    }
+    line.to_string()
+}
+
 fn stamp(now: OffsetDateTime) -> String {
     let format =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
