@@ -5,6 +5,7 @@ mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod in_task;
 mod listen;
 mod new;
 mod operator;

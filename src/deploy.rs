@@ -3,6 +3,7 @@
 //! What AWS says becomes plain [`facts`]; everything that is concluded from them is pure. Only
 //! the modules below `aws` ask AWS itself.
 
+pub mod agent;
 #[cfg(feature = "ecs")]
 pub mod aws;
 pub mod cause;

@@ -21,6 +21,7 @@ pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) 
     put("time", json!(stamp(moment.time)));
     put("event", json!(event(entry)));
     put("run", json!(progress.run));
+    put("task", json!(progress.task.as_ref().map(|task| &task.id)));
     put("state", json!(moment.state));
     put("elapsed_seconds", rounded(moment.seconds));
     fields(progress, entry, &mut put);
@@ -94,6 +95,11 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("lockkeeper", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
             put("new_file", json!(progress.new_file.then_some(true)));
+            if let Some(task) = &progress.task {
+                put("cluster", json!(task.cluster));
+                put("task_definition", json!(task.definition));
+                put("service", json!(task.service));
+            }
         }
         Entry::Listening { address } => put("address", json!(progress.listening.get(*address))),
         Entry::LockTaken => {
