@@ -9,6 +9,7 @@ pub mod aws;
 pub mod cause;
 pub mod facts;
 pub mod hook;
+pub mod lambda;
 pub mod news;
 #[cfg(feature = "ecs")]
 pub mod oneoff;

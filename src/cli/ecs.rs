@@ -2,6 +2,8 @@
 
 mod deploy;
 mod hook;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod ledger;
 mod place;
 mod rollout;
@@ -29,6 +31,8 @@ enum EcsCommand {
     Rollout(rollout::RolloutCommand),
     Deploy(Box<deploy::Deploy>),
     Hook(Box<hook::Hook>),
+    #[cfg(feature = "lambda")]
+    Lambda(Box<lambda::Lambda>),
 }
 
 impl Ecs {
@@ -39,6 +43,8 @@ impl Ecs {
             EcsCommand::Rollout(command) => command.logs_json(),
             EcsCommand::Deploy(command) => command.logs_json(),
             EcsCommand::Hook(command) => command.logs_json(),
+            #[cfg(feature = "lambda")]
+            EcsCommand::Lambda(_) => true,
         }
     }
 
@@ -52,6 +58,8 @@ impl Ecs {
             EcsCommand::Rollout(command) => command.run().await,
             EcsCommand::Deploy(command) => command.run().await,
             EcsCommand::Hook(command) => command.run().await,
+            #[cfg(feature = "lambda")]
+            EcsCommand::Lambda(command) => command.run().await,
         }
     }
 }

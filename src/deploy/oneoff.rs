@@ -106,6 +106,14 @@ impl OneOff<'_> {
         ended
     }
 
+    /// Starts the task, or adopts the one that runs for this release, and leaves it to itself.
+    ///
+    /// # Errors
+    /// As [`OneOff::run`].
+    pub async fn start(&self, listener: &mut dyn Listener) -> Result<Task, LaunchError> {
+        Ok(self.begin(listener).await?.task)
+    }
+
     async fn begin(&self, listener: &mut dyn Listener) -> Result<Begun, LaunchError> {
         for attempt in 0..ATTEMPTS {
             if self.stop.is_requested() {

@@ -42,30 +42,17 @@ impl Patience {
         listener: &mut dyn Listener,
     ) -> Result<(), AwsError> {
         let since = *self.since.get_or_insert_with(|| {
-            if passes(&error) {
+            if error.passes() {
                 listener.tell(News::Retrying { reason: error.to_string() });
             }
             Instant::now()
         });
-        if !passes(&error) || since.elapsed() > LONGEST || stop.is_requested() {
+        if !error.passes() || since.elapsed() > LONGEST || stop.is_requested() {
             return Err(error);
         }
         // Others of the account, too, were told that they ask too often.
         stop.sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
-    }
-}
-
-/// Whether the same question may have another answer in a while.
-fn passes(error: &AwsError) -> bool {
-    match error {
-        AwsError::Throttled { .. } | AwsError::Unreachable { .. } | AwsError::Other { .. } => true,
-        AwsError::Denied { .. }
-        | AwsError::NotFound { .. }
-        | AwsError::NoCredentials { .. }
-        | AwsError::NoRegion
-        | AwsError::Conflict { .. }
-        | AwsError::Invalid { .. } => false,
     }
 }

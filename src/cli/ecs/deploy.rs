@@ -6,10 +6,9 @@ use super::ledger::LedgerEye;
 use super::place::Place;
 use super::rollout::RolloutOptions;
 use super::run::service;
-use super::task::{Migration, Site, TaskOptions};
+use super::task::{Migration, Model, Site, TaskOptions};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
-use crate::deploy::aws::definition::Definition;
 use crate::deploy::news::{Listener, News};
 use crate::deploy::oneoff::Eye;
 use crate::error::{Error, Exit};
@@ -60,17 +59,13 @@ impl Deploy {
         let aws = self.place.connect().await?;
         let now = service(&aws, &self.place.cluster, &self.rollout.service).await?;
         let definition = self.rollout.definition(&aws, &now, listener).await?;
-        let site = Site {
-            aws: &aws,
-            cluster: &self.place.cluster,
-            service: Some(&now),
-            poll: self.place.poll,
-            stop: &stop,
-        };
+        let site =
+            Site { aws: &aws, cluster: &self.place.cluster, poll: self.place.poll, stop: &stop };
+        let model = Model { service: Some(&now), definition: Some(&definition) };
         let arn = Some(definition.arn.clone());
         let rollout = self.rollout.rollout(&aws, &self.place, arn, &stop);
         listener.tell(News::Phase { phase: "expand" });
-        self.migrate(site, &definition, "expand", listener).await?;
+        self.migrate(site, model, "expand", listener).await?;
         listener.tell(News::Phase { phase: "rollout" });
         rollout.run(listener).await?;
         listener.tell(News::Phase { phase: "contract" });
@@ -80,13 +75,13 @@ impl Deploy {
             return Ok(());
         }
         rollout.until_old_are_gone(listener).await?;
-        self.migrate(site, &definition, "contract", listener).await
+        self.migrate(site, model, "contract", listener).await
     }
 
     async fn migrate(
         &self,
         site: Site<'_>,
-        definition: &Definition,
+        model: Model<'_>,
         phase: &str,
         listener: &mut dyn Listener,
     ) -> Result<(), Error> {
@@ -94,7 +89,7 @@ impl Deploy {
         command.extend(["--phase".to_owned(), phase.to_owned()]);
         let mut ledger = LedgerEye::of(&self.connection)?;
         let which = self.migration.which();
-        let prepared = self.task.prepare(site, which, Some(definition), command, listener).await?;
+        let prepared = self.task.prepare(site, model, which, command, listener).await?;
         let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
         Ok(prepared.one.run(&mut eyes, listener).await?)
     }

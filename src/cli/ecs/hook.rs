@@ -7,7 +7,7 @@ use clap::{Args, Parser};
 use super::ledger::LedgerEye;
 use super::place::Place;
 use super::run::service;
-use super::task::{Migration, Site, TaskOptions};
+use super::task::{Migration, Model, Site, TaskOptions};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::aws::Aws;
@@ -132,18 +132,15 @@ impl Hook {
         listener: &mut dyn Listener,
     ) -> Result<(), Error> {
         let now = service(aws, &self.place.cluster, &self.service).await?;
-        let site = Site {
-            aws,
-            cluster: &self.place.cluster,
-            service: Some(&now),
-            poll: self.place.poll,
-            stop,
+        let site = Site { aws, cluster: &self.place.cluster, poll: self.place.poll, stop };
+        let definition = match &pending.revision {
+            Some(revision) => deployed(aws, revision).await?,
+            None => None,
         };
-        let definition = deployed(aws, pending).await?;
+        let model = Model { service: Some(&now), definition: definition.as_ref() };
         let which = self.migration.which();
         let command = self.command.clone();
-        let prepared =
-            self.task.prepare(site, which, definition.as_ref(), command, listener).await?;
+        let prepared = self.task.prepare(site, model, which, command, listener).await?;
         let mut ledger = LedgerEye::of(&self.connection)?;
         let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
         Ok(prepared.one.run(&mut eyes, listener).await?)
@@ -151,8 +148,10 @@ impl Hook {
 }
 
 /// The task definition of the revision that is to be deployed: the new image has the new migrations.
-async fn deployed(aws: &Aws, pending: &Pending) -> Result<Option<Definition>, Error> {
-    let Some(revision) = &pending.revision else { return Ok(None) };
+///
+/// # Errors
+/// AWS's.
+pub async fn deployed(aws: &Aws, revision: &str) -> Result<Option<Definition>, Error> {
     match aws.revision_definition(revision).await? {
         Some(name) => Ok(Some(aws.definition(&name).await?)),
         None => Ok(None),

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::ledger::LedgerEye;
 use super::place::Place;
-use super::task::{OneTask, Site, TaskOptions};
+use super::task::{Model, OneTask, Site, TaskOptions};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::oneoff::Eye;
@@ -50,16 +50,12 @@ impl Run {
             Some(name) => Some(service(&aws, &self.place.cluster, name).await?),
             None => None,
         };
-        let site = Site {
-            aws: &aws,
-            cluster: &self.place.cluster,
-            service: service.as_ref(),
-            poll: self.place.poll,
-            stop: &stop,
-        };
+        let site =
+            Site { aws: &aws, cluster: &self.place.cluster, poll: self.place.poll, stop: &stop };
         let mut follower = Follower::stderr(self.told.log_format);
+        let model = Model { service: service.as_ref(), definition: None };
         let which = self.what.which();
-        let prepared = self.task.prepare(site, which, None, self.command, &mut follower).await?;
+        let prepared = self.task.prepare(site, model, which, self.command, &mut follower).await?;
         let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
         let ended = prepared.one.run(&mut eyes, &mut follower).await;
         follower.finish();

@@ -169,12 +169,19 @@ pub struct Site<'a> {
     pub aws: &'a Aws,
     /// The cluster.
     pub cluster: &'a str,
-    /// The service that it is modelled on.
-    pub service: Option<&'a ServiceNow>,
     /// Between two looks.
     pub poll: Duration,
     /// Asks whoever is here to leave.
     pub stop: &'a Stop,
+}
+
+/// What a one-off task is modelled on, where nobody says otherwise.
+#[derive(Clone, Copy)]
+pub struct Model<'m> {
+    /// Where and how it runs.
+    pub service: Option<&'m ServiceNow>,
+    /// What it runs; the service's own where this is none.
+    pub definition: Option<&'m Definition>,
 }
 
 impl TaskOptions {
@@ -186,13 +193,13 @@ impl TaskOptions {
     pub async fn prepare<'a>(
         &self,
         site: Site<'a>,
+        model: Model<'_>,
         which: Which<'_>,
-        default: Option<&Definition>,
         command: Vec<String>,
         listener: &mut dyn Listener,
     ) -> Result<Prepared<'a>, Error> {
-        let definition = which.definition(site, default).await?;
-        let container = which.container(&definition, site.service)?.clone();
+        let definition = which.definition(site.aws, model).await?;
+        let container = which.container(&definition, model.service)?.clone();
         let definition = match which.image {
             Some(image) => {
                 let (revision, new) =
@@ -212,9 +219,9 @@ impl TaskOptions {
             container: container.name.clone(),
             command: command.clone(),
             environment: vec![(LOG_FORMAT.to_owned(), "json".to_owned())],
-            launch: self.launch(site.service),
-            platform_version: self.platform_version(site.service),
-            network: self.network(site.service),
+            launch: self.launch(model.service),
+            platform_version: self.platform_version(model.service),
+            network: self.network(model.service),
             started_by: String::new(),
             mark: format!("{:016x}", fastrand::u64(..)),
         };
@@ -298,19 +305,15 @@ impl TaskOptions {
 }
 
 impl Which<'_> {
-    async fn definition(
-        self,
-        site: Site<'_>,
-        default: Option<&Definition>,
-    ) -> Result<Definition, Error> {
+    async fn definition(self, aws: &Aws, model: Model<'_>) -> Result<Definition, Error> {
         if let Some(name) = self.definition {
-            return Ok(site.aws.definition(name).await?);
+            return Ok(aws.definition(name).await?);
         }
-        if let Some(default) = default {
-            return Ok(default.clone());
+        if let Some(definition) = model.definition {
+            return Ok(definition.clone());
         }
-        match site.service {
-            Some(service) => Ok(site.aws.definition(&service.definition).await?),
+        match model.service {
+            Some(service) => Ok(aws.definition(&service.definition).await?),
             None => Err(Error::Usage {
                 message: "nobody says what the task is to run".to_owned(),
                 next: "give --task-definition, or --service for the service's own".to_owned(),
