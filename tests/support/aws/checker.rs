@@ -2,7 +2,7 @@
 
 use lockkeeper::deploy::facts::{Balancer, Protocol, TargetState};
 
-use super::clock::{millis, seconds};
+use super::clock::seconds;
 use super::effect::{Answer, Effect, Probe};
 use super::image::Before;
 use super::target::{Registration, TargetKey};
@@ -31,20 +31,27 @@ impl World {
         target.asked = Some(now);
         let address = target.address.clone();
         self.after(check.interval as f64, Event::TargetCheck(key.clone()));
-        self.after(check.timeout as f64, Event::CheckTimesOut(key.clone()));
         let port = check.port.as_deref().and_then(|port| port.parse().ok()).unwrap_or(key.port);
         if !self.is_real {
             let answer = self.scripted_answer(&key.task, port, check.protocol);
             // One that hangs is given up when its time is over.
             return match answer {
-                Answer::Timeout => {}
+                Answer::Timeout => {
+                    self.after(check.timeout as f64, Event::CheckTimesOut(key.clone()))
+                }
                 answer => self.answered(key, answer),
             };
         }
         let path = (check.protocol == Protocol::Http)
             .then(|| check.path.clone().unwrap_or_else(|| "/".to_owned()));
         let timeout = check.timeout as f64;
-        self.effects.push(Effect::Probe(Probe { target: key.clone(), address, port, path, timeout }));
+        self.effects.push(Effect::Probe(Probe {
+            target: key.clone(),
+            address,
+            port,
+            path,
+            timeout,
+        }));
     }
 
     /// What the task's containers answer on a port, where all is scripted.
@@ -65,13 +72,7 @@ impl World {
     }
 
     pub(super) fn check_times_out(&mut self, key: &TargetKey) {
-        let now = self.now();
-        let group = self.balancers.groups.get_mut(&key.group).expect("a group");
-        let timeout = millis(group.facts.check.timeout as f64);
-        let asked = group.target_mut(key).and_then(|target| target.asked);
-        if asked.is_some_and(|asked| asked + timeout <= now) {
-            self.answered(key, Answer::Timeout);
-        }
+        self.answered(key, Answer::Timeout);
     }
 
     /// What a check found.
@@ -89,7 +90,9 @@ impl World {
                 format!("Health checks failed with these codes: [{status}]"),
             )),
             Answer::Timeout => Some(("Target.Timeout", "Request timed out".to_owned())),
-            Answer::Refused => Some(("Target.FailedHealthChecks", "Health checks failed".to_owned())),
+            Answer::Refused => {
+                Some(("Target.FailedHealthChecks", "Health checks failed".to_owned()))
+            }
         };
         let target = group.target_mut(key).expect("a target that is checked");
         if target.asked.take().is_none() {
@@ -100,7 +103,8 @@ impl World {
             target.passed += 1;
             target.failed = 0;
             let needed = if target.state == TargetState::Unhealthy { check.healthy } else { 1 };
-            if target.state != TargetState::Healthy && target.passed >= needed && target.is_settled {
+            if target.state != TargetState::Healthy && target.passed >= needed && target.is_settled
+            {
                 self.turn_healthy(key);
             }
             return;

@@ -56,13 +56,18 @@ impl World {
         let spec = &task.container(name).expect("a container of the task").spec;
         let mut command: Vec<String> = if spec.entry_point.is_empty() {
             let path = program.path.display().to_string();
-            (!path.is_empty()).then_some(path).into_iter().chain(program.arguments.clone()).collect()
+            (!path.is_empty())
+                .then_some(path)
+                .into_iter()
+                .chain(program.arguments.clone())
+                .collect()
         } else {
             spec.entry_point.clone()
         };
         command.extend(spec.command.iter().cloned());
         let mut environment = program.environment.clone();
-        environment.extend(spec.environment.iter().map(|one| (one.name.clone(), one.value.clone())));
+        environment
+            .extend(spec.environment.iter().map(|one| (one.name.clone(), one.value.clone())));
         environment.push(("FAKE_TASK_ADDRESS".to_owned(), "{address}".to_owned()));
         let placed = |text: &mut String| *text = text.replace("{address}", &task.address);
         command.iter_mut().for_each(placed);
@@ -80,7 +85,9 @@ impl World {
         match self.script(id, name).map(|script| script.on_term) {
             None => self.effects.push(Effect::Terminate(task, container)),
             Some(OnTerm::Ignores) => {}
-            Some(OnTerm::Exits { after, .. }) => self.after(after, Event::ScriptEnds(task, container)),
+            Some(OnTerm::Exits { after, .. }) => {
+                self.after(after, Event::ScriptEnds(task, container))
+            }
         }
     }
 
@@ -111,7 +118,8 @@ impl World {
     pub(super) fn listen(&mut self, id: &str, name: &str) {
         let task = &self.tasks[id];
         let container = task.container(name).expect("a container of the task");
-        let ports: Vec<u16> = container.spec.port_mappings.iter().map(|one| one.container_port).collect();
+        let ports: Vec<u16> =
+            container.spec.port_mappings.iter().map(|one| one.container_port).collect();
         if container.life != Life::Running || ports.is_empty() {
             return;
         }
@@ -123,17 +131,26 @@ impl World {
     /// A line that a container wrote.
     pub fn write(&mut self, id: &str, name: &str, line: &str) {
         let timestamp = (self.timestamp(self.now()) * 1000.0) as u64;
-        let Some(container) = self.tasks.get(id).and_then(|task| task.container(name)) else { return };
+        let Some(container) = self.tasks.get(id).and_then(|task| task.container(name)) else {
+            return;
+        };
         if let Some((group, stream)) = container.spec.stream(id) {
             self.logs.write(&group, &stream, LogEvent { timestamp, message: line.to_owned() });
         }
     }
 
     /// A container ended: its exit code, where ECS learns one, and why.
-    pub fn container_exited(&mut self, id: &str, name: &str, code: Option<i32>, reason: Option<String>) {
+    pub fn container_exited(
+        &mut self,
+        id: &str,
+        name: &str,
+        code: Option<i32>,
+        reason: Option<String>,
+    ) {
         let now = self.now();
         let task = self.task(id);
-        let Some(container) = task.container_mut(name).filter(|one| one.life == Life::Running) else {
+        let Some(container) = task.container_mut(name).filter(|one| one.life == Life::Running)
+        else {
             return;
         };
         container.life = Life::Stopped;
@@ -143,6 +160,10 @@ impl World {
             container.reason = reason;
         }
         let is_essential = container.spec.essential;
+        if self.script(id, name).is_some() {
+            self.effects.push(Effect::Close(id.to_owned(), name.to_owned()));
+        }
+        let task = self.task(id);
         if task.is_wanted() && is_essential {
             let reason = "Essential container in task exited".to_owned();
             return self.stop_at_once(id, Stop { code: "EssentialContainerExited", reason });
@@ -172,7 +193,10 @@ impl World {
                 let mut launch = self.process(id, name, &program);
                 launch.command = match check.command.split_first() {
                     Some((kind, words)) if kind == "CMD-SHELL" => {
-                        ["sh".to_owned(), "-c".to_owned()].into_iter().chain(words.to_vec()).collect()
+                        ["sh".to_owned(), "-c".to_owned()]
+                            .into_iter()
+                            .chain(words.to_vec())
+                            .collect()
                     }
                     Some((_, words)) => words.to_vec(),
                     None => return,
@@ -196,7 +220,8 @@ impl World {
 
     /// How long a container has run, in seconds.
     pub fn age(&self, id: &str, name: &str) -> Option<f64> {
-        let container = self.tasks.get(id)?.container(name).filter(|one| one.life == Life::Running)?;
+        let container =
+            self.tasks.get(id)?.container(name).filter(|one| one.life == Life::Running)?;
         let started: Millis = container.started?;
         Some(seconds(self.now().saturating_sub(started)))
     }

@@ -153,13 +153,15 @@ impl Definition {
         let containers = json["containerDefinitions"].as_array_mut();
         let containers = containers.ok_or("Container list cannot be empty.")?;
         for container in containers.iter_mut() {
-            let container = container.as_object_mut().ok_or("Container.name should not be null.")?;
+            let container =
+                container.as_object_mut().ok_or("Container.name should not be null.")?;
             for (name, value) in defaults() {
                 container.entry(name).or_insert(value);
             }
         }
-        let containers: Vec<ContainerSpec> = serde_json::from_value(json["containerDefinitions"].clone())
-            .map_err(|error| format!("Container definition is not valid: {error}"))?;
+        let containers: Vec<ContainerSpec> =
+            serde_json::from_value(json["containerDefinitions"].clone())
+                .map_err(|error| format!("Container definition is not valid: {error}"))?;
         if !containers.iter().any(|one| one.essential) {
             return Err("Invalid setting for container. At least one container in a task \
                         definition must be marked as essential."

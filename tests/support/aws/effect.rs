@@ -15,6 +15,8 @@ pub enum Effect {
     Check(ContainerProbe),
     /// Listen in a scripted container's place.
     Listen(Listen),
+    /// Listen no more in a scripted container's place.
+    Close(String, String),
     /// Ask a target how it is.
     Probe(Probe),
 }

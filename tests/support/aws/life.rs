@@ -184,7 +184,10 @@ impl World {
             task.status = Status::Deactivating;
         } else if task.status >= Status::Activating {
             task.status = Status::Deactivating;
-            self.after(self.pace.deactivating, Event::TaskStep(id.to_owned(), Status::Deactivating));
+            self.after(
+                self.pace.deactivating,
+                Event::TaskStep(id.to_owned(), Status::Deactivating),
+            );
         } else {
             self.terminate(id);
         }
@@ -214,9 +217,10 @@ impl World {
                     && other.spec.depends_on.iter().any(|on| on.container_name == name)
             })
         };
-        let ready = task.containers.iter().filter(|one| {
-            one.life == Life::Running && !one.told && !is_needed(&one.spec.name)
-        });
+        let ready = task
+            .containers
+            .iter()
+            .filter(|one| one.life == Life::Running && !one.told && !is_needed(&one.spec.name));
         let ready: Vec<String> = ready.map(|one| one.spec.name.clone()).collect();
         ready.iter().for_each(|name| self.tell_container(id, name));
     }
@@ -224,7 +228,10 @@ impl World {
     /// All containers have ended, or never started.
     pub(super) fn deprovision(&mut self, id: &str) {
         self.task(id).status = Status::Deprovisioning;
-        self.after(self.pace.deprovisioning, Event::TaskStep(id.to_owned(), Status::Deprovisioning));
+        self.after(
+            self.pace.deprovisioning,
+            Event::TaskStep(id.to_owned(), Status::Deprovisioning),
+        );
         if let Some(tie) = self.task(id).tie.clone() {
             self.soon(&tie.service);
         }

@@ -27,7 +27,10 @@ impl World {
                 turn: 0,
                 state: TargetState::Unused,
                 reason: Some("Target.NotInUse"),
-                description: Some("Target group is not configured to receive traffic from the load balancer".to_owned()),
+                description: Some(
+                    "Target group is not configured to receive traffic from the load balancer"
+                        .to_owned(),
+                ),
                 passed: 0,
                 failed: 0,
                 asked: None,
@@ -94,7 +97,9 @@ impl World {
                 let group = self.balancers.groups.get_mut(&group).expect("a group");
                 let delay = group.facts.deregistration_delay_or_default();
                 let targets = &mut group.targets;
-                let Some(target) = targets.iter_mut().find(|one| one.task == id && one.port == port) else {
+                let Some(target) =
+                    targets.iter_mut().find(|one| one.task == id && one.port == port)
+                else {
                     continue;
                 };
                 let is_in_use = target.state != TargetState::Unused;
@@ -138,7 +143,10 @@ impl World {
                         port: target.port,
                         turn: target.turn,
                     }),
-                    (false, TargetState::Initial | TargetState::Healthy | TargetState::Unhealthy) => {
+                    (
+                        false,
+                        TargetState::Initial | TargetState::Healthy | TargetState::Unhealthy,
+                    ) => {
                         target.turn += 1;
                         target.state = TargetState::Unused;
                         target.reason = Some("Target.NotInUse");

@@ -41,7 +41,8 @@ impl World {
         let source = (!is_first).then(|| service.primary().revision);
         if let Some(older) = service.rollout_mut() {
             older.status = "STOPPED";
-            older.reason = "Service deployment was stopped because a new one was started.".to_owned();
+            older.reason =
+                "Service deployment was stopped because a new one was started.".to_owned();
             older.finished = Some(now);
         }
         let rollout = Rollout {
@@ -83,7 +84,9 @@ impl World {
             let strategy = service.facts.strategy;
             let rollout = service.rollout_mut().expect("the one in progress");
             match stage.next(strategy) {
-                Some(next) => (rollout.stage, rollout.entered, rollout.is_open) = (next, now, false),
+                Some(next) => {
+                    (rollout.stage, rollout.entered, rollout.is_open) = (next, now, false)
+                }
                 None => self.complete(key),
             }
         }
@@ -101,7 +104,8 @@ impl World {
         if stage == Stage::ReconcileService && active <= 2 {
             return;
         }
-        let due = hooks.into_iter().filter(|hook| hook.stages.iter().any(|one| one == stage.name()));
+        let due =
+            hooks.into_iter().filter(|hook| hook.stages.iter().any(|one| one == stage.name()));
         let opened: Vec<HookDetail> = due
             .enumerate()
             .map(|(at, hook)| HookDetail {
@@ -123,7 +127,8 @@ impl World {
         let service = &self.services[key];
         let strategy = service.facts.strategy;
         let rollout = service.rollout().expect("the one in progress");
-        let is_plain = strategy == Strategy::Rolling || rollout.source.is_none() || rollout.is_back();
+        let is_plain =
+            strategy == Strategy::Rolling || rollout.source.is_none() || rollout.is_back();
         match stage {
             Stage::ScaleUp if is_plain => self.roll(key),
             Stage::ScaleUp => self.scale_up(key),
@@ -189,7 +194,10 @@ impl World {
         if goes_on {
             self.soon(key);
         } else {
-            self.turn_back(key, &format!("Service deployment rolled back because of a lifecycle hook at {stage}."));
+            self.turn_back(
+                key,
+                &format!("Service deployment rolled back because of a lifecycle hook at {stage}."),
+            );
         }
         true
     }
@@ -219,7 +227,8 @@ impl World {
         (old.state, old.updated) = (State::InProgress, now);
         let name = service.facts.name.clone();
         let (id, revision) = (old.id.clone(), old.revision);
-        let by = if why.contains("circuit breaker") { "ECS deployment circuit breaker: r" } else { "R" };
+        let by =
+            if why.contains("circuit breaker") { "ECS deployment circuit breaker: r" } else { "R" };
         old.reason = format!("{by}olling back to deploymentId {id}.");
         let rollout = service.rollout_mut().expect("the one that fails");
         rollout.status = "ROLLBACK_IN_PROGRESS";

@@ -53,9 +53,12 @@ impl World {
         let new = self.healthy(&self.wanted(key, &primary.id));
         let old: Vec<(String, String)> = older
             .iter()
-            .flat_map(|one| self.wanted(key, &one.id).into_iter().map(|task| (one.id.clone(), task)))
+            .flat_map(|one| {
+                self.wanted(key, &one.id).into_iter().map(|task| (one.id.clone(), task))
+            })
             .collect();
-        let mut healthy = new + self.healthy(&old.iter().map(|one| one.1.clone()).collect::<Vec<_>>());
+        let mut healthy =
+            new + self.healthy(&old.iter().map(|one| one.1.clone()).collect::<Vec<_>>());
         let mut kept = 0;
         for (deployment, task) in &old {
             let counts = u32::from(self.tasks[task].runs() && self.is_healthy(task));
@@ -76,9 +79,13 @@ impl World {
         if kept > 0 {
             self.stuck(key, format!("was unable to stop tasks because {kept} tasks are protected"));
         } else if goal < desired && total >= maximum && healthy <= minimum && new == goal {
-            self.stuck(key, "was unable to stop or start tasks during a deployment because of the \
+            self.stuck(
+                key,
+                "was unable to stop or start tasks during a deployment because of the \
                 service deployment configuration. Update the minimumHealthyPercent or \
-                maximumPercent value and try again".to_owned());
+                maximumPercent value and try again"
+                    .to_owned(),
+            );
         }
         let is_old_gone = older.iter().all(|one| self.is_through(key, &one.id));
         goal >= desired && new >= desired && is_old_gone
@@ -98,7 +105,8 @@ impl World {
 
     /// Stops all older tasks; whether they are gone.
     pub(super) fn clean_up(&mut self, key: &str) -> bool {
-        let older: Vec<String> = self.services[key].listed().skip(1).map(|one| one.id.clone()).collect();
+        let older: Vec<String> =
+            self.services[key].listed().skip(1).map(|one| one.id.clone()).collect();
         for deployment in &older {
             for task in self.wanted(key, deployment) {
                 if !self.tasks[&task].is_protected(self.now()) {
@@ -161,7 +169,10 @@ impl World {
     /// the same revision.
     fn replace(&mut self, key: &str) {
         let service = &self.services[key];
-        let goals: Vec<_> = service.listed().map(|one| (one.id.clone(), one.definition.clone(), one.goal, one.state)).collect();
+        let goals: Vec<_> = service
+            .listed()
+            .map(|one| (one.id.clone(), one.definition.clone(), one.goal, one.state))
+            .collect();
         for (id, definition, goal, state) in goals {
             if state == State::Failed {
                 continue;
@@ -190,7 +201,9 @@ impl World {
         let through: Vec<String> = self.services[key]
             .listed()
             .skip(1)
-            .filter(|one| (one.goal == 0 || one.state == State::Failed) && self.is_through(key, &one.id))
+            .filter(|one| {
+                (one.goal == 0 || one.state == State::Failed) && self.is_through(key, &one.id)
+            })
             .filter(|one| self.wanted(key, &one.id).is_empty())
             .map(|one| one.id.clone())
             .collect();
@@ -249,12 +262,16 @@ impl World {
             return;
         }
         (primary.failed, primary.updated) = (primary.failed + 1, now);
-        let Some(breaker) = breaker.filter(|one| primary.failed >= one.failures(desired)) else { return };
-        let (deployment, reason) = (primary.id.clone(), "ECS deployment circuit breaker: tasks failed to start.");
+        let Some(breaker) = breaker.filter(|one| primary.failed >= one.failures(desired)) else {
+            return;
+        };
+        let (deployment, reason) =
+            (primary.id.clone(), "ECS deployment circuit breaker: tasks failed to start.");
         reason.clone_into(&mut primary.reason);
         (primary.state, primary.goal) = (State::Failed, 0);
         self.tell(key, format!("(service {name}) (deployment {deployment}) deployment failed: tasks failed to start."));
-        let has_older = self.services[key].deployments.iter().skip(1).any(|one| one.state == State::Completed);
+        let has_older =
+            self.services[key].deployments.iter().skip(1).any(|one| one.state == State::Completed);
         if breaker.rollback && has_older {
             self.turn_back(key, reason);
         } else if let Some(rollout) = self.service(key).rollout_mut() {

@@ -172,7 +172,13 @@ impl Balancers {
     }
 
     /// Makes a rule of a listener; its ARN.
-    pub fn add_rule(&mut self, listener: &str, priority: u32, path: &str, forward: Forward) -> String {
+    pub fn add_rule(
+        &mut self,
+        listener: &str,
+        priority: u32,
+        path: &str,
+        forward: Forward,
+    ) -> String {
         let resource = listener.replace(":listener/", ":listener-rule/");
         let arn = format!("{resource}/{}", digits(&format!("{priority} {path}")));
         let (listener, path) = (listener.to_owned(), path.to_owned());
@@ -214,7 +220,8 @@ impl Balancers {
 
     /// The listener or rule through which a group has traffic.
     pub fn production(&self, group: &str) -> Option<String> {
-        let is_live = |forward: &Forward| forward.iter().any(|(one, share)| one == group && *share > 0);
+        let is_live =
+            |forward: &Forward| forward.iter().any(|(one, share)| one == group && *share > 0);
         let rule = self.rules.iter().find(|one| is_live(&one.forward)).map(|one| one.arn.clone());
         rule.or_else(|| {
             self.listeners.iter().find(|one| is_live(&one.default)).map(|one| one.arn.clone())

@@ -21,11 +21,13 @@ impl World {
     /// nobody refers to it learns nothing, and doesn't wait for it.
     pub fn is_healthy(&self, id: &str) -> bool {
         let task = &self.tasks[id];
-        let checked = task.containers.iter().any(|one| one.spec.essential && one.spec.health_check.is_some());
+        let checked =
+            task.containers.iter().any(|one| one.spec.essential && one.spec.health_check.is_some());
         let containers = !checked || task.health() == Health::Healthy;
-        containers && self.targets_of(id).all(|one| {
-            matches!(one.state, TargetState::Healthy | TargetState::Unused)
-        })
+        containers
+            && self
+                .targets_of(id)
+                .all(|one| matches!(one.state, TargetState::Healthy | TargetState::Unused))
     }
 
     /// Stops a task of a service that is found unhealthy, unless its grace period still runs.
@@ -46,10 +48,13 @@ impl World {
         if let Some((group, target)) = unhealthy {
             let why = target.description.unwrap_or_default();
             let port = target.port;
-            self.tell(&tie.service, format!(
-                "(service {name}) (port {port}) is unhealthy in (target-group {group}) due to \
+            self.tell(
+                &tie.service,
+                format!(
+                    "(service {name}) (port {port}) is unhealthy in (target-group {group}) due to \
                  (reason {why})."
-            ));
+                ),
+            );
             let reason = format!("Task failed ELB health checks in (target-group {group})");
             return self.stop_task(id, Stop { code: "ServiceSchedulerInitiated", reason });
         }

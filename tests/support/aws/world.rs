@@ -197,7 +197,12 @@ impl World {
     }
 
     /// Lets time pass, until the condition holds; panics when it doesn't within so many seconds.
-    pub fn advance_until(&mut self, what: &str, limit: f64, mut condition: impl FnMut(&World) -> bool) {
+    pub fn advance_until(
+        &mut self,
+        what: &str,
+        limit: f64,
+        mut condition: impl FnMut(&World) -> bool,
+    ) {
         let end = self.now + millis(limit);
         while !condition(self) {
             match self.next_due().filter(|due| *due <= end) {
@@ -263,7 +268,8 @@ impl World {
 
     /// An image by its whole name, or else by the name before the tag.
     pub fn image(&self, name: &str) -> Option<&Image> {
-        let bare = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(bare, _)| bare);
+        let bare =
+            name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(bare, _)| bare);
         self.images.get(name).or_else(|| self.images.get(bare?))
     }
 
