@@ -11,12 +11,14 @@ fn agent() -> ureq::Agent {
 }
 
 fn get(url: &str) -> Value {
-    agent().get(url).call().unwrap().body_mut().read_json().unwrap()
+    serde_json::from_str(&agent().get(url).call().unwrap().body_mut().read_to_string().unwrap())
+        .unwrap()
 }
 
 fn put(url: &str, body: &Value) -> (u16, Value) {
-    let mut answer = agent().put(url).send_json(body).unwrap();
-    (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    let mut answer = agent().put(url).send(body.to_string()).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
 }
 
 fn aws() -> Aws {

@@ -31,36 +31,26 @@ async fn a_service_of_scripted_containers_is_checked_over_http() {
 #[tokio::test]
 async fn the_real_binary_serves_as_a_container_on_the_tasks_own_address() {
     let aws = Aws::start(Scale::Second(Duration::from_millis(50)));
-    let page = Program::new("sh").argument("-c").env("LISTEN", "{address}:8080");
-    aws.image("web", page);
-    let arn = aws.target_group(group("web", Balancer::Application));
+    aws.image("web", Program::new(env!("CARGO_BIN_EXE_lockkeeper")).argument("up"));
+    let mut facts = group("web", Balancer::Application);
+    facts.check.path = Some("/ready".to_owned());
+    let arn = aws.target_group(facts);
     front(&aws, Balancer::Application, &[(&arn, 1)]);
-    // A migration that never ends: alive, not ready.
     let folder = crate::support::folder::new();
-    std::fs::write(folder.path().join("V1__wait.sql"), "SELECT 1;").unwrap();
-    let command = format!(
-        "exec {} up --migrations {} --listen $LISTEN --stay",
-        env!("CARGO_BIN_EXE_lockkeeper"),
-        folder.path().display()
-    );
-    let mut json = definition("web", "web", &[&command]);
+    std::fs::write(folder.path().join("V1__nothing.sql"), "SELECT 1;").unwrap();
+    let migrations = folder.path().to_str().unwrap();
+    let command = ["--migrations", migrations, "--listen", "{address}:8080", "--linger", "1h"];
+    let mut json = definition("web", "web", &command);
+    let url = format!("sqlite:{migrations}/{{address}}.db");
     json["containerDefinitions"][0]["environment"] =
-        json!([{ "name": "DATABASE_URL", "value": "sqlite:{address}.db" }]);
+        json!([{ "name": "DATABASE_URL", "value": url }]);
     aws.define(json);
-    aws.service(Service { grace: Some(60), ..service("web", None) }, "web");
-    let pids = async {
-        aws.wait_for("two processes", |world| {
-            world
-                .tasks
-                .values()
-                .filter(|task| task.status == crate::support::aws::Status::Running)
-                .count()
-                == 2
-        })
-        .await;
-        aws.tasks_of("web").iter().filter_map(|task| aws.pid(&task.id, "web")).collect::<Vec<_>>()
-    }
-    .await;
+    aws.service(Service { grace: Some(120), ..service("web", None) }, "web");
+    aws.wait_for_steady("shop", "web").await;
+    let tasks = aws.tasks_of("web");
+    assert_ne!(tasks[0].address, tasks[1].address);
+    let pids: Vec<u32> = tasks.iter().filter_map(|task| aws.pid(&task.id, "web")).collect();
+    assert_eq!(pids.len(), 2);
     drop(aws);
     for pid in pids {
         assert!(!process::runs(pid), "it ends with the fake");
