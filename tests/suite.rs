@@ -26,6 +26,8 @@ mod suite {
     mod differential;
     mod docs;
     mod durability;
+    #[cfg(feature = "ecs")]
+    mod ecs;
     mod embedded;
     mod eta;
     mod example;
