@@ -3,6 +3,7 @@
 
 mod agent;
 mod run;
+mod s1;
 
 use std::time::Duration;
 

@@ -99,7 +99,7 @@ fn data(folder: &Path) -> String {
 
 /// Debian's: 15, or on systems that have no 15 the newest that is there, from 13 on. `tests/run`
 /// installs it by the same rule.
-fn debian() -> PathBuf {
+pub fn debian() -> PathBuf {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let versions = installed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let programs = |version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
