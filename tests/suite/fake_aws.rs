@@ -8,6 +8,7 @@ mod protection;
 mod rolling;
 mod story;
 mod tasks;
+mod timeline;
 
 use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetCheck, TargetGroup};
 use serde_json::{Value, json};

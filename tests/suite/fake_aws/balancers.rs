@@ -35,7 +35,7 @@ async fn groups_listeners_and_rules_come_back_as_they_were_made() {
     assert_eq!(found.target_group_arn(), Some(green.as_str()));
     assert_eq!(found.health_check_interval_seconds(), Some(15));
     assert_eq!(found.matcher().unwrap().http_code(), Some("200"));
-    assert_eq!(found.load_balancer_arns(), [balancer.clone()]);
+    assert_eq!(found.load_balancer_arns(), [balancer.as_str()]);
     let found =
         elb.describe_target_group_attributes().target_group_arn(&blue).send().await.unwrap();
     let delay = found

@@ -8,6 +8,10 @@ use crate::support::aws::{Aws, Scale, Script};
 
 /// A service that pauses at PRE_SCALE_UP, with the ARNs of its target groups and of its listener.
 fn aws(kind: Balancer, weights: [Option<u32>; 2]) -> (Aws, [String; 2]) {
+    paused_at("PRE_SCALE_UP", kind, weights)
+}
+
+fn paused_at(stage: &str, kind: Balancer, weights: [Option<u32>; 2]) -> (Aws, [String; 2]) {
     let aws = Aws::start(Scale::Virtual);
     aws.image("web:1", Script::web(2.0));
     aws.image("web:2", Script::web(10.0));
@@ -19,7 +23,7 @@ fn aws(kind: Balancer, weights: [Option<u32>; 2]) -> (Aws, [String; 2]) {
         .collect();
     front(&aws, kind, &forward);
     aws.define(definition("web", "web:1", &[]));
-    let pause = Hook { function: None, stages: vec!["PRE_SCALE_UP".to_owned()] };
+    let pause = Hook { function: None, stages: vec![stage.to_owned()] };
     let facts = Service {
         strategy: Strategy::BlueGreen,
         bake: Some(120),
@@ -147,4 +151,53 @@ async fn an_orphaned_group_of_an_nlb_serves_nobody_for_a_while_after_the_switch(
     assert_eq!(healthy().await, 0, "the traffic goes to targets that aren't there yet");
     aws.advance(90.0);
     assert_eq!(healthy().await, 2);
+}
+
+#[tokio::test]
+async fn a_rollback_after_the_switch_turns_the_traffic_back() {
+    let at = "POST_PRODUCTION_TRAFFIC_SHIFT";
+    let (aws, [blue, green]) = paused_at(at, Balancer::Application, [Some(1), Some(0)]);
+    begin(&aws).await;
+    aws.advance(60.0);
+    assert_eq!(live(&aws).await, green);
+    answer(&aws, &current(&aws).await, Action::Rollback).await;
+    assert_eq!(live(&aws).await, blue);
+    aws.advance(120.0);
+    assert_eq!(current(&aws).await.status().unwrap().as_str(), "ROLLBACK_SUCCESSFUL");
+    assert!(aws.tasks_of("web").iter().all(|task| task.revision == 1));
+    assert_eq!(aws.tasks_of("web").len(), 2);
+}
+
+#[tokio::test]
+async fn a_rolling_deployment_pauses_too_and_a_function_is_waited_for() {
+    let aws = Aws::start(Scale::Virtual);
+    aws.image("web", Script::web(2.0));
+    let arn = aws.target_group(group("blue", Balancer::Application));
+    front(&aws, Balancer::Application, &[(&arn, 1)]);
+    aws.define(definition("web", "web", &[]));
+    let function = Some("arn:aws:lambda:eu-central-1:123456789012:function:migrate".to_owned());
+    let hooks = vec![Hook { function, stages: vec!["PRE_SCALE_UP".to_owned()] }];
+    aws.service(Service { hooks, ..service("blue", None) }, "web");
+    aws.advance(200.0);
+    aws.define(definition("web", "web:2", &[]));
+    let rollout = begin(&aws).await;
+    let hook = &rollout.lifecycle_hook_details()[0];
+    assert_eq!(hook.status().unwrap().as_str(), "IN_PROGRESS");
+    assert!(hook.target_arn().unwrap().ends_with(":function:migrate"));
+    let id = hook.hook_id().unwrap();
+    let call = aws.ecs().continue_service_deployment().hook_id(id).action(Action::Continue);
+    let call = call.service_deployment_arn(rollout.service_deployment_arn().unwrap());
+    assert!(call.send().await.unwrap_err().into_service_error().is_invalid_parameter_exception());
+    assert!(aws.with(|world| world.resolve_hook("shop/web", id, true)));
+    aws.advance(300.0);
+    assert_eq!(current(&aws).await.status().unwrap().as_str(), "SUCCESSFUL");
+    let revision = current(&aws).await.target_service_revision().unwrap().arn().unwrap().to_owned();
+    let found = aws
+        .ecs()
+        .describe_service_revisions()
+        .service_revision_arns(revision)
+        .send()
+        .await
+        .unwrap();
+    assert!(found.service_revisions()[0].task_definition().unwrap().ends_with("web:2"));
 }

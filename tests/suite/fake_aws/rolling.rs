@@ -1,7 +1,7 @@
 //! Rolling deployments.
 
 use aws_sdk_ecs::types::DeploymentRolloutState as State;
-use lockkeeper::deploy::facts::{Balancer, Breaker, Service};
+use lockkeeper::deploy::facts::{Balancer, Breaker, Service, Threshold};
 use serde_json::json;
 
 use super::{definition, front, group, service};
@@ -174,4 +174,23 @@ async fn a_check_that_hangs_counts_when_its_time_is_over() {
     let found = aws.elb().describe_target_health().target_group_arn(&arn).send().await.unwrap();
     let health = found.target_health_descriptions()[0].target_health().unwrap();
     assert_eq!(json!(health.reason().unwrap().as_str()), "Target.Timeout");
+}
+
+#[tokio::test]
+async fn the_breaker_counts_as_it_is_told_to() {
+    let threshold = Some(Threshold::Count(2));
+    let breaker = Breaker { rollback: false, threshold, resets: false };
+    let aws = aws(|facts| Service { breaker: Some(breaker), ..facts }, 1000.0);
+    update(&aws).await;
+    aws.advance(300.0);
+    let seen = describe(&aws).await;
+    let configured = seen.deployment_configuration().unwrap().deployment_circuit_breaker().unwrap();
+    assert_eq!(configured.threshold_configuration().unwrap().value(), 2);
+    assert_eq!(seen.deployments()[0].rollout_state(), Some(&State::Failed));
+    assert_eq!(seen.deployments()[0].failed_tasks(), 2);
+    let of = |revision| aws.tasks_of("web").iter().filter(|task| task.revision == revision).count();
+    assert_eq!((of(1), of(2)), (2, 0), "no more are tried, and the old ones stay");
+    let found =
+        aws.ecs().list_service_deployments().cluster("shop").service("web").send().await.unwrap();
+    assert_eq!(found.service_deployments()[0].status().unwrap().as_str(), "STOPPED");
 }

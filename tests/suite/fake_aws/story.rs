@@ -6,7 +6,7 @@ use lockkeeper::deploy::facts::{Balancer, Service};
 use serde_json::json;
 
 use super::{definition, front, group, service};
-use crate::support::aws::{Aws, OnTerm, Program, Scale, Script};
+use crate::support::aws::{Aws, Before, OnTerm, Program, Scale, Script};
 use crate::support::process;
 
 #[tokio::test]
@@ -39,11 +39,10 @@ async fn the_real_binary_serves_as_a_container_on_the_tasks_own_address() {
     let folder = crate::support::folder::new();
     std::fs::write(folder.path().join("V1__nothing.sql"), "SELECT 1;").unwrap();
     let migrations = folder.path().to_str().unwrap();
-    let command = ["--migrations", migrations, "--listen", "{address}:8080", "--linger", "1h"];
+    let command = ["--dir", migrations, "--listen", "{address}:8080", "--linger", "1h"];
     let mut json = definition("web", "web", &command);
-    let url = format!("sqlite:{migrations}/{{address}}.db");
     json["containerDefinitions"][0]["environment"] =
-        json!([{ "name": "DATABASE_URL", "value": url }]);
+        json!([{ "name": "DATABASE_URL", "value": "sqlite:{address}.db" }]);
     aws.define(json);
     aws.service(Service { grace: Some(120), ..service("web", None) }, "web");
     aws.wait_for_steady("shop", "web").await;
@@ -54,5 +53,29 @@ async fn the_real_binary_serves_as_a_container_on_the_tasks_own_address() {
     drop(aws);
     for pid in pids {
         assert!(!process::runs(pid), "it ends with the fake");
+    }
+}
+
+#[tokio::test]
+async fn what_a_real_check_found_is_told_by_its_reason() {
+    let aws = Aws::start(Scale::FAST);
+    let manners = [
+        ("refuses", Before::Refuses, "Target.FailedHealthChecks"),
+        ("fails", Before::Answers(503), "Target.ResponseCodeMismatch"),
+        ("hangs", Before::Hangs, "Target.Timeout"),
+    ];
+    for (name, before, reason) in manners {
+        aws.image(name, Script { before, ..Script::mute() });
+        let arn = aws.target_group(group(name, Balancer::Application));
+        let balancer = aws.balancer(name, Balancer::Application);
+        aws.listener(&balancer, 80, &[(&arn, 1)]);
+        aws.define(definition(name, name, &[]));
+        let facts =
+            Service { name: name.to_owned(), desired: 1, grace: Some(3600), ..service(name, None) };
+        aws.service(facts, name);
+        aws.wait_for("an unhealthy target", |world| {
+            world.balancers.groups[&arn].targets.iter().any(|one| one.reason == Some(reason))
+        })
+        .await;
     }
 }

@@ -208,3 +208,67 @@ fn a_sidecar_that_the_others_wait_for_keeps_the_task_below_running() {
     // The agent gives a container that can never start the code 143.
     assert_eq!(states(1), (vec![Provisioning, Pending, Deprovisioning, Stopped], Some(143)));
 }
+
+#[tokio::test]
+async fn the_check_of_a_container_runs_beside_it_and_others_wait_for_it() {
+    let aws = Aws::start(Scale::FAST);
+    aws.cluster("shop");
+    aws.image("shell", Program::shell());
+    // The fake's own folder is where containers run.
+    let mark = "./mark-$MARK";
+    let database = format!("sleep 0.3; : > {mark}; sleep 60");
+    aws.define(json!({
+        "family": "pair",
+        "containerDefinitions": [
+            {
+                "name": "database", "image": "shell", "essential": false, "command": [database],
+                "environment": [{ "name": "MARK", "value": "{address}" }],
+                "healthCheck": { "command": ["CMD-SHELL", format!("test -e {mark}")], "interval": 5, "retries": 10 },
+            },
+            {
+                "name": "pair", "image": "shell", "command": ["exit 0"],
+                "dependsOn": [{ "containerName": "database", "condition": "HEALTHY" }],
+            },
+        ],
+    }));
+    let task = run(&aws, "pair").await;
+    aws.wait_for_status(&task, Status::Stopped).await;
+    let seen = aws.task(&task);
+    let [database, pair] = seen.containers.as_slice() else { panic!("{seen:?}") };
+    // 0.3 s are 15 s here; the check before that failed, and didn't count as the end.
+    assert!(pair.started.unwrap() >= database.started.unwrap() + 15_000);
+    assert_eq!((pair.exit, database.exit), (Some(0), Some(143)));
+}
+
+#[tokio::test]
+async fn many_tasks_are_listed_by_pages() {
+    let aws = Aws::start(Scale::Virtual);
+    aws.cluster("shop");
+    aws.image("web", Script::mute());
+    aws.define(definition("work", "web", &[]));
+    aws.ecs().run_task().cluster("shop").task_definition("work").count(10).send().await.unwrap();
+    let pages = aws.ecs().list_tasks().cluster("shop").max_results(4).into_paginator();
+    let arns = pages.items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
+    assert_eq!(arns.len(), 10);
+    assert_eq!(aws.calls("ListTasks").len(), 3);
+}
+
+#[tokio::test]
+async fn a_definition_comes_back_as_it_was_registered() {
+    let aws = Aws::start(Scale::Virtual);
+    let first = aws.define(definition("work", "shell:1", &["echo"]));
+    let second = aws.define(definition("work", "shell:2", &["echo"]));
+    assert!(first.ends_with("work:1") && second.ends_with("work:2"));
+    let found = aws.ecs().describe_task_definition().task_definition("work").send().await.unwrap();
+    let found = found.task_definition().unwrap();
+    assert_eq!(found.revision(), 2);
+    let container = &found.container_definitions()[0];
+    assert_eq!((container.image(), container.essential()), (Some("shell:2"), Some(true)));
+    let log = container.log_configuration().unwrap();
+    assert_eq!(log.options().unwrap()["awslogs-group"], "/shop");
+    let register = aws.ecs().register_task_definition().family("work");
+    let third = register.container_definitions(container.clone()).send().await.unwrap();
+    assert_eq!(third.task_definition().unwrap().revision(), 3);
+    let missing = aws.ecs().describe_task_definition().task_definition("none").send().await;
+    assert!(missing.unwrap_err().into_service_error().is_client_exception());
+}

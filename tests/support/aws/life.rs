@@ -253,6 +253,12 @@ impl World {
         let reason = "Your Spot Task was interrupted.".to_owned();
         self.stop_at_once(id, Stop { code: "SpotInterruption", reason });
     }
+
+    /// As [`World::interrupt_spot`], where the instance below the task is what goes.
+    pub fn give_notice(&mut self, id: &str) {
+        let reason = "Your Spot Task was interrupted.".to_owned();
+        self.stop_at_once(id, Stop { code: "TerminationNotice", reason });
+    }
 }
 
 /// A container's definition with the overrides for it.

@@ -22,6 +22,7 @@ pub mod life;
 pub mod log;
 pub mod process;
 pub mod registration;
+pub mod report;
 pub mod rollout;
 pub mod scheduler;
 pub mod server;
@@ -33,7 +34,7 @@ pub mod verdict;
 pub mod world;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockkeeper::deploy::facts::{Balancer, Service, TargetGroup};
 use serde_json::Value;
@@ -228,9 +229,15 @@ impl Aws {
         self.processes.as_ref()?.pid(&(task.to_owned(), container.to_owned()))
     }
 
-    /// Waits until something holds; panics when it doesn't in time.
+    /// Waits until something holds; panics when it doesn't in time, and says how things are.
     pub async fn wait_for(&self, what: &str, mut condition: impl FnMut(&World) -> bool) {
-        super::wait_until(what, PATIENCE, async || self.with(|world| condition(world))).await;
+        let started = Instant::now();
+        while !self.with(|world| condition(world)) {
+            if started.elapsed() > PATIENCE {
+                panic!("waited in vain: {what}\n{}", self.with(|world| world.report()));
+            }
+            tokio::time::sleep(super::POLL).await;
+        }
     }
 
     /// Waits until a task has come to this status, or past it.

@@ -17,9 +17,13 @@ impl World {
             return;
         }
         let (address, now) = (task.address.clone(), seconds(self.now()));
+        let name = self.services[&tie.service].facts.name.clone();
         self.task(id).targets.clone_from(&attachments);
         self.task(id).moments.registered = Some(now);
         for (group, port) in attachments {
+            let message =
+                format!("(service {name}) registered 1 targets in (target-group {group}).");
+            self.tell(&tie.service, message);
             let target = Registration {
                 address: address.clone(),
                 port,
@@ -92,6 +96,14 @@ impl World {
 
     /// Begins to deregister a task everywhere.
     pub(super) fn deregister(&mut self, id: &str) {
+        if let Some(tie) = self.task(id).tie.clone() {
+            let name = self.services[&tie.service].facts.name.clone();
+            for (group, _) in self.task(id).targets.clone() {
+                let message =
+                    format!("(service {name}) deregistered 1 targets in (target-group {group}).");
+                self.tell(&tie.service, message);
+            }
+        }
         for (group, port) in self.task(id).targets.clone() {
             let delay = {
                 let group = self.balancers.groups.get_mut(&group).expect("a group");

@@ -133,9 +133,9 @@ impl World {
     /// A task definition by its ARN, `family:revision`, or the newest of a family.
     pub fn definition(&self, name: &str) -> Option<&super::definition::Definition> {
         let short = name.rsplit('/').next().unwrap_or(name);
-        let mut of = self.definitions.values().filter(|one| {
+        let of = self.definitions.values().filter(|one| {
             one.family == short || format!("{}:{}", one.family, one.revision) == short
         });
-        of.by_ref().max_by_key(|one| one.revision)
+        of.max_by_key(|one| one.revision)
     }
 }

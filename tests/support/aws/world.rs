@@ -207,7 +207,7 @@ impl World {
         while !condition(self) {
             match self.next_due().filter(|due| *due <= end) {
                 Some(due) => self.advance_to(due),
-                None => panic!("not within {limit} s: {what}"),
+                None => panic!("not within {limit} s: {what}\n{}", self.report()),
             }
         }
     }

@@ -3,7 +3,7 @@
 use lockkeeper::deploy::facts::{Attachment, Controller, Hook, Launch, Strategy, Threshold};
 use serde_json::{Value, json};
 
-use super::super::deployment::Deployment;
+use super::super::deployment::{Deployment, State};
 use super::super::scheduler;
 use super::super::service::Service;
 use super::super::task::Status;
@@ -134,11 +134,17 @@ impl World {
         let service = &self.services[key];
         let (running, pending) = self.counts(key, Some(&deployment.id));
         let is_primary = service.primary().id == deployment.id;
+        // Of the PRIMARY one it is the service's from the start, until it is given up.
+        let desired = match deployment.state {
+            State::Failed => 0,
+            _ if is_primary => service.facts.desired,
+            _ => deployment.goal,
+        };
         let mut json = json!({
             "id": deployment.id,
             "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
             "taskDefinition": deployment.definition,
-            "desiredCount": deployment.goal,
+            "desiredCount": desired,
             "runningCount": running,
             "pendingCount": pending,
             "failedTasks": deployment.failed,
