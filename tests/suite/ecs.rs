@@ -2,6 +2,8 @@
 //! processes.
 
 mod agent;
+mod hook;
+mod rollout;
 mod run;
 mod s1;
 
