@@ -4,3 +4,4 @@
 //! the modules below `aws` ask AWS itself.
 
 pub mod facts;
+pub mod timeline;
