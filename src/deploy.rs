@@ -4,4 +4,6 @@
 //! the modules below `aws` ask AWS itself.
 
 pub mod facts;
+pub mod migrates;
+pub mod remedy;
 pub mod timeline;

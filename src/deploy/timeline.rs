@@ -8,7 +8,7 @@ mod probe;
 mod rolling;
 mod span;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::Serialize;
 
