@@ -22,7 +22,7 @@ pub use text::text;
 
 use super::doctor::Diagnosis;
 use super::finding::{Finding, Severity};
-use super::timeline::{Timeline, Verdict};
+use super::timeline::{Timeline, Verdict, of_100};
 
 /// How a severity is marked.
 fn sign(severity: Severity) -> &'static str {
@@ -64,10 +64,6 @@ fn alternative(finding: &Finding) -> Option<String> {
 
 fn first_fatal(diagnosis: &Diagnosis) -> Option<&Finding> {
     diagnosis.findings.iter().find(|finding| finding.severity == Severity::Fatal)
-}
-
-fn of_100(share: f64) -> String {
-    format!("{:.0} of 100", (share * 100.0).round().clamp(1.0, 99.0))
 }
 
 fn why_it_lives(timeline: &Timeline) -> String {

@@ -12,10 +12,10 @@ pub(crate) mod tests;
 
 use serde::Serialize;
 
-use super::facts::{Controller, Facts, Strategy};
+use super::facts::Facts;
 pub use course::Course;
-pub use probe::{Checker, NLB_REGISTRATION};
-pub use rolling::{GiveUp, Wave, bounds, is_rolling};
+pub use probe::{Checker, NLB_REGISTRATION, asks_for_life};
+pub use rolling::{GiveUp, Wave, bounds, is_paired, is_rolling};
 pub use span::Span;
 
 /// From the decision for a new task to its RUNNING, at most: finding a place, network, image. A
@@ -93,6 +93,15 @@ impl Verdict {
     }
 }
 
+/// A share of the cases, in words: `33 of 100`.
+pub fn of_100(share: f64) -> String {
+    match (share * 100.0).round().clamp(0.0, 100.0) {
+        0.0 => "fewer than 1 of 100".to_owned(),
+        100.0 => "more than 99 of 100".to_owned(),
+        of => format!("{of:.0} of 100"),
+    }
+}
+
 impl Timeline {
     /// Of a task that gives its first good answer `startup_seconds` after its start.
     pub fn of(facts: &Facts, startup_seconds: f64) -> Timeline {
@@ -148,10 +157,10 @@ fn courses(facts: &Facts, startup: f64, grace: f64) -> Vec<Course> {
         let probes = groups.map(probe::Probe::of_group);
         probes.map(|probe| Course::of(&probe, startup, grace)).collect()
     };
-    let in_pairs = facts.service.strategy != Strategy::Rolling
-        || matches!(facts.service.controller, Controller::CodeDeploy(_));
     let (mut courses, other) = (side(false), side(true));
-    if in_pairs && (courses.is_empty() || stopped_share(&other) > stopped_share(&courses)) {
+    if is_paired(&facts.service)
+        && (courses.is_empty() || stopped_share(&other) > stopped_share(&courses))
+    {
         courses = other;
     }
     let containers = probe::of_containers(facts);

@@ -1,10 +1,9 @@
 //! The circuit breaker ends the deployment before its tasks are healthy.
 
-use super::grace_too_short::of_100;
 use super::{Case, Finding, Severity};
 use crate::deploy::facts::Breaker;
 use crate::deploy::migrates::migrates;
-use crate::deploy::timeline::{Timeline, is_rolling};
+use crate::deploy::timeline::{Timeline, is_rolling, of_100};
 
 pub(super) const CODE: &str = "circuit-breaker-gives-up-first";
 

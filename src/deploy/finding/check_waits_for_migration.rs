@@ -3,6 +3,7 @@
 use super::{Case, Finding, Severity};
 use crate::deploy::facts::{Protocol, TargetGroup};
 use crate::deploy::migrates::migrates;
+use crate::deploy::timeline::asks_for_life;
 
 pub(super) const CODE: &str = "health-check-waits-for-migration";
 
@@ -29,7 +30,7 @@ fn is_of(group: &TargetGroup, named: &str) -> bool {
 fn waits(group: &TargetGroup) -> bool {
     let path = group.check.path.as_deref().unwrap_or("/");
     let is_http = matches!(group.check.protocol, Protocol::Http | Protocol::Https);
-    !(is_http && ["/alive", "/live", "/livez"].iter().any(|life| path.ends_with(life)))
+    !(is_http && asks_for_life(path))
 }
 
 fn of(group: &TargetGroup, container: &str, how: &str) -> Finding {

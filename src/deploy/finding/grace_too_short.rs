@@ -1,8 +1,9 @@
 //! A load balancer's check stops a new task before it can answer.
 
 use super::{Case, Finding, Severity};
+use crate::deploy::facts::Balancer;
 use crate::deploy::remedy;
-use crate::deploy::timeline::{Checker, Course, Timeline};
+use crate::deploy::timeline::{Checker, Course, NLB_REGISTRATION, Span, Timeline, of_100};
 
 pub(super) const CODE: &str = "grace-too-short";
 
@@ -41,42 +42,43 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
     ]
 }
 
-/// `33 of 100`
-pub(super) fn of_100(share: f64) -> String {
-    match (share * 100.0).round().clamp(0.0, 100.0) {
-        0.0 => "fewer than 1 of 100".to_owned(),
-        100.0 => "more than 99 of 100".to_owned(),
-        of => format!("{of:.0} of 100"),
-    }
-}
-
 fn arithmetic(case: &Case<'_>, timeline: &Timeline, course: &Course) -> String {
     let Checker::TargetGroup(name) = &course.by else { return String::new() };
-    let groups = &case.facts.target_groups;
-    let timeout =
-        groups.iter().find(|group| group.name == *name).map_or(0, |one| one.check.timeout);
+    let mut groups = case.facts.target_groups.iter();
+    let Some(group) = groups.find(|group| group.name == *name) else { return String::new() };
+    let check = &group.check;
     let (interval, threshold) = (course.interval, course.threshold);
     let mut text = format!(
         "{name}: {threshold} failures {interval:.0} s apart make a target unhealthy {}·{interval:.0} \
-         to {threshold}·{interval:.0} + {timeout} s after its start",
-        threshold - 1
+         to {threshold}·{interval:.0} + {} s after its start",
+        threshold - 1,
+        check.timeout
     );
-    let startup = timeline.startup;
-    let too_late = course.stop.map(|stop| (startup - stop.latest, startup - stop.earliest));
-    match too_late {
-        Some((least, most)) if course.share >= 1.0 && least >= 0.0 => text.push_str(&format!(
-            "; the first good answer comes at {startup:.0} s, {least:.0}–{most:.0} s too late."
-        )),
-        Some(_) if course.share >= 1.0 => text.push_str(&format!(
-            "; the first good answer comes at {startup:.0} s, but an unhealthy target needs {} good \
-             ones before the grace period ends.",
-            groups.iter().find(|group| group.name == *name).map_or(1, |one| one.check.healthy)
-        )),
-        _ => text.push_str(&format!(
-            "; whether the first good answer at {startup:.0} s is in time depends on when in its \
-             interval the first check comes: in {} cases it isn't.",
-            of_100(course.share)
-        )),
+    if group.balancer == Balancer::Network {
+        text.push_str(&format!(
+            " (an NLB may show it only when it has registered the target, {NLB_REGISTRATION} after it)"
+        ));
     }
-    text
+    let startup = timeline.startup;
+    let most = course.stop.map_or(0.0, |stop| startup - stop.earliest);
+    let least = course.stop.map_or(0.0, |stop| startup - stop.latest);
+    let why = if course.share < 1.0 {
+        format!(
+            "whether the first good answer at {startup:.0} s is in time depends on when in its \
+             interval the first check comes: in {} cases it isn't",
+            of_100(course.share)
+        )
+    } else if least > 0.0 {
+        let late = Span::new(least, most);
+        format!("the first good answer comes at {startup:.0} s, {late} too late")
+    } else if most > 0.0 {
+        format!("the first good answer comes at {startup:.0} s, up to {most:.0} s too late")
+    } else {
+        format!(
+            "the first good answer comes at {startup:.0} s, but an unhealthy target needs {} in a row \
+             before the grace period ends",
+            check.healthy
+        )
+    };
+    format!("{text}; {why}.")
 }

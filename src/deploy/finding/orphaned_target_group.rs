@@ -1,8 +1,9 @@
 //! A target group of an NLB that no listener refers to.
 
 use super::{Case, Finding, Severity};
-use crate::deploy::facts::{Balancer, Controller, Facts, Strategy, TargetGroup};
+use crate::deploy::facts::{Balancer, Facts, TargetGroup};
 use crate::deploy::remedy::{Change, Setting};
+use crate::deploy::timeline::is_paired;
 
 pub(super) const CODE: &str = "orphaned-target-group";
 
@@ -36,18 +37,11 @@ pub(super) fn is_orphaned(facts: &Facts, group: &TargetGroup) -> bool {
         }
 }
 
-/// Whether tasks move from one target group to another.
-fn is_pair(facts: &Facts) -> bool {
-    let service = &facts.service;
-    matches!(service.controller, Controller::CodeDeploy(_))
-        || (service.controller == Controller::Ecs && service.strategy != Strategy::Rolling)
-}
-
 /// Whether this group is an orphan as soon as its one listener is switched.
 fn is_next(facts: &Facts, group: &TargetGroup) -> bool {
     let mut listeners: Vec<_> = group.references.iter().map(|one| &one.listener).collect();
     listeners.dedup();
-    group.balancer == Balancer::Network && is_pair(facts) && listeners.len() == 1
+    group.balancer == Balancer::Network && is_paired(&facts.service) && listeners.len() == 1
 }
 
 fn free_ports(facts: &Facts) -> impl Iterator<Item = u16> {
@@ -69,7 +63,7 @@ fn of(facts: &Facts, group: &TargetGroup, port: Option<u16>) -> Finding {
          registered anew, 90–180 s long: `initial`, 10 s of Elb.RegistrationInProgress and 60–70 s of \
          Elb.InitialHealthChecking at least, whatever the check's interval.",
     );
-    finding = match is_pair(facts) {
+    finding = match is_paired(&facts.service) {
         true => finding.detail(
             "At the switch that has meant errors in 2–3 of 10 deployments; at a roll-back, a complete \
              outage of 70–80 s.",

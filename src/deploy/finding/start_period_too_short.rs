@@ -1,9 +1,8 @@
 //! A container's own health check stops its task before it can answer.
 
-use super::grace_too_short::of_100;
 use super::{Case, Finding, Severity};
 use crate::deploy::remedy;
-use crate::deploy::timeline::{Checker, Course};
+use crate::deploy::timeline::{Checker, Course, of_100};
 
 pub(super) const CODE: &str = "start-period-too-short";
 

@@ -9,13 +9,8 @@ pub(super) const CODE: &str = "stop-timeout-too-short";
 
 pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
     let Some(shutdown) = case.question.shutdown else { return Vec::new() };
-    let registered = &case.facts.service.load_balancers;
-    let serves = |one: &&Container| {
-        let is_registered = registered.iter().any(|attachment| attachment.container == one.name);
-        one.essential && (registered.is_empty() || is_registered)
-    };
-    let serving = case.facts.next.containers.iter().filter(serves);
-    let short = serving.filter(|one| (one.stop_timeout_or_default() as f64) < shutdown);
+    let short =
+        case.facts.serving().filter(|one| (one.stop_timeout_or_default() as f64) < shutdown);
     short.map(|container| of(case, container, shutdown)).collect()
 }
 

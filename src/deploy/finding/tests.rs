@@ -272,3 +272,17 @@ fn what_is_not_known_is_said_with_the_permission_that_would_do() {
     assert!(findings[0].details[0].contains("the rules of a, the rules of b"));
     assert_eq!(findings[1].details, ["the desired count: no such field."]);
 }
+
+#[test]
+fn of_an_nlb_it_says_that_registration_may_hide_the_failures() {
+    let mut facts = story();
+    facts.target_groups[0].balancer = Balancer::Network;
+    facts.target_groups[0].check.port = Some("9002".to_owned());
+    let findings = Diagnosis::of(&facts, &told(150.0)).findings;
+    assert!(findings[0].title.ends_with("stopped 30–180 s after its start"), "{findings:#?}");
+    let arithmetic = &findings[0].details[0];
+    for part in ["2·15 to 3·15 + 5 s", "registered the target, 70–180 s", "up to 120 s too late"]
+    {
+        assert!(arithmetic.contains(part), "{arithmetic}");
+    }
+}

@@ -12,7 +12,6 @@ const READ_ONLY: &str = "del(.taskDefinitionArn, .revision, .status, .requiresAt
 pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let after = apply(facts, changes);
     let mut calls = Vec::new();
-    task_definition(&mut calls, facts, changes);
     service(&mut calls, &after, changes);
     for group in &after.target_groups {
         target_group(&mut calls, group, changes);
@@ -26,6 +25,8 @@ pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
             _ => {}
         }
     }
+    // The last, for it starts a deployment.
+    task_definition(&mut calls, facts, changes);
     calls.join("\n")
 }
 
@@ -67,7 +68,7 @@ fn service(calls: &mut Vec<String>, after: &Facts, changes: &[Change]) {
             (Setting::MaximumPercent, Some(to)) => format!(
                 "--deployment-configuration {}",
                 word(&format!(
-                    "maximumPercent={to},minimumHealthyPercent={},deploymentCircuitBreaker={}",
+                    "maximumPercent={to},minimumHealthyPercent={}{}",
                     service.minimum_percent_or_default(),
                     breaker(service)
                 ))
@@ -78,18 +79,21 @@ fn service(calls: &mut Vec<String>, after: &Facts, changes: &[Change]) {
     }
 }
 
+/// The circuit breaker as it is. Its newer fields are unknown to an AWS CLI of early 2026, so they are
+/// left out where none is set.
 fn breaker(service: &Service) -> String {
-    let Some(breaker) = service.breaker else { return "{enable=false,rollback=false}".to_owned() };
+    let Some(breaker) = service.breaker else { return String::new() };
     let threshold = breaker.threshold.map(|threshold| match threshold {
         Threshold::Count(value) => ("COUNT", value),
         Threshold::BoundedPercent(value) => ("BOUNDED_PERCENT", value),
         Threshold::UnboundedPercent(value) => ("UNBOUNDED_PERCENT", value),
     });
+    let resets = breaker.resets;
     let threshold = threshold.map_or(String::new(), |(kind, value)| {
-        format!(",thresholdConfiguration={{type={kind},value={value}}}")
+        format!(",resetOnHealthyTask={resets},thresholdConfiguration={{type={kind},value={value}}}")
     });
-    let (rollback, resets) = (breaker.rollback, breaker.resets);
-    format!("{{enable=true,rollback={rollback},resetOnHealthyTask={resets}{threshold}}}")
+    let rollback = breaker.rollback;
+    format!(",deploymentCircuitBreaker={{enable=true,rollback={rollback}{threshold}}}")
 }
 
 /// The ARN, or a call that finds it by the name.

@@ -3,7 +3,6 @@
 //! A block in an override replaces the whole block of its kind, so a health check is printed with
 //! all that is known of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::cli::{load_balancer, minutes};
@@ -45,20 +44,24 @@ fn quoted(text: &str) -> String {
 }
 
 fn service(text: &mut String, after: &Facts, changes: &[Change]) {
-    let lines: Vec<_> = changes
-        .iter()
-        .filter(|change| matches!(change.setting, Setting::Grace | Setting::MaximumPercent))
-        .filter_map(|change| Some((change.setting.name(), change.to?, change.from)))
-        .collect();
+    let own = [Setting::Grace, Setting::MaximumPercent];
+    let own = changes.iter().filter(|change| own.contains(&change.setting));
+    let lines: Vec<_> =
+        own.filter_map(|change| Some((change.setting.name(), change.to?.to_string()))).collect();
     if lines.is_empty() {
         return;
     }
     let _ = writeln!(text, "\nresource \"aws_ecs_service\" \"{}\" {{", label(&after.service.name));
-    for (name, to, from) in lines {
-        let was = from.map_or("not set".to_owned(), |from| from.to_string());
-        let _ = writeln!(text, "  {name} = {to} # was {was}");
-    }
+    arguments(text, "  ", &lines);
     text.push_str("}\n");
+}
+
+/// Arguments as `terraform fmt` aligns them.
+fn arguments<N: AsRef<str>>(text: &mut String, indent: &str, lines: &[(N, String)]) {
+    let widest = lines.iter().map(|(name, _)| name.as_ref().len()).max().unwrap_or(0);
+    for (name, value) in lines {
+        let _ = writeln!(text, "{indent}{:widest$} = {value}", name.as_ref());
+    }
 }
 
 fn target_group(text: &mut String, after: &TargetGroup, changes: &[Change]) {
@@ -88,12 +91,12 @@ fn target_group(text: &mut String, after: &TargetGroup, changes: &[Change]) {
 
 fn check(text: &mut String, group: &TargetGroup) {
     let check = &group.check;
-    let mut lines = BTreeMap::from([
+    let mut lines = vec![
         ("interval", check.interval.to_string()),
         ("timeout", check.timeout.to_string()),
         ("healthy_threshold", check.healthy.to_string()),
         ("unhealthy_threshold", check.unhealthy.to_string()),
-    ]);
+    ];
     let protocol = match check.protocol {
         Protocol::Http => Some("HTTP"),
         Protocol::Https => Some("HTTPS"),
@@ -109,9 +112,7 @@ fn check(text: &mut String, group: &TargetGroup) {
     ];
     lines.extend(texts.into_iter().filter_map(|(name, text)| Some((name, quoted(text?)))));
     text.push_str("  health_check {\n");
-    for (name, value) in lines {
-        let _ = writeln!(text, "    {name} = {value}");
-    }
+    arguments(text, "    ", &lines);
     text.push_str("  }\n");
 }
 

@@ -1,5 +1,7 @@
 use super::*;
-use crate::deploy::facts::{Balancer, CodeDeploy, ContainerCheck, Controller, Reference, Strategy};
+use crate::deploy::facts::{
+    Balancer, CodeDeploy, ContainerCheck, Controller, Reference, Strategy, Threshold,
+};
 use crate::deploy::timeline::tests::story;
 use crate::deploy::timeline::{Timeline, Verdict};
 
@@ -143,7 +145,7 @@ fn changes_as_calls_of_the_aws_cli() {
     let text = render(&facts, &changes, Format::Cli);
     for part in [
         "aws ecs update-service --cluster shop --service web \\\n  --health-check-grace-period-seconds 195\n",
-        "'maximumPercent=150,minimumHealthyPercent=50,deploymentCircuitBreaker={enable=true,rollback=true,resetOnHealthyTask=false}'",
+        "'maximumPercent=150,minimumHealthyPercent=50,deploymentCircuitBreaker={enable=true,rollback=true}'",
         "--names web-8080",
         "--health-check-interval-seconds 20 --unhealthy-threshold-count 10",
         "Key=deregistration_delay.timeout_seconds,Value=600",
@@ -163,12 +165,26 @@ fn changes_as_calls_of_the_aws_cli() {
 }
 
 #[test]
+fn a_breaker_keeps_its_threshold() {
+    let mut facts = story();
+    let breaker = facts.service.breaker.as_mut().expect("a breaker");
+    breaker.threshold = Some(Threshold::Count(5));
+    let changes = [change(&facts, Setting::MaximumPercent, Some(150))];
+    let text = render(&facts, &changes, Format::Cli);
+    let part = "resetOnHealthyTask=false,thresholdConfiguration={type=COUNT,value=5}}'";
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
 fn changes_as_terraform() {
     let (facts, changes) = all();
     let text = render(&facts, &changes, Format::Terraform);
     for part in [
-        "resource \"aws_ecs_service\" \"web\" {\n  health_check_grace_period_seconds = 195 # was 15\n  deployment_maximum_percent = 150 # was 200\n}",
-        "resource \"aws_lb_target_group\" \"web_8080\" {\n  deregistration_delay = 600\n  health_check {\n    healthy_threshold = 2\n    interval = 20\n    path = \"/api/health-check\"\n    protocol = \"HTTP\"\n    timeout = 5\n    unhealthy_threshold = 10\n  }\n}",
+        "\n  health_check_grace_period_seconds = 195\n  deployment_maximum_percent        = 150\n}",
+        "resource \"aws_lb_target_group\" \"web_8080\" {\n  deregistration_delay = 600\n",
+        "    interval            = 20\n",
+        "    unhealthy_threshold = 10\n",
+        "    path                = \"/api/health-check\"\n",
         "load_balancer_arn = \"arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/net/shop/50dc\"",
         "target_group_arn = aws_lb_target_group.web_8080.arn",
         "container \"app\":\n#   stopTimeout = 60",
@@ -211,5 +227,5 @@ fn a_foreign_name_can_neither_run_nor_be_interpolated() {
     let text = render(&facts, &changes, Format::Cli);
     assert!(text.contains(r"--service '$(reboot)'\''; reboot #'"), "{text}");
     let text = render(&facts, &changes, Format::Terraform);
-    assert!(text.contains(r#"path = "/$${file(\"x\")}\"\n""#), "{text}");
+    assert!(text.contains(r#""/$${file(\"x\")}\"\n""#), "{text}");
 }

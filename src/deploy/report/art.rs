@@ -3,7 +3,7 @@
 use console::measure_text_width;
 
 use super::wrap::wrap;
-use crate::deploy::timeline::{Span, Timeline, Verdict};
+use crate::deploy::timeline::{Span, Timeline, Verdict, of_100};
 
 /// The room between two labels.
 const GAP: usize = 2;
@@ -42,7 +42,7 @@ fn marks(timeline: &Timeline) -> Vec<Mark> {
     let course = timeline.decisive();
     let unhealthy = course.and_then(|course| Some((course.unhealthy?, course.threshold)));
     let tag = match timeline.verdict {
-        Verdict::Tight { share } => format!("{} stopped", super::of_100(share)),
+        Verdict::Tight { share } => format!("{} stopped", of_100(share)),
         _ => "stopped".to_owned(),
     };
     match (unhealthy, timeline.stop) {
@@ -72,8 +72,12 @@ fn marks(timeline: &Timeline) -> Vec<Mark> {
 fn answer(timeline: &Timeline, is_lost: bool) -> Mark {
     let span = Span::at(timeline.startup);
     let (symbol, tag, below) = match timeline.stop.filter(|_| is_lost) {
-        Some(stop) if stop.latest <= timeline.startup => {
+        Some(stop) if stop.middle() < timeline.startup => {
             let late = Span::new(timeline.startup - stop.latest, timeline.startup - stop.earliest);
+            let late = match late.earliest > 0.0 {
+                true => late.to_string(),
+                false => format!("up to {:.0} s", late.latest),
+            };
             ('┊', "would be ready".to_owned(), format!("{late} too late"))
         }
         _ => ('┼', String::new(), "first answer".to_owned()),

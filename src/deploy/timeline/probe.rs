@@ -81,24 +81,22 @@ impl Probe {
     }
 }
 
-/// The probes of the containers that the startup time is of: those that a load balancer sends
-/// traffic to, or every essential one where there is none. An essential container that is unhealthy
+/// The probes of the containers that the startup time is of. An essential container that is unhealthy
 /// ends its task; others don't.
 pub(super) fn of_containers(facts: &Facts) -> Vec<Probe> {
-    let attached = &facts.service.load_balancers;
-    let serves = |one: &&Container| {
-        attached.is_empty() || attached.iter().any(|attachment| attachment.container == one.name)
-    };
-    let judged = facts.next.containers.iter().filter(|one| one.essential).filter(serves);
+    let judged = facts.serving();
     judged.filter(|one| !asks_life_only(one)).filter_map(Probe::of_container).collect()
 }
 
-/// Whether the container's check asks for life, not for readiness: such a path answers from the
-/// start, so the startup time says nothing about it.
+/// Whether the container's check asks for life, not for readiness.
 fn asks_life_only(container: &Container) -> bool {
     let words = container.check.iter().flat_map(|check| &check.command);
-    words.flat_map(|word| word.split_whitespace()).any(|word| {
-        let path = word.trim_end_matches(['"', '\'', ';']);
-        ["/alive", "/live", "/livez", "/liveness"].iter().any(|life| path.ends_with(life))
-    })
+    let mut words = words.flat_map(|word| word.split_whitespace());
+    words.any(|word| asks_for_life(word.trim_end_matches(['"', '\'', ';'])))
+}
+
+/// Whether a path, or an URL, asks for mere life. Such a path answers from the start, also while a
+/// migration runs, so the startup time says nothing about it.
+pub fn asks_for_life(path: &str) -> bool {
+    ["/alive", "/live", "/livez", "/liveness"].iter().any(|life| path.ends_with(life))
 }

@@ -30,6 +30,15 @@ pub fn is_rolling(service: &Service) -> bool {
     service.controller == Controller::Ecs && service.strategy == Strategy::Rolling
 }
 
+/// Whether each deployment moves the tasks from one target group to another: blue/green and its kin.
+pub fn is_paired(service: &Service) -> bool {
+    match service.controller {
+        Controller::CodeDeploy(_) => true,
+        Controller::Ecs => service.strategy != Strategy::Rolling,
+        Controller::External => false,
+    }
+}
+
 /// The least and the greatest number of tasks during the deployment. ECS rounds the minimum up and
 /// the maximum down (`DeploymentConfiguration` of its API).
 pub fn bounds(service: &Service) -> (u32, u32) {

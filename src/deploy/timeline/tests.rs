@@ -1,7 +1,7 @@
 use super::*;
 use crate::deploy::facts::{
-    Attachment, Balancer, Breaker, Container, ContainerCheck, Service, TargetCheck, TargetGroup,
-    TaskDefinition,
+    Attachment, Balancer, Breaker, Container, ContainerCheck, Service, Strategy, TargetCheck,
+    TargetGroup, TaskDefinition,
 };
 
 /// S4's service, with its first settings.
