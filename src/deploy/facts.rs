@@ -35,6 +35,19 @@ pub struct Facts {
     pub unknown: Vec<Unknown>,
 }
 
+impl Facts {
+    /// The containers of the task definition to come that serve: those essential ones that a load
+    /// balancer sends traffic to, or every essential one where there is none.
+    pub fn serving(&self) -> impl Iterator<Item = &Container> {
+        let attached = &self.service.load_balancers;
+        let serves = move |one: &&Container| {
+            let mut attached_ones = attached.iter();
+            attached.is_empty() || attached_ones.any(|attachment| attachment.container == one.name)
+        };
+        self.next.containers.iter().filter(|one| one.essential).filter(serves)
+    }
+}
+
 /// Something that couldn't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {

@@ -17,12 +17,13 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
     "docs/deployment.md",
     "docs/design-notes.md",
+    "docs/doctor.md",
     "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
@@ -35,7 +36,19 @@ fn root() -> &'static Path {
 }
 
 fn pages() -> Vec<Page> {
-    [README].iter().chain(&PAGES).map(|path| Page::read(path)).collect()
+    let own = [README].iter().chain(&PAGES).map(|path| Page::read(path));
+    own.chain(findings().iter().map(|path| Page::read(path))).collect()
+}
+
+/// The pages of the doctor's findings, sorted.
+fn findings() -> Vec<String> {
+    let folder = root().join("docs/findings");
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let names = entries.map(|entry| entry.file_name().into_string().expect("a name"));
+    let mut paths: Vec<_> = names.map(|name| format!("docs/findings/{name}")).collect();
+    paths.sort();
+    paths
 }
 
 async fn run(path: &str) {
@@ -78,11 +91,37 @@ async fn the_examples_of_throttling_run() {
 
 #[tokio::test]
 async fn the_examples_of_all_other_pages_run() {
-    for page in
-        ["docs/architecture.md", "docs/benchmarks.md", "docs/design-notes.md", "docs/json.md"]
-    {
+    for page in [
+        "docs/architecture.md",
+        "docs/benchmarks.md",
+        "docs/design-notes.md",
+        "docs/doctor.md",
+        "docs/json.md",
+    ] {
         run(page).await;
     }
+    for page in findings() {
+        run(&page).await;
+    }
+}
+
+#[test]
+fn every_finding_has_its_page_and_every_page_its_finding() {
+    let mut codes: Vec<_> = lockkeeper::deploy::finding::codes().collect();
+    codes.sort_unstable();
+    let pages: Vec<_> = codes.iter().map(|code| format!("docs/findings/{code}.md")).collect();
+    assert_eq!(findings(), pages);
+    for (code, path) in codes.iter().zip(&pages) {
+        let page = Page::read(path);
+        assert!(page.text.contains(&format!("\n`{code}`\n")), "{path} doesn't name its code");
+        let own: Vec<_> = page.text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(own, ["Why", "How to see it", "How to mend it"], "{path}");
+    }
+    let listed = Page::read("docs/doctor.md").column("finding");
+    let mut listed: Vec<_> =
+        listed.iter().filter_map(|cell| cell.split(['[', ']']).nth(1)).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, codes);
 }
 
 #[test]

@@ -70,6 +70,10 @@ pub enum Controller {
 /// What a deployment group of CodeDeploy says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CodeDeploy {
+    /// The application's name.
+    pub application: Option<String>,
+    /// The deployment group's name.
+    pub group: Option<String>,
     /// Seconds it waits before it reroutes traffic (`deploymentReadyOption`); 0 is at once.
     pub wait: Option<u64>,
     /// Seconds before the old tasks are stopped after success (`terminateBlueInstancesOnDeploymentSuccess`).

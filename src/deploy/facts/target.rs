@@ -28,6 +28,24 @@ impl TargetGroup {
     pub fn deregistration_delay_or_default(&self) -> u64 {
         self.deregistration_delay.unwrap_or(300)
     }
+
+    /// `ALB target group web-8080 · HTTP /health every 15 s`
+    pub fn words(&self) -> String {
+        let balancer = match self.balancer {
+            Balancer::Application => "ALB",
+            Balancer::Network => "NLB",
+            Balancer::Gateway => "GWLB",
+        };
+        let (path, protocol) = match self.check.protocol {
+            Protocol::Http => (self.check.path.as_deref(), "HTTP"),
+            Protocol::Https => (self.check.path.as_deref(), "HTTPS"),
+            Protocol::Tcp => (None, "TCP"),
+            Protocol::Other => (None, "checked"),
+        };
+        let path = path.map_or(String::new(), |path| format!(" {path}"));
+        let (name, interval) = (&self.name, self.check.interval);
+        format!("{balancer} target group {name} · {protocol}{path} every {interval} s")
+    }
 }
 
 /// A kind of load balancer.

@@ -1,0 +1,216 @@
+//! Changes as calls of the AWS CLI.
+
+use std::fmt::Write;
+
+use super::{Change, Setting, apply};
+use crate::deploy::facts::{CodeDeploy, Controller, Facts, Service, TargetGroup, Threshold};
+
+/// What DescribeTaskDefinition says and RegisterTaskDefinition doesn't take.
+const READ_ONLY: &str = "del(.taskDefinitionArn, .revision, .status, .requiresAttributes, \
+                         .compatibilities, .registeredAt, .registeredBy, .deregisteredAt)";
+
+pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
+    let after = apply(facts, changes);
+    let mut calls = Vec::new();
+    service(&mut calls, &after, changes);
+    for group in &after.target_groups {
+        target_group(&mut calls, group, changes);
+    }
+    for change in changes {
+        match (&change.setting, &facts.service.controller) {
+            (Setting::DummyListener { .. }, _) => listener(&mut calls, facts, change),
+            (Setting::CodeDeployWait, Controller::CodeDeploy(deploy)) => {
+                code_deploy(&mut calls, facts, deploy, change);
+            }
+            _ => {}
+        }
+    }
+    // The last, for it starts a deployment.
+    task_definition(&mut calls, facts, changes);
+    calls.join("\n")
+}
+
+/// A word that a shell takes for itself.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Seconds as whole minutes, rounded up.
+pub(super) fn minutes(seconds: u64) -> u64 {
+    seconds.div_ceil(60)
+}
+
+/// The load balancer's ARN, told from the ARN of any listener of these target groups.
+pub(super) fn load_balancer(facts: &Facts) -> Option<String> {
+    let references = facts.target_groups.iter().flat_map(|group| &group.references);
+    references.map(|reference| reference.listener.as_str()).find_map(|arn| {
+        let (service, rest) = arn.split_once(":listener/")?;
+        let (balancer, _listener) = rest.rsplit_once('/')?;
+        Some(format!("{service}:loadbalancer/{balancer}"))
+    })
+}
+
+fn update_service(service: &Service) -> String {
+    let (cluster, name) = (word(&service.cluster), word(&service.name));
+    format!("aws ecs update-service --cluster {cluster} --service {name}")
+}
+
+fn service(calls: &mut Vec<String>, after: &Facts, changes: &[Change]) {
+    let service = &after.service;
+    for change in changes {
+        let option = match (&change.setting, change.to) {
+            (Setting::Grace, Some(to)) => format!("--health-check-grace-period-seconds {to}"),
+            // A part that is left out of the configuration would be set back.
+            (Setting::MaximumPercent, Some(to)) => format!(
+                "--deployment-configuration {}",
+                word(&format!(
+                    "maximumPercent={to},minimumHealthyPercent={}{}",
+                    service.minimum_percent_or_default(),
+                    breaker(service)
+                ))
+            ),
+            _ => continue,
+        };
+        calls.push(format!("{} \\\n  {option}\n", update_service(service)));
+    }
+}
+
+/// The circuit breaker as it is. Its newer fields are unknown to an AWS CLI of early 2026, so they are
+/// left out where none is set.
+fn breaker(service: &Service) -> String {
+    let Some(breaker) = service.breaker else { return String::new() };
+    let threshold = breaker.threshold.map(|threshold| match threshold {
+        Threshold::Count(value) => ("COUNT", value),
+        Threshold::BoundedPercent(value) => ("BOUNDED_PERCENT", value),
+        Threshold::UnboundedPercent(value) => ("UNBOUNDED_PERCENT", value),
+    });
+    let resets = breaker.resets;
+    let threshold = threshold.map_or(String::new(), |(kind, value)| {
+        format!(",resetOnHealthyTask={resets},thresholdConfiguration={{type={kind},value={value}}}")
+    });
+    let rollback = breaker.rollback;
+    format!(",deploymentCircuitBreaker={{enable=true,rollback={rollback}{threshold}}}")
+}
+
+/// The ARN, or a call that finds it by the name.
+fn arn(group: &TargetGroup) -> String {
+    match group.arn.is_empty() {
+        false => word(&group.arn),
+        true => format!(
+            "\"$(aws elbv2 describe-target-groups --names {} \
+             --query 'TargetGroups[0].TargetGroupArn' --output text)\"",
+            word(&group.name)
+        ),
+    }
+}
+
+fn target_group(calls: &mut Vec<String>, after: &TargetGroup, changes: &[Change]) {
+    let mut check = Vec::new();
+    for change in changes {
+        match (&change.setting, change.to) {
+            (Setting::CheckInterval { target_group }, Some(to)) if *target_group == after.name => {
+                check.push(format!("--health-check-interval-seconds {to}"));
+            }
+            (Setting::UnhealthyThreshold { target_group }, Some(to))
+                if *target_group == after.name =>
+            {
+                check.push(format!("--unhealthy-threshold-count {to}"));
+            }
+            (Setting::DeregistrationDelay { target_group }, Some(to))
+                if *target_group == after.name =>
+            {
+                calls.push(format!(
+                    "aws elbv2 modify-target-group-attributes --target-group-arn {} \\\n  \
+                     --attributes Key=deregistration_delay.timeout_seconds,Value={to}\n",
+                    arn(after)
+                ));
+            }
+            _ => {}
+        }
+    }
+    if !check.is_empty() {
+        calls.push(format!(
+            "aws elbv2 modify-target-group --target-group-arn {} \\\n  {}\n",
+            arn(after),
+            check.join(" ")
+        ));
+    }
+}
+
+fn listener(calls: &mut Vec<String>, facts: &Facts, change: &Change) {
+    let (Some(group), Some(port)) = (change.setting.group(facts), change.to) else { return };
+    let balancer = load_balancer(facts).map_or_else(
+        || "\"${LOAD_BALANCER_ARN:?the ARN of the NLB}\"".to_owned(),
+        |arn| word(&arn),
+    );
+    calls.push(format!(
+        "# Nobody connects to it: it only keeps the target group referred to.\n\
+         aws elbv2 create-listener --load-balancer-arn {balancer} \\\n  \
+         --protocol TCP --port {port} \\\n  \
+         --default-actions Type=forward,TargetGroupArn={}\n",
+        arn(group)
+    ));
+}
+
+fn code_deploy(calls: &mut Vec<String>, facts: &Facts, deploy: &CodeDeploy, change: &Change) {
+    let Some(wait) = change.to else { return };
+    let name = |name: &Option<String>, variable: &str| match name {
+        Some(name) => word(name),
+        None => format!("\"${{{variable}:?}}\""),
+    };
+    let application = name(&deploy.application, "APPLICATION");
+    let group = name(&deploy.group, "DEPLOYMENT_GROUP");
+    let configuration = serde_json::json!({
+        "deploymentReadyOption": {
+            // As long again, for the call to come.
+            "actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 2 * minutes(wait),
+        },
+        "terminateBlueInstancesOnDeploymentSuccess": {
+            "action": "TERMINATE",
+            "terminationWaitTimeInMinutes": minutes(deploy.terminate_wait.unwrap_or(0)),
+        },
+    });
+    calls.push(format!(
+        "aws deploy update-deployment-group --application-name {application} \\\n  \
+         --current-deployment-group-name {group} \\\n  \
+         --blue-green-deployment-configuration {}\n\
+         # Then, in each deployment of {}, once its targets have been registered for {wait} s:\n\
+         aws deploy continue-deployment --deployment-id \"${{DEPLOYMENT_ID:?}}\" \\\n  \
+         --deployment-wait-type READY_WAIT\n",
+        word(&configuration.to_string()),
+        facts.service.name.escape_debug()
+    ));
+}
+
+/// A task definition can't be changed, so a new revision is made from the last one.
+fn task_definition(calls: &mut Vec<String>, facts: &Facts, changes: &[Change]) {
+    let mut filter = String::new();
+    for change in changes {
+        let Some(container) = change.setting.container(facts) else { continue };
+        // JSON's quoting is jq's, too, but for `\(`, which JSON doesn't write.
+        let name = serde_json::Value::from(container.name.as_str());
+        let path = change.setting.path().join(".");
+        let at = format!("(.containerDefinitions[] | select(.name == {name})).{path}");
+        let _ = match change.to {
+            Some(to) => write!(filter, "{at} = {to} | "),
+            None => write!(filter, "del({at}) | "),
+        };
+    }
+    if filter.is_empty() {
+        return;
+    }
+    let (name, family) = (word(&facts.next.name()), word(&facts.next.family));
+    calls.push(format!(
+        "aws ecs describe-task-definition --task-definition {name} \\\n  \
+         --query taskDefinition --output json |\n  \
+         jq {} > task-definition.json\n\
+         aws ecs register-task-definition --cli-input-json file://task-definition.json\n\
+         {} --task-definition {family}\n",
+        word(&format!("{filter}{READ_ONLY}")),
+        update_service(&facts.service)
+    ));
+}

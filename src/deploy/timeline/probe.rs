@@ -1,0 +1,102 @@
+//! The checks that decide on a new task: which there are, and how each counts.
+
+use serde::Serialize;
+
+use super::Span;
+use crate::deploy::facts::{Balancer, Container, Facts, TargetGroup};
+
+/// How long an NLB takes until a new target is registered: 70 s and 180 s have been measured. AWS
+/// states no figure, so both ends are doubtful.
+pub const NLB_REGISTRATION: Span = Span { earliest: 70.0, latest: 180.0 };
+
+/// Who checks a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "name")]
+pub enum Checker {
+    /// A load balancer, by the check of this target group.
+    TargetGroup(String),
+    /// ECS, by the health check of this container.
+    Container(String),
+}
+
+/// How a checker counts. Times are seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Probe {
+    pub by: Checker,
+    pub interval: f64,
+    pub timeout: f64,
+    /// Whether the interval starts anew when a check has ended, not when it began.
+    pub rests: bool,
+    /// Failures in a row that make it unhealthy.
+    pub unhealthy: u32,
+    /// Successes in a row that a new target needs.
+    pub first: u32,
+    /// Successes in a row that an unhealthy one needs.
+    pub again: u32,
+    /// Failures don't count before this.
+    pub quiet: f64,
+    /// When the target can be healthy at all.
+    pub registered: Span,
+}
+
+impl Probe {
+    /// A load balancer checks from registration on. A new ALB target needs one success, an
+    /// unhealthy one the healthy threshold; an NLB's always needs that.
+    pub fn of_group(group: &TargetGroup) -> Probe {
+        let check = &group.check;
+        let is_alb = group.balancer == Balancer::Application;
+        let healthy = check.healthy.max(1);
+        Probe {
+            by: Checker::TargetGroup(group.name.clone()),
+            interval: check.interval.max(1) as f64,
+            timeout: check.timeout as f64,
+            rests: false,
+            unhealthy: check.unhealthy.max(1),
+            first: if is_alb { 1 } else { healthy },
+            again: healthy,
+            quiet: 0.0,
+            registered: match group.balancer {
+                Balancer::Network => NLB_REGISTRATION,
+                Balancer::Application | Balancer::Gateway => Span::at(0.0),
+            },
+        }
+    }
+
+    /// Docker waits an interval after the end of each check, doesn't count failures of checks that
+    /// begin in the start period, and takes one success for healthy (moby, `daemon/health.go`).
+    /// When the first check comes on Fargate isn't stated: within the first interval.
+    fn of_container(container: &Container) -> Option<Probe> {
+        let check = container.check.as_ref()?;
+        Some(Probe {
+            by: Checker::Container(container.name.clone()),
+            interval: check.interval.max(1) as f64,
+            timeout: check.timeout as f64,
+            rests: true,
+            unhealthy: check.retries.max(1),
+            first: 1,
+            again: 1,
+            quiet: check.start_period as f64,
+            registered: Span::at(0.0),
+        })
+    }
+}
+
+/// The probes of the containers that the startup time is of. An essential container that is unhealthy
+/// ends its task; others don't.
+pub(super) fn of_containers(facts: &Facts) -> Vec<Probe> {
+    let judged = facts.serving();
+    judged.filter(|one| !asks_life_only(one)).filter_map(Probe::of_container).collect()
+}
+
+/// Whether the container's check asks for life, not for readiness.
+fn asks_life_only(container: &Container) -> bool {
+    let words = container.check.iter().flat_map(|check| &check.command);
+    let mut words = words.flat_map(|word| word.split_whitespace());
+    words.any(|word| asks_for_life(word.trim_end_matches(['"', '\'', ';'])))
+}
+
+/// Whether a path, or an URL, asks for mere life. Such a path answers from the start, also while a
+/// migration runs, so the startup time says nothing about it.
+pub fn asks_for_life(path: &str) -> bool {
+    ["/alive", "/live", "/livez", "/liveness"].iter().any(|life| path.ends_with(life))
+}
