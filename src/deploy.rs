@@ -3,4 +3,6 @@
 //! What AWS says becomes plain [`facts`]; everything that is concluded from them is pure. Only
 //! the modules below `aws` ask AWS itself.
 
+#[cfg(feature = "ecs")]
+pub mod aws;
 pub mod facts;
