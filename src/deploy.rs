@@ -6,3 +6,5 @@
 #[cfg(feature = "ecs")]
 pub mod aws;
 pub mod facts;
+pub mod offline;
+pub mod reply;
