@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::document::{json, value};
+use super::document::{value, whole};
 use super::{Document, OfflineError, choose};
 use crate::deploy::facts::Facts;
 use crate::deploy::reply::codedeploy::DeploymentGroup;
@@ -78,15 +78,14 @@ pub fn facts(documents: &[Document], service: Option<&str>) -> Result<Facts, Off
 
 fn reply(document: &Document) -> Result<Reply, OfflineError> {
     let top = value(document)?;
-    let (path, text) = (document.path.as_path(), document.text.as_str());
     let has = |key: &str| top.get(key).is_some();
     if has("containerDefinitions") {
-        return Ok(Reply { task_definition: Some(json(path, text)?), ..Reply::default() });
+        return Ok(Reply { task_definition: Some(whole(document)?), ..Reply::default() });
     }
     if has("serviceName") {
-        return Ok(Reply { services: vec![json(path, text)?], ..Reply::default() });
+        return Ok(Reply { services: vec![whole(document)?], ..Reply::default() });
     }
-    json(path, text)
+    whole(document)
 }
 
 fn chosen(replies: &mut [(&Path, Reply)], name: Option<&str>) -> Result<Service, OfflineError> {

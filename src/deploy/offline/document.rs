@@ -41,7 +41,7 @@ pub fn kind(document: &Document) -> Result<Kind, OfflineError> {
 /// JSON, or YAML where it doesn't begin as JSON does.
 pub fn value(document: &Document) -> Result<Value, OfflineError> {
     let path = &document.path;
-    match document.text.trim_start().starts_with(['{', '[']) {
+    match is_json(document) {
         true => serde_json::from_str(&document.text).map_err(|error| OfflineError::Syntax {
             path: path.clone(),
             line: Some(error.line()),
@@ -55,11 +55,14 @@ pub fn value(document: &Document) -> Result<Value, OfflineError> {
     }
 }
 
-/// A JSON document of a known shape: an error has the line and the way to the value.
-pub fn json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, OfflineError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
+/// A whole document of a known shape: an error has the way to the value, and of JSON the line.
+pub fn whole<T: DeserializeOwned>(document: &Document) -> Result<T, OfflineError> {
+    if !is_json(document) {
+        return part(&document.path, "", value(document)?);
+    }
+    let mut reader = serde_json::Deserializer::from_str(&document.text);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| OfflineError::Value {
-        path: path.to_owned(),
+        path: document.path.clone(),
         line: Some(error.inner().line()),
         at: error.path().to_string(),
         message: without_place(&error.inner().to_string()),
@@ -78,6 +81,10 @@ pub fn part<T: DeserializeOwned>(path: &Path, at: &str, value: Value) -> Result<
         let message = error.inner().to_string();
         OfflineError::Value { path: path.to_owned(), line: None, at, message }
     })
+}
+
+fn is_json(document: &Document) -> bool {
+    document.text.trim_start().starts_with(['{', '['])
 }
 
 /// serde_json says the place at the end.

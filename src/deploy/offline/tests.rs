@@ -1,4 +1,5 @@
 mod cli;
+mod copilot;
 mod kinds;
 
 use super::*;

@@ -309,3 +309,15 @@ fn the_input_of_create_service_is_a_service_too() {
     assert_eq!((facts.service.cluster.as_str(), facts.service.desired), ("shop", 3));
     assert_eq!(facts.running.unwrap().name(), "web:41");
 }
+
+#[test]
+fn yaml_of_the_aws_cli_is_as_good() {
+    let yaml = "services:\n- serviceName: web\n  taskDefinition: web:41\n  desiredCount: 3\n";
+    let facts = read(&[("s.yml", yaml), ("t.json", RUNNING)]).unwrap();
+    assert_eq!((facts.service.name.as_str(), facts.service.desired), ("web", 3));
+    let wrong = yaml.replace('3', "three");
+    assert_eq!(
+        refused(&[("s.yml", &wrong), ("t.json", RUNNING)]),
+        "s.yml: services[0].desiredCount: `three` is no whole number"
+    );
+}
