@@ -29,7 +29,8 @@ pub struct Document {
 /// Files about one service, and which service it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offline {
-    /// The files: one of Terraform or Copilot, or as many of the AWS CLI as there are.
+    /// The files: one of Copilot, one of Terraform (with task definitions that it doesn't have), or
+    /// as many of the AWS CLI as there are.
     pub documents: Vec<Document>,
     /// The service, where they speak of several.
     pub service: Option<String>,
@@ -46,21 +47,27 @@ impl Offline {
         let Some(first) = self.documents.first() else {
             return Err(OfflineError::NoFiles);
         };
-        let wanted = kind(first)?;
-        for other in &self.documents[1..] {
-            if kind(other)? != wanted || wanted != Kind::Cli {
-                let (first, other) = (first.path.clone(), other.path.clone());
-                return Err(OfflineError::Together { first, other });
-            }
-        }
-        if self.environment.is_some() && wanted != Kind::Copilot {
+        let kinds = self.documents.iter().map(|document| Ok((kind(document)?, document)));
+        let kinds = kinds.collect::<Result<Vec<_>, OfflineError>>()?;
+        let whole = kinds.iter().find(|(kind, _)| *kind != Kind::Cli);
+        if self.environment.is_some() && whole.is_none_or(|(kind, _)| *kind != Kind::Copilot) {
             return Err(OfflineError::NoEnvironments { path: first.path.clone() });
         }
         let service = self.service.as_deref();
-        match wanted {
-            Kind::Cli => cli::facts(&self.documents, service),
-            Kind::Terraform => terraform::facts(first, service),
-            Kind::Copilot => copilot::facts(first, self.environment.as_deref()),
+        let Some((kind, whole)) = whole else {
+            return cli::facts(&self.documents, service);
+        };
+        let others = self.documents.iter().filter(|other| !std::ptr::eq(*other, *whole));
+        let others = others.cloned().collect::<Vec<_>>();
+        // Where a pipeline makes the task definitions, Terraform doesn't have them.
+        let fits = |one: &&Document| *kind == Kind::Terraform && cli::is_definition(one);
+        if let Some(other) = others.iter().find(|one| !fits(one)) {
+            let (first, other) = (whole.path.clone(), other.path.clone());
+            return Err(OfflineError::Together { first, other });
+        }
+        match kind {
+            Kind::Terraform => terraform::facts(whole, &others, service),
+            _ => copilot::facts(whole, self.environment.as_deref()),
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod codedeploy;
 mod container;
 pub mod ecs;
 pub mod elb;
-mod number;
+pub(super) mod number;
 pub mod picture;
 mod service;
 mod target;

@@ -28,6 +28,8 @@ pub const REPLIES: [&str; 11] = [
     "serviceName",
 ];
 
+const DEFINITIONS: [&str; 2] = ["taskDefinition", "containerDefinitions"];
+
 /// A reply. Several may be merged into one document.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -74,6 +76,28 @@ pub fn facts(documents: &[Document], service: Option<&str>) -> Result<Facts, Off
         picture.deployment_group = group.or(picture.deployment_group);
     }
     Ok(picture.facts())
+}
+
+/// What a service runs, and what it is to run, of files that hold task definitions alone.
+///
+/// # Errors
+/// When one can't be read, or it isn't clear which is meant.
+pub fn definitions(
+    documents: &[Document],
+    service: &Service,
+) -> Result<(Option<TaskDefinition>, TaskDefinition), OfflineError> {
+    let definition = |document| Ok(reply(document)?.task_definition);
+    let all = documents.iter().map(definition).collect::<Result<Vec<_>, OfflineError>>()?;
+    let path = documents.first().map_or(Path::new(""), |first| first.path.as_path());
+    definitions_of(service, all.into_iter().flatten().collect(), path)
+}
+
+/// Whether a file holds a task definition and nothing else.
+pub fn is_definition(document: &Document) -> bool {
+    let top = value(document).ok();
+    let has = |key: &str| top.as_ref().is_some_and(|top| top.get(key).is_some());
+    let others = REPLIES.iter().filter(|key| !DEFINITIONS.contains(key));
+    DEFINITIONS.iter().any(|key| has(key)) && !others.into_iter().any(|key| has(key))
 }
 
 fn reply(document: &Document) -> Result<Reply, OfflineError> {

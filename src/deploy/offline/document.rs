@@ -76,6 +76,7 @@ pub fn part<T: DeserializeOwned>(path: &Path, at: &str, value: Value) -> Result<
         let at = match (at, inner.as_str()) {
             (at, "." | "") => at.to_owned(),
             ("", inner) => inner.to_owned(),
+            (at, inner) if inner.starts_with('[') => format!("{at}{inner}"),
             (at, inner) => format!("{at}.{inner}"),
         };
         let message = error.inner().to_string();

@@ -1,6 +1,7 @@
 mod cli;
 mod copilot;
 mod kinds;
+mod terraform;
 
 use super::*;
 
