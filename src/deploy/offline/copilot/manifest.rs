@@ -30,17 +30,12 @@ pub struct Manifest {
 }
 
 /// A section that `false` turns off.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "Value", bound = "T: DeserializeOwned")]
 pub enum OrOff<T> {
+    #[default]
     Off,
     On(T),
-}
-
-impl<T> Default for OrOff<T> {
-    fn default() -> Self {
-        OrOff::Off
-    }
 }
 
 impl<T: DeserializeOwned> TryFrom<Value> for OrOff<T> {

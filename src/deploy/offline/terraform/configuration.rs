@@ -104,22 +104,16 @@ fn join(path: &[String], words: &[&str]) -> String {
 
 /// The parts of an address, each with its index: those between dots that aren't inside brackets.
 fn words(address: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
     let mut depth = 0;
-    for c in address.chars() {
+    let outside = |c: char| {
         match c {
             '[' => depth += 1,
             ']' => depth -= 1,
-            '.' if depth == 0 => {
-                words.push(String::new());
-                continue;
-            }
             _ => {}
         }
-        // There is always one: it begins with one, and none is ever taken away.
-        words.last_mut().expect("a word").push(c);
-    }
-    words
+        c == '.' && depth == 0
+    };
+    address.split(outside).map(str::to_owned).collect()
 }
 
 /// An address without `[0]` and `["blue"]`.

@@ -9,30 +9,10 @@ use crate::deploy::facts::{
 const SERVICE: &str = include_str!("cli/service.json");
 const RUNNING: &str = include_str!("cli/running.json");
 const GROUPS: &str = include_str!("cli/groups.json");
-const ATTRIBUTES: &str = r#"{"Attributes": [
-    {"Key": "stickiness.enabled", "Value": "false"},
-    {"Key": "deregistration_delay.timeout_seconds", "Value": "30"}
-]}"#;
-const HEALTH: &str = r#"{"TargetHealthDescriptions": [
-    {"Target": {"Id": "10.0.0.5", "Port": 8080, "AvailabilityZone": "a"}, "HealthCheckPort": "8080",
-     "TargetHealth": {"State": "unhealthy", "Reason": "Target.Timeout", "Description": "Request timed out"}},
-    {"Target": {"Id": "10.0.0.6", "Port": 8080}, "TargetHealth": {"State": "healthy"}}
-]}"#;
-const LISTENERS: &str = r#"{"Listeners": [{
-    "ListenerArn": "arn:aws:elasticloadbalancing:eu-central-1:1:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2",
-    "LoadBalancerArn": "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop/50dc6c495c0c9188",
-    "Port": 443, "Protocol": "HTTPS",
-    "DefaultActions": [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
-}]}"#;
-const RULES: &str = r#"{"Rules": [
-    {"RuleArn": "arn:aws:elasticloadbalancing:eu-central-1:1:listener-rule/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee",
-     "Priority": "10", "IsDefault": false,
-     "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": [
-        {"TargetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/web-8080/73e2d6bc24d8a067", "Weight": 100},
-        {"TargetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/web-green/83e2d6bc24d8a068", "Weight": 0}]}}]},
-    {"RuleArn": "arn:aws:elasticloadbalancing:eu-central-1:1:listener-rule/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2/0",
-     "Priority": "default", "IsDefault": true, "Actions": [{"Type": "fixed-response"}]}
-]}"#;
+const ATTRIBUTES: &str = include_str!("cli/attributes.json");
+const HEALTH: &str = include_str!("cli/health.json");
+const LISTENERS: &str = include_str!("cli/listeners.json");
+const RULES: &str = include_str!("cli/rules.json");
 
 const WEB: &str =
     "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/web-8080/73e2d6bc24d8a067";
