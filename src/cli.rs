@@ -3,6 +3,9 @@
 mod arguments;
 mod completions;
 mod connection;
+#[cfg(feature = "ecs")]
+mod ecs;
+mod in_task;
 mod listen;
 mod new;
 mod operator;
@@ -59,6 +62,8 @@ enum Command {
     Abort(operator::Abort),
     Rate(operator::Rate),
     Workers(operator::Workers),
+    #[cfg(feature = "ecs")]
+    Ecs(ecs::Ecs),
     Completions(completions::Completions),
 }
 
@@ -136,7 +141,7 @@ pub fn main() -> ExitCode {
         result
     });
     let exit = result.unwrap_or_else(|error| tell(&error, json));
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }
 
 /// Tells on standard error what ended the command, and returns its exit code.
@@ -152,7 +157,7 @@ fn tell(error: &Error, json: bool) -> Exit {
 
 fn tell_as_json(message: &str, explanation: &Explanation, exit: Exit) {
     let now = OffsetDateTime::now_utc();
-    eprintln!("{}", terminal::json::error(message, explanation, exit as u8, now));
+    eprintln!("{}", terminal::json::error(message, explanation, exit.code(), now));
 }
 
 /// The same of a database that is tried again.
@@ -201,6 +206,8 @@ impl Command {
             Command::Up(command) => command.logs_json(),
             Command::Plan(command) => command.answers_json(),
             Command::Status(command) => command.answers_json(),
+            #[cfg(feature = "ecs")]
+            Command::Ecs(command) => command.speaks_json(),
             Command::Wait(_)
             | Command::Probe(_)
             | Command::New(_)
@@ -228,6 +235,8 @@ impl Command {
             Command::Abort(command) => command.run().await,
             Command::Rate(command) => command.run().await,
             Command::Workers(command) => command.run().await,
+            #[cfg(feature = "ecs")]
+            Command::Ecs(command) => command.run().await,
             Command::Completions(command) => command.run(),
         }
     }

@@ -3,8 +3,24 @@
 //! What AWS says becomes plain [`facts`]; everything that is concluded from them is pure. Only
 //! the modules below `aws` ask AWS itself.
 
+pub mod agent;
 #[cfg(feature = "ecs")]
 pub mod aws;
+pub mod cause;
 pub mod facts;
+pub mod hook;
+pub mod lambda;
+pub mod news;
 pub mod offline;
+#[cfg(feature = "ecs")]
+pub mod oneoff;
+pub mod outcome;
+#[cfg(feature = "ecs")]
+pub mod patience;
+pub mod policy;
 pub mod reply;
+#[cfg(feature = "ecs")]
+pub mod rollout;
+pub mod sight;
+pub mod task;
+pub mod token;

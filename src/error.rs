@@ -1,8 +1,13 @@
 //! Errors as the command line ends with them: one exit code each, in one match.
 
+#[cfg(feature = "ecs")]
+mod ecs;
+
 use std::time::Duration;
 
 use crate::db::{DbError, ErrorKind, UrlError};
+#[cfg(feature = "ecs")]
+use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
 use crate::history::HistoryError;
 use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
@@ -12,20 +17,39 @@ use crate::runner::{DeskError, ResolveError, RunError, SurveyError, hints, way_o
 
 /// How the program ends. Documented in `docs/runbook.md`; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// Failed.
-    Failed = 1,
-    /// Usage or configuration.
-    Usage = 2,
-    /// Another run holds the lock, and the wait ran out.
-    LockHeld = 3,
-    /// Interrupted: run it again to resume.
-    Interrupted = 4,
-    /// A human is needed: drift, dirt.
-    Human = 5,
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: usage or configuration.
+    Usage,
+    /// 3: another run holds the lock, and the wait ran out.
+    LockHeld,
+    /// 4: interrupted; run it again to resume.
+    Interrupted,
+    /// 5: a human is needed: drift, dirt.
+    Human,
+    /// 6: the deployment is not fit, or not settled.
+    Unfit,
+    /// As the container that was waited for.
+    Of(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::LockHeld => 3,
+            Exit::Interrupted => 4,
+            Exit::Human => 5,
+            Exit::Unfit => 6,
+            Exit::Of(code) => code,
+        }
+    }
 }
 
 /// Why a command failed.
@@ -104,6 +128,22 @@ pub enum Error {
     /// What an operator asks can't be asked.
     #[error(transparent)]
     Desk(#[from] DeskError),
+    /// AWS refuses.
+    #[cfg(feature = "ecs")]
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A one-off task didn't do what it was to.
+    #[cfg(feature = "ecs")]
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The new tasks of a service don't serve.
+    #[cfg(feature = "ecs")]
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// A deployment that waits at a hook doesn't go on.
+    #[cfg(feature = "ecs")]
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -150,6 +190,14 @@ impl Error {
                 Exit::Usage
             }
             Error::Resolve(ResolveError::Run(error)) => run(error),
+            #[cfg(feature = "ecs")]
+            Error::Aws(error) => ecs::aws(error),
+            #[cfg(feature = "ecs")]
+            Error::Launch(error) => ecs::launch(error),
+            #[cfg(feature = "ecs")]
+            Error::Rollout(error) => ecs::rollout(error),
+            #[cfg(feature = "ecs")]
+            Error::Hook(error) => ecs::hook(error),
             Error::NotReady { .. }
             | Error::Probe { .. }
             | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown)
@@ -198,6 +246,14 @@ impl Error {
                 "next",
                 "see with `lockkeeper status` what is at work or why not; --timeout gives it longer",
             ),
+            #[cfg(feature = "ecs")]
+            Error::Aws(error) => ecs::next(Some(error.next())),
+            #[cfg(feature = "ecs")]
+            Error::Launch(error) => ecs::next(ecs::next_of_launch(error)),
+            #[cfg(feature = "ecs")]
+            Error::Rollout(error) => ecs::next(ecs::next_of_rollout(error)),
+            #[cfg(feature = "ecs")]
+            Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
             Error::Probe { .. } => plain(),
         }
     }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use current::Current;
 pub use eta::{Eta, Rate};
-pub use event::{BackfillStart, BatchDone, Event, Holder, LeaderStep, PendingMigration};
+pub use event::{BackfillStart, BatchDone, EcsTask, Event, Holder, LeaderStep, PendingMigration};
 pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
 pub use moments::Moments;
@@ -40,6 +40,9 @@ pub struct Progress {
     pub target: Option<i64>,
     /// The run's id.
     pub run: String,
+    /// The task of ECS that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<EcsTask>,
     /// Where the run is served over HTTP, if anywhere; who reads it there knows.
     #[serde(skip)]
     pub listening: Vec<String>,
@@ -96,6 +99,7 @@ impl Default for Progress {
             ready: false,
             target: None,
             run: String::new(),
+            task: None,
             listening: Vec::new(),
             database: None,
             new_file: false,
@@ -161,6 +165,7 @@ impl Progress {
                 self.run = run;
                 self.go_on_to(State::Connecting);
             }
+            Event::InTask(task) => self.task = Some(task),
             Event::Listening { address } => {
                 self.listening.push(address);
                 self.moments.listening.push(at.as_secs_f64());

@@ -4,11 +4,13 @@
 
 mod bars;
 pub mod diagnostic;
+pub mod follower;
 pub mod format;
 mod journal;
 pub mod json;
 mod lines;
 mod moment;
+mod news;
 mod rows;
 pub mod table;
 mod words;

@@ -31,6 +31,8 @@ mod suite {
     mod example;
     mod faces;
     mod failover;
+    #[cfg(feature = "ecs")]
+    mod fake_aws;
     mod fence;
     mod follower;
     mod halves;

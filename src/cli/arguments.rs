@@ -82,7 +82,7 @@ pub fn refuse(error: clap::Error) -> ! {
         let words: Vec<_> = text.split_whitespace().collect();
         let next = Explanation::default().note("next", "try '--help'");
         super::tell_as_json(&words.join(" "), &next, Exit::Usage);
-        std::process::exit(Exit::Usage as i32);
+        std::process::exit(Exit::Usage.code().into());
     }
     error.exit()
 }

@@ -53,7 +53,7 @@ impl Signals {
     }
 
     /// The next one that isn't an echo of `first`, which has just come.
-    async fn next_beside(&mut self, first: &str) -> &'static str {
+    pub async fn next_beside(&mut self, first: &str) -> &'static str {
         let over = tokio::time::sleep(ECHO);
         tokio::pin!(over);
         loop {
@@ -97,7 +97,7 @@ pub fn watch(
         let _ = give_up.send(reason);
         tokio::time::sleep(LAST_WORDS).await;
         // Whatever is open is rolled back by the server when the connection closes.
-        std::process::exit(Exit::Interrupted as i32);
+        std::process::exit(Exit::Interrupted.code().into());
     });
     Ok(async {
         match given_up.await {

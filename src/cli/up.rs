@@ -16,9 +16,10 @@ use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::connection::{Connection, named_variable};
+use super::in_task::InTask;
 use super::listen::{self, Address, Server};
 use super::throttles::Throttles;
-use super::{AutoBatch, Files, PhaseChoice, identity, signals};
+use super::{AutoBatch, Files, PhaseChoice, signals};
 
 /// A token that could be guessed is none.
 const SHORTEST_TOKEN: usize = 16;
@@ -99,13 +100,14 @@ impl Up {
             None => None,
         };
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
+        let task = InTask::enter(&reporter, &progress, &stop).await;
         let settings = Settings {
             selection: self.files.selection(self.phase),
             lock_wait: self.lock_wait,
             joins: self.join,
             reconnect: self.reconnect_timeout,
             auto_batch: self.auto_batch.rows(),
-            identity: identity(),
+            identity: task.identity(),
             limits,
         };
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
@@ -124,6 +126,7 @@ impl Up {
                 error => Event::Failed { error: error.outline() },
             });
         }
+        task.leave().await;
         face.finish().await;
         let exit = match result {
             Ok(_) => Exit::Done,

@@ -1,9 +1,16 @@
 //! What asks AWS itself: thin adapters over its SDK. They decide nothing.
 
 pub mod client;
+#[cfg(feature = "lambda")]
+pub mod codedeploy;
+pub mod definition;
 pub mod describe;
 pub mod error;
+pub mod hooks;
+pub mod launch;
+pub mod logs;
 mod reply;
+pub mod service;
 mod startup;
 
 pub use client::Aws;

@@ -99,6 +99,11 @@ impl Current {
         current
     }
 
+    /// A step that another process is at, of which no more is known than what it says of itself.
+    pub fn elsewhere(step: &LeaderStep) -> Self {
+        Current::new(Duration::ZERO, step)
+    }
+
     /// A batch of this run.
     pub(super) fn batch(&mut self, at: Duration, batch: BatchDone) {
         let BatchDone { keys, changed, took, worked, position, keys_total } = batch;

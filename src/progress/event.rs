@@ -14,6 +14,8 @@ pub enum Event {
         /// Its id.
         run: String,
     },
+    /// The run is in a task of ECS.
+    InTask(EcsTask),
     /// The run is served over HTTP, perhaps at one more address.
     Listening {
         /// Where: `127.0.0.1:9002`.
@@ -214,4 +216,17 @@ pub struct LeaderStep {
     pub kind: String,
     /// For a backfill: keys done and their estimated total.
     pub keys: Option<(u64, Option<u64>)>,
+}
+
+/// The task of ECS that a run is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EcsTask {
+    /// Its id.
+    pub id: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The task definition: `shop-migrate:42`.
+    pub definition: String,
+    /// The service, where it is known to be of one.
+    pub service: Option<String>,
 }

@@ -21,6 +21,7 @@ pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) 
     put("time", json!(stamp(moment.time)));
     put("event", json!(event(entry)));
     put("run", json!(progress.run));
+    put("task", json!(progress.task.as_ref().map(|task| &task.id)));
     put("state", json!(moment.state));
     put("elapsed_seconds", rounded(moment.seconds));
     fields(progress, entry, &mut put);
@@ -48,6 +49,17 @@ pub fn error(message: &str, explanation: &Explanation, exit: u8, now: OffsetDate
 /// That the database isn't reachable yet, for a command without a run.
 pub fn unreachable(reason: &str, now: OffsetDateTime) -> String {
     json!({ "time": stamp(now), "event": "unreachable", "reason": reason }).to_string()
+}
+
+/// A piece of news of a deployment, on one line.
+pub(super) fn news(news: &crate::deploy::news::News, now: OffsetDateTime) -> String {
+    // Serialising to memory fails only on maps with keys that aren't strings; there are none.
+    let mut line = serde_json::to_value(news).unwrap_or_default();
+    if let Some(fields) = line.as_object_mut() {
+        fields.insert("time".to_owned(), json!(stamp(now)));
+        fields.retain(|_, value| !value.is_null());
+    }
+    line.to_string()
 }
 
 fn stamp(now: OffsetDateTime) -> String {
@@ -83,6 +95,11 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("lockkeeper", json!(env!("CARGO_PKG_VERSION")));
             put("database", json!(progress.database));
             put("new_file", json!(progress.new_file.then_some(true)));
+            if let Some(task) = &progress.task {
+                put("cluster", json!(task.cluster));
+                put("task_definition", json!(task.definition));
+                put("service", json!(task.service));
+            }
         }
         Entry::Listening { address } => put("address", json!(progress.listening.get(*address))),
         Entry::LockTaken => {

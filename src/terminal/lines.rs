@@ -94,7 +94,7 @@ fn migration_done(progress: &Progress, migration: usize) -> Option<String> {
 }
 
 /// `42 fill_new_column 57.1 % · 6 812 000 rows · 182 k/s · 28 s left · batch of 36 000 in 197 ms`.
-fn position(progress: &Progress) -> Option<String> {
+pub(super) fn position(progress: &Progress) -> Option<String> {
     let current = progress.current.as_ref().map(|current| at_work(progress, current));
     match progress.state {
         State::Starting | State::Connecting => {

@@ -42,6 +42,11 @@ impl Paper {
         truncate_str(text, self.width, "…").into_owned()
     }
 
+    /// A dim row, for what is so for the time being.
+    pub(super) fn standing(&self, text: &str) -> Row {
+        self.row(&self.dim(text))
+    }
+
     fn row(&self, text: &str) -> Row {
         Row { before: self.cut(text), bar: None, after: String::new() }
     }

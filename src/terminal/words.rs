@@ -14,7 +14,10 @@ use crate::progress::{Current, Eta, Lock, MigrationProgress, MigrationState, Pro
 pub(super) fn opening(progress: &Progress) -> String {
     let database = progress.database.as_deref().map(format::one_line).unwrap_or_default();
     let new = if progress.new_file { " · the file is new" } else { "" };
-    format!("lockkeeper {} · {database} · run {}{new}", env!("CARGO_PKG_VERSION"), progress.run)
+    let task = progress.task.as_ref();
+    let task = task.map(|task| format!(" · ECS task {} of {}", task.id, task.definition));
+    let (version, run) = (env!("CARGO_PKG_VERSION"), &progress.run);
+    format!("lockkeeper {version} · {database} · run {run}{}{new}", task.unwrap_or_default())
 }
 
 /// `listening on http://127.0.0.1:9002`.

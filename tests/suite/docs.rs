@@ -211,10 +211,19 @@ fn the_tables_of_exit_codes_agree_with_the_code() {
         | Exit::Usage
         | Exit::LockHeld
         | Exit::Interrupted
-        | Exit::Human => (exit as u8).to_string(),
+        | Exit::Human
+        | Exit::Unfit => exit.code().to_string(),
+        Exit::Of(_) => unreachable!("that is a container's own"),
     };
-    let all =
-        [Exit::Done, Exit::Failed, Exit::Usage, Exit::LockHeld, Exit::Interrupted, Exit::Human];
+    let all = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::LockHeld,
+        Exit::Interrupted,
+        Exit::Human,
+        Exit::Unfit,
+    ];
     for path in [README, "docs/runbook.md"] {
         assert_eq!(Page::read(path).column("code"), all.map(known), "{path}");
     }

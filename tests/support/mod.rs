@@ -4,6 +4,7 @@
 //! under a [watcher](watcher) that waits for the end of a pipe which only the test process holds.
 
 pub mod account;
+pub mod aws;
 pub mod brake;
 pub mod browser;
 pub mod certificate;

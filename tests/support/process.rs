@@ -12,6 +12,15 @@ pub fn signal(pid: u32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// Sends a signal to all processes of the group that one leads.
+#[allow(unsafe_code, reason = "kill(2) has no safe twin in std")]
+pub fn signal_group(leader: u32, signal: i32) {
+    let leader = i32::try_from(leader).expect("a process id");
+    assert!(leader > 1, "never everything");
+    // SAFETY: kill(2) takes two integers and touches no memory of ours.
+    unsafe { libc::kill(-leader, signal) };
+}
+
 /// Whether it runs. One that has ended and only waits to be reaped doesn't.
 pub fn runs(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')

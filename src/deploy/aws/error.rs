@@ -148,6 +148,21 @@ impl AwsError {
         }
     }
 
+    /// Whether the same question may have another answer in a while.
+    pub fn passes(&self) -> bool {
+        match self {
+            AwsError::Throttled { .. } | AwsError::Unreachable { .. } | AwsError::Other { .. } => {
+                true
+            }
+            AwsError::Denied { .. }
+            | AwsError::NotFound { .. }
+            | AwsError::NoCredentials { .. }
+            | AwsError::NoRegion
+            | AwsError::Conflict { .. }
+            | AwsError::Invalid { .. } => false,
+        }
+    }
+
     /// The permission that is missing, where it is one.
     pub fn permission(&self) -> Option<&str> {
         match self {

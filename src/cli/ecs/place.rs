@@ -1,0 +1,38 @@
+//! Where on AWS: account, region, cluster, and how often it is asked.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::deploy::aws::Aws;
+use crate::error::Error;
+
+/// Where on AWS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct Place {
+    /// The region; AWS_REGION and the profile's serve too
+    #[arg(long, env = "LOCKKEEPER_AWS_REGION", value_name = "REGION", value_parser = crate::cli::text)]
+    region: Option<String>,
+    /// The profile of the AWS CLI's files; AWS_PROFILE serves too
+    #[arg(long, env = "LOCKKEEPER_AWS_PROFILE", value_name = "NAME", value_parser = crate::cli::text)]
+    profile: Option<String>,
+    /// The cluster, by name or ARN
+    #[arg(long, env = "LOCKKEEPER_ECS_CLUSTER", value_name = "NAME", default_value = "default",
+          value_parser = crate::cli::text)]
+    pub cluster: String,
+    /// How long between two looks
+    #[arg(long, env = "LOCKKEEPER_ECS_POLL", value_name = "TIME", default_value = "3s",
+          value_parser = crate::cli::duration)]
+    pub poll: Duration,
+}
+
+impl Place {
+    /// The clients; nothing is asked yet.
+    ///
+    /// # Errors
+    /// Where no region is named.
+    pub async fn connect(&self) -> Result<Aws, Error> {
+        Ok(Aws::connect(self.region.as_deref(), self.profile.as_deref()).await?)
+    }
+}

@@ -1,0 +1,385 @@
+//! The options of a one-off task, and what is started by them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::deploy::aws::Aws;
+use crate::deploy::aws::definition::Definition;
+use crate::deploy::aws::launch::Order;
+use crate::deploy::aws::service::ServiceNow;
+use crate::deploy::facts::{Capacity, Container, Launch, Network};
+use crate::deploy::news::{Listener, News};
+use crate::deploy::oneoff::{Eyes, OneOff};
+use crate::deploy::token::{Intent, of_files};
+use crate::error::Error;
+use crate::stop::Stop;
+
+/// So that the log can be read as progress.
+const LOG_FORMAT: &str = "LOCKKEEPER_LOG_FORMAT";
+/// Beyond the container's stop timeout: for ECS to take the task down.
+const TAKE_DOWN: Duration = Duration::from_secs(90);
+
+/// What a one-off task runs: of `ecs run`, which has nothing else to name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "One-off task")]
+pub struct OneTask {
+    /// Its task definition: family, family:revision or ARN; without it, the service's
+    #[arg(long, env = "LOCKKEEPER_ECS_TASK_DEFINITION", value_name = "NAME", value_parser = crate::cli::text)]
+    task_definition: Option<String>,
+    /// Register a revision in which the container has this image, and run that
+    #[arg(long, env = "LOCKKEEPER_ECS_IMAGE", value_name = "IMAGE", value_parser = crate::cli::text)]
+    image: Option<String>,
+    /// The container whose command is replaced, and whose exit code counts; without it, the only one,
+    /// or the one that the load balancer knows
+    #[arg(long, env = "LOCKKEEPER_ECS_CONTAINER", value_name = "NAME", value_parser = crate::cli::text)]
+    container: Option<String>,
+}
+
+impl OneTask {
+    /// In one form with [`Migration`].
+    pub fn which(&self) -> Which<'_> {
+        Which {
+            definition: self.task_definition.as_deref(),
+            image: self.image.as_deref(),
+            container: self.container.as_deref(),
+            option: "--container",
+        }
+    }
+}
+
+/// What the migration of a deployment runs, where that isn't what is deployed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "One-off task")]
+pub struct Migration {
+    /// The task definition of the migration: family, family:revision or ARN; without it, the one that
+    /// is deployed
+    #[arg(long, env = "LOCKKEEPER_ECS_MIGRATE_TASK_DEFINITION", value_name = "NAME",
+          value_parser = crate::cli::text)]
+    migrate_task_definition: Option<String>,
+    /// Register a revision of that in which the container has this image, and run it
+    #[arg(long, env = "LOCKKEEPER_ECS_MIGRATE_IMAGE", value_name = "IMAGE", value_parser = crate::cli::text)]
+    migrate_image: Option<String>,
+    /// The container whose command is replaced, and whose exit code counts; without it, the only one,
+    /// or the one that the load balancer knows
+    #[arg(long, env = "LOCKKEEPER_ECS_MIGRATE_CONTAINER", value_name = "NAME", value_parser = crate::cli::text)]
+    migrate_container: Option<String>,
+}
+
+impl Migration {
+    /// In one form with [`OneTask`].
+    pub fn which(&self) -> Which<'_> {
+        Which {
+            definition: self.migrate_task_definition.as_deref(),
+            image: self.migrate_image.as_deref(),
+            container: self.migrate_container.as_deref(),
+            option: "--migrate-container",
+        }
+    }
+}
+
+/// Which task definition, image and container, as far as somebody says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Which<'a> {
+    definition: Option<&'a str>,
+    image: Option<&'a str>,
+    container: Option<&'a str>,
+    /// By which option the container is named.
+    option: &'static str,
+}
+
+/// How a one-off task is placed and followed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "One-off task")]
+pub struct TaskOptions {
+    /// How it is launched; without it as the service is, or as the cluster does by default
+    #[arg(
+        long,
+        env = "LOCKKEEPER_ECS_LAUNCH_TYPE",
+        value_enum,
+        conflicts_with = "capacity_provider"
+    )]
+    launch_type: Option<LaunchType>,
+    /// A capacity provider: NAME or NAME=WEIGHT
+    #[arg(long, env = "LOCKKEEPER_ECS_CAPACITY_PROVIDER", value_name = "NAME", value_delimiter = ',',
+          value_parser = capacity)]
+    capacity_provider: Vec<Capacity>,
+    /// Fargate's platform version
+    #[arg(long, env = "LOCKKEEPER_ECS_PLATFORM_VERSION", value_name = "VERSION", value_parser = crate::cli::text)]
+    platform_version: Option<String>,
+    /// Its subnets; without them, the service's
+    #[arg(long, env = "LOCKKEEPER_ECS_SUBNETS", value_name = "ID", value_delimiter = ',',
+          value_parser = crate::cli::text)]
+    subnets: Vec<String>,
+    /// Its security groups; without them, the service's
+    #[arg(long, env = "LOCKKEEPER_ECS_SECURITY_GROUPS", value_name = "ID", value_delimiter = ',',
+          value_parser = crate::cli::text)]
+    security_groups: Vec<String>,
+    /// Give it a public address, as it needs in a public subnet
+    #[arg(long, env = "LOCKKEEPER_ECS_PUBLIC_IP", value_parser = crate::cli::flag())]
+    public_ip: bool,
+    /// The release, in your words: a start of the same release adopts its task; without it, the image
+    #[arg(long, env = "LOCKKEEPER_RELEASE", value_name = "NAME", value_parser = crate::cli::text)]
+    release: Option<String>,
+    /// The folder of migrations, where it is at hand: other migrations are another start
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = crate::cli::path())]
+    dir: PathBuf,
+    /// The port on which lockkeeper listens in the task, to ask it for progress
+    #[arg(long, env = "LOCKKEEPER_ECS_PROGRESS_PORT", value_name = "PORT", default_value = "9002")]
+    progress_port: u16,
+    /// How long the task may take; then it is stopped, and goes on next time
+    #[arg(long, env = "LOCKKEEPER_ECS_TASK_TIMEOUT", value_name = "TIME", default_value = "6h",
+          value_parser = crate::cli::duration)]
+    task_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaunchType {
+    Fargate,
+    Ec2,
+    External,
+}
+
+fn capacity(text: &str) -> Result<Capacity, String> {
+    let (provider, weight) = text.split_once('=').unwrap_or((text, "1"));
+    let weight = weight.parse().map_err(|_| "a capacity provider is NAME or NAME=WEIGHT")?;
+    Ok(Capacity { provider: crate::cli::text(provider)?, weight, base: 0 })
+}
+
+/// A task that is ready to be started, and where its progress is looked up.
+pub struct Prepared<'a> {
+    /// The task.
+    pub one: OneOff<'a>,
+    container: Container,
+    port: u16,
+}
+
+impl Prepared<'_> {
+    /// Where its progress is seen.
+    pub fn eyes<'e>(&self, ledger: Option<&'e mut dyn crate::deploy::oneoff::Eye>) -> Eyes<'e> {
+        Eyes::new(self.port, self.container.log.clone(), ledger)
+    }
+}
+
+/// Where and how often, and who may end it.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// AWS.
+    pub aws: &'a Aws,
+    /// The cluster.
+    pub cluster: &'a str,
+    /// Between two looks.
+    pub poll: Duration,
+    /// Asks whoever is here to leave.
+    pub stop: &'a Stop,
+}
+
+/// What a one-off task is modelled on, where nobody says otherwise.
+#[derive(Clone, Copy)]
+pub struct Model<'m> {
+    /// Where and how it runs.
+    pub service: Option<&'m ServiceNow>,
+    /// What it runs; the service's own where this is none.
+    pub definition: Option<&'m Definition>,
+}
+
+impl TaskOptions {
+    /// Looks up what is missing, registers a revision where another image is asked for, and says
+    /// what is to be started. `command` replaces the container's; empty leaves it.
+    ///
+    /// # Errors
+    /// Where a part is missing that nobody says, and AWS's.
+    pub async fn prepare<'a>(
+        &self,
+        site: Site<'a>,
+        model: Model<'_>,
+        which: Which<'_>,
+        command: Vec<String>,
+        listener: &mut dyn Listener,
+    ) -> Result<Prepared<'a>, Error> {
+        let definition = which.definition(site.aws, model).await?;
+        let container = which.container(&definition, model.service)?.clone();
+        let definition = match which.image {
+            Some(image) => {
+                let (revision, new) =
+                    site.aws.with_image(&definition, &container.name, image).await?;
+                if new {
+                    listener.tell(News::Registered { definition: revision.facts.name() });
+                }
+                revision
+            }
+            None => definition,
+        };
+        // With its image as it is in the revision that runs.
+        let container = definition.facts.container(&container.name).unwrap_or(&container).clone();
+        let mut order = Order {
+            cluster: site.cluster.to_owned(),
+            definition: definition.arn.clone(),
+            container: container.name.clone(),
+            command: command.clone(),
+            environment: vec![(LOG_FORMAT.to_owned(), "json".to_owned())],
+            launch: self.launch(model.service),
+            platform_version: self.platform_version(model.service),
+            network: self.network(model.service),
+            started_by: String::new(),
+            mark: format!("{:016x}", fastrand::u64(..)),
+        };
+        check(&order, &definition)?;
+        let intent = self.intent(&order, &definition, &container, command)?;
+        order.started_by = intent.started_by();
+        let stop_timeout = Duration::from_secs(container.stop_timeout_or_default());
+        let one = OneOff {
+            aws: site.aws,
+            order,
+            intent,
+            poll: site.poll,
+            timeout: self.task_timeout,
+            stop_wait: stop_timeout + TAKE_DOWN,
+            stop: site.stop,
+        };
+        Ok(Prepared { one, container, port: self.progress_port })
+    }
+
+    fn launch(&self, service: Option<&ServiceNow>) -> Option<Launch> {
+        if !self.capacity_provider.is_empty() {
+            return Some(Launch::Providers(self.capacity_provider.clone()));
+        }
+        match self.launch_type {
+            Some(LaunchType::Fargate) => Some(Launch::Fargate),
+            Some(LaunchType::Ec2) => Some(Launch::Ec2),
+            Some(LaunchType::External) => Some(Launch::External),
+            None => service.and_then(|service| service.launch.clone()),
+        }
+    }
+
+    fn platform_version(&self, service: Option<&ServiceNow>) -> Option<String> {
+        let service = service.and_then(|service| service.platform_version.clone());
+        self.platform_version.clone().or(service)
+    }
+
+    fn network(&self, service: Option<&ServiceNow>) -> Option<Network> {
+        let mut network = service.and_then(|service| service.network.clone());
+        if !self.subnets.is_empty() || !self.security_groups.is_empty() || self.public_ip {
+            let told = network.get_or_insert_default();
+            if !self.subnets.is_empty() {
+                told.subnets.clone_from(&self.subnets);
+            }
+            if !self.security_groups.is_empty() {
+                told.security_groups.clone_from(&self.security_groups);
+            }
+            told.public_ip |= self.public_ip;
+        }
+        network
+    }
+
+    /// Whether the migrations are at hand, and none of them waits for the old tasks to be gone. What may
+    /// be one is one.
+    ///
+    /// # Errors
+    /// Where the folder is there, and can't be read.
+    pub fn has_no_contract_migration(&self) -> Result<bool, Error> {
+        let files = files(&self.dir)?;
+        let may_be = |text: &str| {
+            text.lines().any(|line| line.contains("lockkeeper") && line.contains("contract"))
+        };
+        Ok(!files.is_empty() && !files.iter().any(|(_, text)| may_be(text)))
+    }
+
+    fn intent(
+        &self,
+        order: &Order,
+        definition: &Definition,
+        container: &Container,
+        command: Vec<String>,
+    ) -> Result<Intent, Error> {
+        Ok(Intent {
+            cluster: order.cluster.clone(),
+            family: definition.facts.family.clone(),
+            container: container.name.clone(),
+            release: self.release.clone().unwrap_or_else(|| container.image.clone()),
+            migrations: of_files(files(&self.dir)?),
+            command,
+        })
+    }
+}
+
+impl Which<'_> {
+    async fn definition(self, aws: &Aws, model: Model<'_>) -> Result<Definition, Error> {
+        if let Some(name) = self.definition {
+            return Ok(aws.definition(name).await?);
+        }
+        if let Some(definition) = model.definition {
+            return Ok(definition.clone());
+        }
+        match model.service {
+            Some(service) => Ok(aws.definition(&service.definition).await?),
+            None => Err(Error::Usage {
+                message: "nobody says what the task is to run".to_owned(),
+                next: "give --task-definition, or --service for the service's own".to_owned(),
+            }),
+        }
+    }
+
+    fn container<'d>(
+        self,
+        definition: &'d Definition,
+        service: Option<&ServiceNow>,
+    ) -> Result<&'d Container, Error> {
+        let facts = &definition.facts;
+        let names =
+            || facts.containers.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+        if let Some(name) = self.container {
+            return facts.container(name).ok_or_else(|| Error::Usage {
+                message: format!("{} has no container {name}", facts.name()),
+                next: format!("it has {}; give one to {}", names(), self.option),
+            });
+        }
+        if let [only] = &facts.containers[..] {
+            return Ok(only);
+        }
+        // Only of the service's own family: elsewhere the same name may be something else.
+        let served = service.and_then(|service| service.container.as_deref());
+        served.and_then(|name| facts.container(name)).ok_or_else(|| Error::Usage {
+            message: format!("{} has several containers: {}", facts.name(), names()),
+            next: format!("say with {} which of them migrates", self.option),
+        })
+    }
+}
+
+/// What RunTask would refuse in words that don't name the option.
+fn check(order: &Order, definition: &Definition) -> Result<(), Error> {
+    let awsvpc = definition.facts.network_mode.as_deref() == Some("awsvpc");
+    let subnets = order.network.as_ref().map_or(0, |network| network.subnets.len());
+    if awsvpc && subnets == 0 {
+        return Err(Error::Usage {
+            message: format!("{} needs a network (awsvpc)", definition.facts.name()),
+            next: "give --subnets and --security-groups, or --service to take the service's"
+                .to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The migrations of a folder: names and texts. A folder that isn't there has none.
+fn files(dir: &Path) -> Result<Vec<(String, String)>, Error> {
+    let failed = |source| Error::File {
+        what: format!("can't read the migrations in {}", dir.display()),
+        source,
+        next: "give --dir the folder of migrations, or one that does not exist for none",
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read(&path).map_err(failed)?;
+            files.push((name, String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+    Ok(files)
+}
