@@ -14,12 +14,15 @@ pub mod hook;
 pub mod lambda;
 pub mod migrates;
 pub mod news;
+pub mod offline;
 #[cfg(feature = "ecs")]
 pub mod oneoff;
 pub mod outcome;
 #[cfg(feature = "ecs")]
 pub mod patience;
+pub mod policy;
 pub mod remedy;
+pub mod reply;
 pub mod report;
 #[cfg(feature = "ecs")]
 pub mod rollout;

@@ -4,11 +4,14 @@ pub mod client;
 #[cfg(feature = "lambda")]
 pub mod codedeploy;
 pub mod definition;
+pub mod describe;
 pub mod error;
 pub mod hooks;
 pub mod launch;
 pub mod logs;
+mod reply;
 pub mod service;
+mod startup;
 
 pub use client::Aws;
 pub use error::AwsError;

@@ -1,0 +1,231 @@
+//! `terraform show -json`, of a plan or of a state.
+//!
+//! A plan knows both what runs (`before`) and what is to run (`after`). What it can't know before
+//! it is applied, such as the ARN of what it makes, is followed through the configuration.
+
+mod configuration;
+mod plan;
+mod resource;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::document::{part, value};
+use super::{Document, OfflineError, choose, cli};
+use crate::deploy::facts::{Facts, Unknown};
+use crate::deploy::reply::Picture;
+use crate::deploy::reply::codedeploy::DeploymentGroup;
+use crate::deploy::reply::ecs::{Service, TaskDefinition};
+use crate::deploy::reply::elb::{Attribute, Listener, Rule, TargetGroup};
+use plan::{Plan, Resource};
+
+const SERVICES: [&str; 1] = ["aws_ecs_service"];
+const DEFINITIONS: [&str; 1] = ["aws_ecs_task_definition"];
+const GROUPS: [&str; 2] = ["aws_lb_target_group", "aws_alb_target_group"];
+const LISTENERS: [&str; 2] = ["aws_lb_listener", "aws_alb_listener"];
+const RULES: [&str; 2] = ["aws_lb_listener_rule", "aws_alb_listener_rule"];
+const BALANCERS: [&str; 2] = ["aws_lb", "aws_alb"];
+const DEPLOYMENT_GROUPS: [&str; 1] = ["aws_codedeploy_deployment_group"];
+
+/// The facts in such a file. Where task definitions are made elsewhere, `definitions` are theirs.
+///
+/// # Errors
+/// When it can't be read, or it isn't clear which service or task definition is meant.
+pub fn facts(
+    document: &Document,
+    definitions: &[Document],
+    service: Option<&str>,
+) -> Result<Facts, OfflineError> {
+    let top = value(document)?;
+    let plan = Plan::of(&top);
+    let reader = Reader { path: &document.path, plan: &plan };
+    let all = plan.of_types(&SERVICES).map(|found| (found.name(), found)).collect();
+    reader.picture(choose(all, service, &document.path)?, definitions).map(Picture::facts)
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    plan: &'a Plan<'a>,
+}
+
+impl Reader<'_> {
+    fn picture(&self, of: &Resource, elsewhere: &[Document]) -> Result<Picture, OfflineError> {
+        let service = self.service(of)?;
+        let mut unknown = self.later(of, &service);
+        let (running, next) = match elsewhere {
+            [] => self.definitions(of, &mut unknown)?,
+            elsewhere => cli::definitions(elsewhere, &service)?,
+        };
+        let mut picture = Picture { service, running, next, unknown, ..Picture::default() };
+        for group in self.plan.of_types(&GROUPS) {
+            let (found, attributes) = self.target_group(group)?;
+            picture.attributes.insert(group.key(), attributes);
+            picture.target_groups.push(found);
+        }
+        // Where the load balancer is another configuration's, so may be its listeners.
+        let mut own = self.plan.of_types(&BALANCERS).filter(|one| !one.is_data);
+        if own.next().is_some() || self.plan.of_types(&LISTENERS).next().is_some() {
+            picture.listeners = Some(self.listeners()?);
+            picture.rules = Some(self.rules()?);
+        }
+        picture.deployment_group = self.deployment_group(&picture.service)?;
+        Ok(picture)
+    }
+
+    fn service(&self, of: &Resource) -> Result<Service, OfflineError> {
+        let read: resource::Service = self.read(&of.address, of.values)?;
+        let blocks = read.load_balancer.len();
+        let mut service = Service::from(read);
+        // Terraform sorts the blocks, while the configuration has them as they were written. Where
+        // there are several and nothing is known yet, two groups may be taken for each other.
+        let attached = service.load_balancers.iter_mut().flatten().zip(0..blocks);
+        for (attachment, number) in attached {
+            let at = |field: &str| format!("/load_balancer/{number}/{field}");
+            let group = self.plan.key(of, &at("target_group_arn"), &GROUPS);
+            attachment.target_group_arn = group.or(attachment.target_group_arn.take());
+            if let Some(advanced) = &mut attachment.advanced_configuration {
+                let at = at("advanced_configuration/0/alternate_target_group_arn");
+                let group = self.plan.key(of, &at, &GROUPS);
+                advanced.alternate_target_group_arn =
+                    group.or(advanced.alternate_target_group_arn.take());
+            }
+        }
+        Ok(service)
+    }
+
+    /// What the service runs, and what it is to run.
+    fn definitions(
+        &self,
+        of: &Resource,
+        unknown: &mut Vec<Unknown>,
+    ) -> Result<(Option<TaskDefinition>, TaskDefinition), OfflineError> {
+        let none =
+            || OfflineError::NoTaskDefinition { path: self.path.to_owned(), service: of.name() };
+        let found = self.plan.linked(of, "/task_definition", &DEFINITIONS);
+        // One that is looked up comes without its containers.
+        let found = found.filter(|found| !found.is_data).ok_or_else(none)?;
+        let mut next = self.definition(found, found.values)?;
+        let Some(change) = self.plan.change(found) else {
+            // A state: what is there runs.
+            return Ok((Some(next.clone()), next));
+        };
+        let before = change.before.filter(|before| before.is_object());
+        let running = before.map(|before| self.definition(found, before)).transpose()?;
+        if change.is_later("container_definitions") {
+            let containers = running.as_ref().and_then(|one| one.container_definitions.clone());
+            let why = match containers {
+                Some(_) => "it is known after apply; those that run are taken for them",
+                None => "it is known after apply",
+            };
+            unknown.push(later(format!("the containers of {}", found.address), why));
+            next.container_definitions = containers;
+        }
+        Ok((running, next))
+    }
+
+    fn definition(&self, of: &Resource, values: &Value) -> Result<TaskDefinition, OfflineError> {
+        let read: resource::TaskDefinition = self.read(&of.address, values)?;
+        let containers = read.container_definitions.as_deref().map(|text| {
+            let at = format!("{}.container_definitions", of.address);
+            let value = serde_json::from_str(text).map_err(|error| OfflineError::Value {
+                path: self.path.to_owned(),
+                line: None,
+                at: at.clone(),
+                message: error.to_string(),
+            });
+            part(self.path, &at, value?)
+        });
+        let containers = containers.transpose()?;
+        Ok(TaskDefinition { container_definitions: containers, ..read.into() })
+    }
+
+    /// What of the service isn't known before it is applied.
+    fn later(&self, of: &Resource, service: &Service) -> Vec<Unknown> {
+        let Some(change) = self.plan.change(of) else { return Vec::new() };
+        let fields = [
+            ("desired_count", service.desired_count.is_none()),
+            (
+                "health_check_grace_period_seconds",
+                service.health_check_grace_period_seconds.is_none(),
+            ),
+        ];
+        let unknown = fields.into_iter().filter(|(field, lacks)| *lacks && change.is_later(field));
+        let say =
+            |(field, _)| later(format!("{field} of {}", of.address), "it is known after apply");
+        unknown.map(say).collect()
+    }
+
+    fn target_group(&self, of: &Resource) -> Result<(TargetGroup, Vec<Attribute>), OfflineError> {
+        let read: resource::TargetGroup = self.read(&of.address, of.values)?;
+        let attributes = read.attributes();
+        let mut group = TargetGroup::from(read);
+        group.target_group_arn = Some(of.key());
+        let name = group.target_group_name.take();
+        group.target_group_name = Some(name.unwrap_or_else(|| of.address.clone()));
+        Ok((group, attributes))
+    }
+
+    fn listeners(&self) -> Result<Vec<Listener>, OfflineError> {
+        let listener = |of: &Resource| {
+            let read: resource::Listener = self.read(&of.address, of.values)?;
+            let actions = self.actions(of, "default_action", &read.default_action);
+            Ok(Listener {
+                listener_arn: Some(of.key()),
+                port: read.port,
+                default_actions: Some(actions),
+            })
+        };
+        self.plan.of_types(&LISTENERS).map(listener).collect()
+    }
+
+    fn rules(&self) -> Result<Vec<Rule>, OfflineError> {
+        let rule = |of: &Resource| {
+            let read: resource::Rule = self.read(&of.address, of.values)?;
+            let listener = self.plan.key(of, "/listener_arn", &LISTENERS);
+            Ok(Rule {
+                rule_arn: Some(of.key()),
+                listener_arn: listener.or(read.listener_arn),
+                is_default: None,
+                actions: Some(self.actions(of, "action", &read.action)),
+            })
+        };
+        self.plan.of_types(&RULES).map(rule).collect()
+    }
+
+    fn actions(
+        &self,
+        of: &Resource,
+        block: &str,
+        actions: &[resource::Action],
+    ) -> Vec<crate::deploy::reply::elb::Action> {
+        let action = |(number, action): (usize, &resource::Action)| {
+            let key =
+                |field: &str| self.plan.key(of, &format!("/{block}/{number}/{field}"), &GROUPS);
+            action.reply(key)
+        };
+        actions.iter().enumerate().map(action).collect()
+    }
+
+    fn deployment_group(&self, service: &Service) -> Result<Option<DeploymentGroup>, OfflineError> {
+        for of in self.plan.of_types(&DEPLOYMENT_GROUPS) {
+            let read: resource::DeploymentGroup = self.read(&of.address, of.values)?;
+            if read.deploys(service.service_name.as_deref()) {
+                return Ok(Some(read.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        address: &str,
+        values: &Value,
+    ) -> Result<T, OfflineError> {
+        part(self.path, address, values.clone())
+    }
+}
+
+fn later(what: String, why: &str) -> Unknown {
+    Unknown { what, why: why.to_owned(), permission: None }
+}
