@@ -165,7 +165,7 @@ async fn the_old_way_never_gets_healthy_and_ahead_of_the_rollout_it_is_ready_at_
     assert_eq!(database.query_text(required).await, "NO");
     // The contract migration came when no old task was left.
     let all = aws.tasks();
-    let contract = all.iter().filter(|task| task.family == "migrate").next_back().expect("a task");
+    let contract = all.iter().rfind(|task| task.family == "migrate").expect("a task");
     let old = all.iter().filter(|task| task.revision == 1 && task.family == "web");
     let gone = old.filter_map(|task| task.stopped).max().expect("old tasks have stopped");
     assert!(contract.created >= gone, "{} before {gone}", contract.created);
