@@ -173,6 +173,10 @@ async fn a_container_out_of_memory_and_a_spot_interruption_are_told_apart() {
     let spot = describe(&aws, &spot).await;
     assert_eq!(spot.stop_code(), Some(&TaskStopCode::SpotInterruption));
     assert_eq!(spot.containers()[0].exit_code(), Some(4));
+    aws.advance(3600.0);
+    let forgotten = aws.ecs().describe_tasks().cluster("shop").tasks(spot.task_arn().unwrap());
+    let forgotten = forgotten.send().await.unwrap();
+    assert_eq!(forgotten.failures()[0].reason(), Some("MISSING"));
 }
 
 /// The states of a task whose sidecar ends so, second by second, each once.
