@@ -77,7 +77,10 @@ impl World {
             (healthy, total) = (left, total.saturating_sub(1));
         }
         if kept > 0 {
-            self.stuck(key, format!("was unable to stop tasks because {kept} tasks are protected"));
+            self.stuck(
+                key,
+                format!("was unable to scale in due to (reason {kept} tasks under protection)"),
+            );
         } else if goal < desired && total >= maximum && healthy <= minimum && new == goal {
             self.stuck(
                 key,
