@@ -227,7 +227,10 @@ async fn the_check_of_a_container_runs_beside_it_and_others_wait_for_it() {
             {
                 "name": "database", "image": "shell", "essential": false, "command": [database],
                 "environment": [{ "name": "MARK", "value": "{address}" }],
-                "healthCheck": { "command": ["CMD-SHELL", format!("test -e {mark}")], "interval": 5, "retries": 10 },
+                "healthCheck": {
+                    "command": ["CMD-SHELL", format!("test -e {mark}")],
+                    "interval": 5, "retries": 10,
+                },
             },
             {
                 "name": "pair", "image": "shell", "command": ["exit 0"],

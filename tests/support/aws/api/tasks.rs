@@ -141,8 +141,9 @@ impl World {
     }
 
     fn container_json(&self, task: &Task, container: &Container) -> Value {
+        let resource = format!("container/{}/{}/{}", task.cluster, task.id, container.spec.name);
         let mut json = json!({
-            "containerArn": format!("{}:container/{}/{}/{}", World::place(), task.cluster, task.id, container.spec.name),
+            "containerArn": format!("{}:{resource}", World::place()),
             "taskArn": task.arn,
             "name": container.spec.name,
             "image": container.spec.image,
