@@ -1,7 +1,7 @@
 //! Blue/green deployments with PAUSE hooks.
 
 use aws_sdk_ecs::types::{DeploymentLifecycleHookAction as Action, ServiceDeployment};
-use lockkeeper::deploy::facts::{Balancer, Hook, Service, Strategy};
+use lockkeeper::deploy::facts::{Balancer, Breaker, Hook, Service, Strategy};
 
 use super::{definition, front, group, service};
 use crate::support::aws::{Aws, Scale, Script};
@@ -200,4 +200,23 @@ async fn a_rolling_deployment_pauses_too_and_a_function_is_waited_for() {
         .await
         .unwrap();
     assert!(found.service_revisions()[0].task_definition().unwrap().ends_with("web:2"));
+}
+
+#[tokio::test]
+async fn new_tasks_that_never_get_healthy_never_get_the_traffic() {
+    let (aws, [blue, _]) = aws(Balancer::Application, [Some(1), Some(0)]);
+    aws.image("web:2", Script::mute());
+    let breaker = Breaker { rollback: true, threshold: None, resets: true };
+    aws.with(|world| world.services.get_mut("shop/web").unwrap().facts.breaker = Some(breaker));
+    let rollout = begin(&aws).await;
+    answer(&aws, &rollout, Action::Continue).await;
+    for _ in 0..60 {
+        aws.advance(10.0);
+        assert_eq!(live(&aws).await, blue);
+        assert_eq!(aws.tasks_of("web").iter().filter(|task| task.revision == 1).count(), 2);
+    }
+    let rollout = current(&aws).await;
+    assert_eq!(rollout.status().unwrap().as_str(), "ROLLBACK_SUCCESSFUL");
+    assert_eq!(rollout.deployment_circuit_breaker().unwrap().failure_count(), 3);
+    assert!(aws.tasks_of("web").iter().all(|task| task.revision == 1));
 }

@@ -66,3 +66,18 @@ async fn a_connection_breaks_or_the_service_fails() {
     let error = ask.send().await.unwrap_err().into_service_error();
     assert!(error.is_server_exception(), "{error:?}");
 }
+
+#[cfg(feature = "lambda")]
+#[tokio::test]
+async fn what_codedeploy_is_told_stands_in_the_journal() {
+    use aws_sdk_codedeploy::types::LifecycleEventStatus;
+    let aws = aws();
+    let call = aws.codedeploy().put_lifecycle_event_hook_execution_status().deployment_id("d-1");
+    let call =
+        call.lifecycle_event_hook_execution_id("e-1").status(LifecycleEventStatus::Succeeded);
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.lifecycle_event_hook_execution_id(), Some("e-1"));
+    let told = aws.calls("PutLifecycleEventHookExecutionStatus");
+    assert_eq!(told[0]["status"], "Succeeded");
+    assert_eq!(told[0]["deploymentId"], "d-1");
+}

@@ -51,6 +51,8 @@ fn a_task_of_a_service_protects_itself_until_it_expires() {
     aws.advance(400.0);
     assert!(aws.task(&task.id).is_wanted());
     assert!(!aws.with(|world| world.services["shop/web"].is_steady));
+    let events = aws.events("shop", "web").join("\n");
+    assert!(events.contains("(reason 1 tasks under protection)"), "{events}");
     aws.advance(500.0);
     assert!(!aws.task(&task.id).is_wanted());
     assert!(aws.with(|world| world.services["shop/web"].is_steady));

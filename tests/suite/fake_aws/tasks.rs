@@ -173,6 +173,10 @@ async fn a_container_out_of_memory_and_a_spot_interruption_are_told_apart() {
     let spot = describe(&aws, &spot).await;
     assert_eq!(spot.stop_code(), Some(&TaskStopCode::SpotInterruption));
     assert_eq!(spot.containers()[0].exit_code(), Some(4));
+    aws.advance(3600.0);
+    let forgotten = aws.ecs().describe_tasks().cluster("shop").tasks(spot.task_arn().unwrap());
+    let forgotten = forgotten.send().await.unwrap();
+    assert_eq!(forgotten.failures()[0].reason(), Some("MISSING"));
 }
 
 /// The states of a task whose sidecar ends so, second by second, each once.
@@ -223,7 +227,10 @@ async fn the_check_of_a_container_runs_beside_it_and_others_wait_for_it() {
             {
                 "name": "database", "image": "shell", "essential": false, "command": [database],
                 "environment": [{ "name": "MARK", "value": "{address}" }],
-                "healthCheck": { "command": ["CMD-SHELL", format!("test -e {mark}")], "interval": 5, "retries": 10 },
+                "healthCheck": {
+                    "command": ["CMD-SHELL", format!("test -e {mark}")],
+                    "interval": 5, "retries": 10,
+                },
             },
             {
                 "name": "pair", "image": "shell", "command": ["exit 0"],

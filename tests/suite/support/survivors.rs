@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::support::aws::{Aws, Program, Scale, Status, World};
 use crate::support::{
     Browser, Database, Kind, Lockkeeper, PgBouncer, Running, Server, folder, process, wait_until,
 };
@@ -23,12 +26,30 @@ async fn a_process_with_everything() {
     let sqlite = Database::sqlite();
     let browser = Browser::start().await;
     browser.open("about:blank").await;
+    let aws = container().await;
     let processes = process::tree(std::process::id());
+    assert!(aws.tasks().iter().all(|task| aws.pid(&task.id, "deaf").is_some()));
     println!("\nprocesses {:?}", &processes[1..]);
     println!("folders {:?}", [shared.folder(), own.folder(), sqlite.path()]);
     println!("url {}", bouncer.url(&database));
     assert_eq!(end, "kill", "a test that fails");
     std::future::pending().await
+}
+
+/// A container of the fake AWS that won't end by itself, nor on SIGTERM, with a process that has left
+/// its group.
+async fn container() -> Aws {
+    let aws = Aws::start(Scale::FAST);
+    aws.cluster("shop");
+    aws.image("shell", Program::shell());
+    let script = "trap '' TERM; setsid sleep 1000 & while :; do sleep 1; done";
+    let container = json!({ "name": "deaf", "image": "shell", "command": [script] });
+    aws.define(json!({ "family": "deaf", "containerDefinitions": [container] }));
+    let request = json!({ "cluster": "shop", "taskDefinition": "deaf" });
+    aws.with(|world| world.answer("RunTask", &request)).expect("a task");
+    let runs = |world: &World| world.tasks.values().all(|task| task.status == Status::Running);
+    aws.wait_for("a container", runs).await;
+    aws
 }
 
 struct Everything {

@@ -151,7 +151,10 @@ fn task_json(world: &World, task: &Task) -> Value {
         "Revision": task.revision.to_string(),
         "DesiredStatus": desired(task),
         "KnownStatus": known,
-        "Limits": { "CPU": number("cpu").unwrap_or(256.0) / 1024.0, "Memory": number("memory").unwrap_or(512.0) },
+        "Limits": {
+            "CPU": number("cpu").unwrap_or(256.0) / 1024.0,
+            "Memory": number("memory").unwrap_or(512.0),
+        },
         "AvailabilityZone": "eu-central-1a",
         "LaunchType": task.launch["launchType"].as_str().unwrap_or("FARGATE"),
         "Containers": containers.collect::<Vec<Value>>(),

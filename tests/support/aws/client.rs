@@ -39,4 +39,10 @@ impl Aws {
     pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
         aws_sdk_cloudwatchlogs::Client::new(&self.config())
     }
+
+    /// A client of CodeDeploy.
+    #[cfg(feature = "lambda")]
+    pub fn codedeploy(&self) -> aws_sdk_codedeploy::Client {
+        aws_sdk_codedeploy::Client::new(&self.config())
+    }
 }

@@ -196,7 +196,7 @@ impl World {
         }
     }
 
-    /// As [`World::stop_task`], but the containers are told at once: Spot, or a container that ended.
+    /// As [`World::stop_task`], but the containers are told at once, as by Spot.
     pub fn stop_at_once(&mut self, id: &str, stop: Stop) {
         self.stop_task(id, stop);
         if self.task(id).status == Status::Deactivating {

@@ -37,6 +37,7 @@ impl Processes {
         environment.push(("LOCKKEEPER_TEST_FOLDER".to_owned(), folder.display().to_string()));
         let path = std::env::var("PATH").unwrap_or_default();
         environment.push(("PATH".to_owned(), path));
+        environment.push(("HOME".to_owned(), folder.display().to_string()));
         let (running, undertaker) = (Mutex::default(), Mutex::new(Some(undertaker)));
         Processes { shared, environment, running, folder, undertaker }
     }

@@ -77,7 +77,10 @@ impl World {
             (healthy, total) = (left, total.saturating_sub(1));
         }
         if kept > 0 {
-            self.stuck(key, format!("was unable to stop tasks because {kept} tasks are protected"));
+            self.stuck(
+                key,
+                format!("was unable to scale in due to (reason {kept} tasks under protection)"),
+            );
         } else if goal < desired && total >= maximum && healthy <= minimum && new == goal {
             self.stuck(
                 key,
@@ -269,7 +272,8 @@ impl World {
             (primary.id.clone(), "ECS deployment circuit breaker: tasks failed to start.");
         reason.clone_into(&mut primary.reason);
         (primary.state, primary.goal) = (State::Failed, 0);
-        self.tell(key, format!("(service {name}) (deployment {deployment}) deployment failed: tasks failed to start."));
+        let failed = "deployment failed: tasks failed to start.";
+        self.tell(key, format!("(service {name}) (deployment {deployment}) {failed}"));
         let has_older =
             self.services[key].deployments.iter().skip(1).any(|one| one.state == State::Completed);
         if breaker.rollback && has_older {

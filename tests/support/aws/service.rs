@@ -84,11 +84,11 @@ impl World {
     /// Makes a service, and begins to start its tasks; its ARN.
     pub fn create_service(&mut self, mut facts: facts::Service, definition: &str) -> String {
         for attachment in &mut facts.load_balancers {
-            let find = |name: &str| {
-                self.balancers.find(name).unwrap_or_else(|| panic!("no target group {name}"))
-            };
-            attachment.target_group = find(&attachment.target_group);
-            attachment.alternate = attachment.alternate.as_deref().map(find);
+            for name in [&mut attachment.target_group].into_iter().chain(&mut attachment.alternate)
+            {
+                let arn = self.balancers.find(name);
+                *name = arn.unwrap_or_else(|| panic!("no target group {name}"));
+            }
         }
         let definition = self.definition(definition).expect("a task definition").arn.clone();
         self.clusters.insert(facts.cluster.clone());

@@ -8,7 +8,7 @@ use super::super::world::World;
 use super::{Refusal, Reply, strings};
 
 impl World {
-    /// Answers an operation of the load balancers. Members have AWS's names, as they become elements.
+    /// Answers an operation of the load balancers. Members have AWS's names, which become elements.
     pub fn answer_query(&mut self, request: &Value) -> Reply {
         match request["Action"].as_str().unwrap_or_default() {
             "DescribeTargetGroups" => self.describe_groups(request),
@@ -106,7 +106,9 @@ impl World {
             .map(|one| {
                 let port = check.filter(|port| port.parse::<u16>().is_ok());
                 json!({
-                    "Target": { "Id": one.address, "Port": one.port, "AvailabilityZone": "eu-central-1a" },
+                    "Target": {
+                        "Id": one.address, "Port": one.port, "AvailabilityZone": "eu-central-1a",
+                    },
                     "HealthCheckPort": port.map_or_else(|| one.port.to_string(), str::to_owned),
                     "TargetHealth": {
                         "State": state(one.state),
@@ -170,8 +172,9 @@ impl World {
             return Err(Refusal::new("ListenerNotFound", "One or more listeners not found"));
         }
         if let Some(listener) = listener {
+            let resource = listener.arn.replace(":listener/", ":listener-rule/");
             all.push(json!({
-                "RuleArn": format!("{}/default", listener.arn.replace(":listener/", ":listener-rule/")),
+                "RuleArn": format!("{resource}/default"),
                 "Priority": "default",
                 "Conditions": [],
                 "Actions": [forward_json(&listener.default)],

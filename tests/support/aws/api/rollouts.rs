@@ -109,6 +109,8 @@ impl World {
         };
         let deployment = service.deployments.iter().find(|one| one.id == rollout.deployment);
         let breaker = service.facts.breaker;
+        let sources: Vec<Value> = rollout.source.map(summary).into_iter().collect();
+        let hooks: Vec<Value> = rollout.hooks.iter().map(|one| self.hook_json(one)).collect();
         let mut json = json!({
             "serviceDeploymentArn": rollout.arn,
             "serviceArn": service.arn,
@@ -116,11 +118,11 @@ impl World {
             "createdAt": self.timestamp(rollout.created),
             "startedAt": self.timestamp(rollout.created),
             "updatedAt": self.timestamp(rollout.entered),
-            "sourceServiceRevisions": rollout.source.map(summary).into_iter().collect::<Vec<Value>>(),
+            "sourceServiceRevisions": sources,
             "targetServiceRevision": summary(rollout.revision),
             "status": rollout.status,
             "lifecycleStage": rollout.stage.name(),
-            "lifecycleHookDetails": rollout.hooks.iter().map(|one| self.hook_json(one)).collect::<Vec<Value>>(),
+            "lifecycleHookDetails": hooks,
             "deploymentConfiguration": deployment_configuration(service),
             "deploymentCircuitBreaker": {
                 "status": match (breaker, rollout.is_over()) {

@@ -10,6 +10,16 @@ use super::super::task::Status;
 use super::super::world::World;
 use super::{Refusal, Reply, merge, strings};
 
+/// The parameters of UpdateService that have an effect.
+const UPDATABLE: [&str; 6] = [
+    "cluster",
+    "service",
+    "taskDefinition",
+    "forceNewDeployment",
+    "desiredCount",
+    "healthCheckGracePeriodSeconds",
+];
+
 impl World {
     pub(super) fn describe_services(&mut self, request: &Value) -> Reply {
         let cluster = self.cluster(&request["cluster"])?;
@@ -28,6 +38,11 @@ impl World {
     }
 
     pub(super) fn update_service(&mut self, request: &Value) -> Reply {
+        // What would have no effect here must not look as if it had one.
+        let asked = request.as_object().into_iter().flat_map(|request| request.keys());
+        if let Some(other) = asked.into_iter().find(|name| !UPDATABLE.contains(&name.as_str())) {
+            return Err(Refusal::invalid(format!("the fake can't update {other}")));
+        }
         let name = request["service"].as_str().unwrap_or_default();
         let key = self.asked_service(request, name)?;
         let definition = match request["taskDefinition"].as_str() {

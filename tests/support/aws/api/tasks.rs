@@ -2,15 +2,23 @@
 
 use serde_json::{Value, json};
 
+use super::super::clock::Millis;
 use super::super::task::{Container, Stop, Task};
 use super::super::world::World;
 use super::{Refusal, Reply, merge, strings};
 
+/// Stopped tasks can be seen for about an hour.
+const MEMORY: Millis = 3_600_000;
+
 impl World {
-    /// A task of a cluster by its id or ARN.
+    /// A task of a cluster by its id or ARN, as long as ECS remembers it.
     pub(super) fn asked_task(&self, cluster: &str, name: &str) -> Option<&Task> {
         let id = name.rsplit('/').next().unwrap_or(name);
-        self.tasks.get(id).filter(|task| task.cluster == cluster)
+        self.tasks.get(id).filter(|task| task.cluster == cluster && self.is_remembered(task))
+    }
+
+    fn is_remembered(&self, task: &Task) -> bool {
+        task.stopped.is_none_or(|stopped| self.now() < stopped + MEMORY)
     }
 
     pub(super) fn stop_asked_task(&mut self, request: &Value) -> Reply {
@@ -57,6 +65,7 @@ impl World {
         let found = self.tasks.values().filter(|task| {
             task.cluster == cluster
                 && task.hidden == 0
+                && self.is_remembered(task)
                 && (wanted == "STOPPED") != task.is_wanted()
                 && is(&request["startedBy"], task.started_by.as_deref())
                 && is(&request["family"], Some(&task.family))
@@ -132,8 +141,9 @@ impl World {
     }
 
     fn container_json(&self, task: &Task, container: &Container) -> Value {
+        let resource = format!("container/{}/{}/{}", task.cluster, task.id, container.spec.name);
         let mut json = json!({
-            "containerArn": format!("{}:container/{}/{}/{}", World::place(), task.cluster, task.id, container.spec.name),
+            "containerArn": format!("{}:{resource}", World::place()),
             "taskArn": task.arn,
             "name": container.spec.name,
             "image": container.spec.image,
