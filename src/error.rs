@@ -6,6 +6,7 @@ mod ecs;
 use std::time::Duration;
 
 use crate::db::{DbError, ErrorKind, UrlError};
+use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
 use crate::history::HistoryError;
@@ -132,6 +133,9 @@ pub enum Error {
     #[cfg(feature = "ecs")]
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// Files that the doctor is to judge can't be understood.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
     /// A one-off task didn't do what it was to.
     #[cfg(feature = "ecs")]
     #[error(transparent)]
@@ -183,6 +187,7 @@ impl Error {
             | Error::Name(_)
             | Error::Listen { .. }
             | Error::Desk(DeskError::OneWriter)
+            | Error::Offline(_)
             | Error::File { .. } => Exit::Usage,
             Error::Connect { source, .. } => database(source),
             Error::Run(error) | Error::Desk(DeskError::Run(error)) => run(error),
@@ -246,6 +251,7 @@ impl Error {
                 "next",
                 "see with `lockkeeper status` what is at work or why not; --timeout gives it longer",
             ),
+            Error::Offline(error) => plain().note("next", error.next()),
             #[cfg(feature = "ecs")]
             Error::Aws(error) => ecs::next(Some(error.next())),
             #[cfg(feature = "ecs")]

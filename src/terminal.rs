@@ -114,6 +114,11 @@ pub fn stdout_has_color() -> bool {
     console::colors_enabled()
 }
 
+/// How many columns a page on standard output has: the terminal's, or 80.
+pub fn stdout_width() -> u16 {
+    console::Term::stdout().size_checked().map_or(80, |(_, columns)| columns).max(40)
+}
+
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -1,6 +1,7 @@
 //! `ecs`: what is done on ECS, from a laptop or a pipeline.
 
 mod deploy;
+mod doctor;
 mod hook;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -30,6 +31,7 @@ enum EcsCommand {
     Run(Box<run::Run>),
     Rollout(rollout::RolloutCommand),
     Deploy(Box<deploy::Deploy>),
+    Doctor(Box<doctor::Doctor>),
     Hook(Box<hook::Hook>),
     #[cfg(feature = "lambda")]
     Lambda(Box<lambda::Lambda>),
@@ -42,6 +44,7 @@ impl Ecs {
             EcsCommand::Run(command) => command.logs_json(),
             EcsCommand::Rollout(command) => command.logs_json(),
             EcsCommand::Deploy(command) => command.logs_json(),
+            EcsCommand::Doctor(command) => command.answers_json(),
             EcsCommand::Hook(command) => command.logs_json(),
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(_) => true,
@@ -57,6 +60,7 @@ impl Ecs {
             EcsCommand::Run(command) => command.run().await,
             EcsCommand::Rollout(command) => command.run().await,
             EcsCommand::Deploy(command) => command.run().await,
+            EcsCommand::Doctor(command) => command.run().await,
             EcsCommand::Hook(command) => command.run().await,
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(command) => command.run().await,

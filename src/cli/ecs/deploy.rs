@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::ledger::LedgerEye;
 use super::place::Place;
-use super::rollout::RolloutOptions;
+use super::rollout::{RolloutOptions, tell_view};
 use super::run::service;
 use super::task::{Migration, Model, Site, TaskOptions};
 use super::{Told, stop};
@@ -50,6 +50,9 @@ impl Deploy {
         let mut follower = Follower::stderr(self.told.log_format);
         let done = self.all_phases(&mut follower).await;
         follower.finish();
+        if !self.told.is_json() {
+            tell_view(&self.place, &self.rollout.service, &done).await;
+        }
         done?;
         Ok(Exit::Done)
     }

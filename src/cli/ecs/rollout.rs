@@ -11,7 +11,7 @@ use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::news::{Listener, News};
-use crate::deploy::rollout::Rollout;
+use crate::deploy::rollout::{Rollout, RolloutError};
 use crate::error::{Error, Exit};
 use crate::stop::Stop;
 use crate::terminal::follower::Follower;
@@ -108,6 +108,15 @@ impl RolloutOptions {
     }
 }
 
+/// Prints what the doctor says of a deployment that has failed.
+pub async fn tell_view(place: &Place, service: &str, ended: &Result<(), Error>) {
+    let Err(Error::Rollout(RolloutError::Failed { definition, .. })) = ended else { return };
+    let Ok(aws) = place.connect().await else { return };
+    if let Some(view) = super::doctor::view(&aws, &place.cluster, service, definition).await {
+        eprint!("\n{view}\n");
+    }
+}
+
 /// Deploy a task definition, and watch until the new tasks really serve
 #[derive(Debug, Args)]
 pub struct RolloutCommand {
@@ -136,8 +145,11 @@ impl RolloutCommand {
         let mut follower = Follower::stderr(self.told.log_format);
         let definition = self.options.definition(&aws, &now, &mut follower).await?;
         let rollout = self.options.rollout(&aws, &self.place, Some(definition.arn), &stop);
-        let ended = rollout.run(&mut follower).await;
+        let ended = rollout.run(&mut follower).await.map_err(Error::from);
         follower.finish();
+        if !self.told.is_json() {
+            tell_view(&self.place, &self.options.service, &ended).await;
+        }
         ended?;
         Ok(Exit::Done)
     }
