@@ -211,8 +211,8 @@ async fn a_killed_follower_leaves_the_task_and_the_next_one_adopts_it() {
 async fn a_task_that_takes_too_long_is_stopped() {
     let aws = shell();
     let script = "trap 'exit 4' TERM; while :; do sleep 0.01; done";
-    let ended = run(&aws, &["--task-timeout", "500ms", "--", script]).run().await.expect(4);
-    ended.expect_text("--timeout 500ms").expect_text("has stopped");
+    let ended = run(&aws, &["--timeout", "500ms", "--", script]).run().await.expect(4);
+    ended.expect_text("the end of its time (500ms)").expect_text("has stopped");
 }
 
 #[tokio::test]
