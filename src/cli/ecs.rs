@@ -6,6 +6,7 @@ mod hook;
 mod lambda;
 mod ledger;
 mod place;
+mod policy;
 mod rollout;
 mod run;
 mod task;
@@ -31,6 +32,7 @@ enum EcsCommand {
     Rollout(rollout::RolloutCommand),
     Deploy(Box<deploy::Deploy>),
     Hook(Box<hook::Hook>),
+    Policy(policy::Policy),
     #[cfg(feature = "lambda")]
     Lambda(Box<lambda::Lambda>),
 }
@@ -43,6 +45,7 @@ impl Ecs {
             EcsCommand::Rollout(command) => command.logs_json(),
             EcsCommand::Deploy(command) => command.logs_json(),
             EcsCommand::Hook(command) => command.logs_json(),
+            EcsCommand::Policy(_) => false,
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(_) => true,
         }
@@ -58,6 +61,7 @@ impl Ecs {
             EcsCommand::Rollout(command) => command.run().await,
             EcsCommand::Deploy(command) => command.run().await,
             EcsCommand::Hook(command) => command.run().await,
+            EcsCommand::Policy(command) => command.run(),
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(command) => command.run().await,
         }
