@@ -162,7 +162,8 @@ fn command_line(text: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_commands_in_the_files_exist_with_their_options() {
     let github = written("github", ".github/workflows/deploy.yml").await;
-    let github = github.split("docker run").nth(1).expect("a command").replace("github.sha", "sha");
+    let github =
+        github.split("docker run").nth(1).expect("a command").replace("${{ github.sha }}", "sha");
     let copilot = written("copilot", "buildspecs/migrate.yml").await;
     let copilot = copilot.split("docker run").nth(1).expect("a command").to_owned();
     for (text, command) in [(github, "deploy"), (copilot, "run")] {
