@@ -150,17 +150,20 @@ async fn help() -> Vec<(&'static str, String)> {
         "wait",
         "probe",
         "new",
+        "init",
         "resolve",
         "pause",
         "resume",
         "abort",
         "rate",
         "workers",
+        "ecs",
         "completions",
     ];
     let mut help = Vec::new();
-    for command in commands {
-        help.push((command, Lockkeeper::new([command, "--help"]).run().await.expect(0).stdout));
+    for command in commands.iter().chain(&["ecs policy"]) {
+        let words = command.split(' ').chain(["--help"]);
+        help.push((*command, Lockkeeper::new(words).run().await.expect(0).stdout));
     }
     let all = Lockkeeper::new(["--help"]).run().await.expect(0).stdout;
     let listed = all.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next());
@@ -193,7 +196,12 @@ async fn every_option_on_a_page_exists_and_every_option_is_on_a_page() {
     for page in pages() {
         let path = page.path.display().to_string();
         for line in command_lines(&page) {
-            let command = line.split_whitespace().next().unwrap_or_default();
+            // Those of `ecs` have two words.
+            let mut words = line.split_whitespace();
+            let command = match words.next() {
+                Some("ecs") => format!("ecs {}", words.next().unwrap_or_default()),
+                first => first.unwrap_or_default().to_owned(),
+            };
             let of_command = help.iter().find(|(name, _)| *name == command);
             let of_command = of_command.map(|(_, text)| options(text));
             for option in options(&line) {
