@@ -256,17 +256,17 @@ impl TaskOptions {
             Some(LaunchType::Fargate) => Some(Launch::Fargate),
             Some(LaunchType::Ec2) => Some(Launch::Ec2),
             Some(LaunchType::External) => Some(Launch::External),
-            None => service.and_then(|service| service.launch.clone()),
+            None => service.map(|service| service.facts.launch.clone()),
         }
     }
 
     fn platform_version(&self, service: Option<&ServiceNow>) -> Option<String> {
-        let service = service.and_then(|service| service.platform_version.clone());
+        let service = service.and_then(|service| service.facts.platform_version.clone());
         self.platform_version.clone().or(service)
     }
 
     fn network(&self, service: Option<&ServiceNow>) -> Option<Network> {
-        let mut network = service.and_then(|service| service.network.clone());
+        let mut network = service.and_then(|service| service.facts.network.clone());
         if !self.subnets.is_empty() || !self.security_groups.is_empty() || self.public_ip {
             let told = network.get_or_insert_default();
             if !self.subnets.is_empty() {
@@ -346,7 +346,7 @@ impl Which<'_> {
             return Ok(only);
         }
         // Only of the service's own family: elsewhere the same name may be something else.
-        let served = service.and_then(|service| service.container.as_deref());
+        let served = service.and_then(ServiceNow::container);
         served.and_then(|name| facts.container(name)).ok_or_else(|| Error::Usage {
             message: format!("{} has several containers: {}", facts.name(), names()),
             next: format!("say with {} which of them migrates", self.option),

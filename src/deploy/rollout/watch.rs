@@ -182,7 +182,7 @@ impl<'a> Watch<'a> {
         }
         let (tasks, leaving) =
             rollout.aws.service_tasks(&rollout.cluster, &rollout.service).await?;
-        let groups = rollout.aws.groups(&now.target_groups).await?;
+        let groups = rollout.aws.groups(now.target_groups()).await?;
         Ok(Snapshot { deployments: now.deployments, tasks, leaving, groups })
     }
 
@@ -282,7 +282,7 @@ async fn service(rollout: &Rollout<'_>) -> Result<ServiceNow, RolloutError> {
         now => now?,
     };
     let now = now.ok_or_else(|| no_service(rollout))?;
-    match now.controller {
+    match now.controller() {
         Some(controller) => {
             Err(RolloutError::Controller { service: rollout.service.clone(), controller })
         }
