@@ -3,6 +3,8 @@
 
 mod agent;
 mod hook;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod rollout;
 mod run;
 mod s1;

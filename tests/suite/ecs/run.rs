@@ -127,12 +127,13 @@ async fn throttling_a_cut_and_a_late_read_are_waited_out_with_one_task() {
 async fn a_lost_answer_to_the_start_is_asked_for_again_and_it_is_the_same_task() {
     let aws = shell();
     // It is started, and the answer gets lost.
-    aws.fail("RunTask", 1, Fault::Internal);
+    aws.fail("RunTask", 1, Fault::Lost);
     failing(&aws).await.expect(0);
     let calls = aws.calls("RunTask");
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0]["clientToken"], calls[1]["clientToken"]);
     assert_eq!(calls[0]["overrides"], calls[1]["overrides"]);
+    assert_eq!(aws.tasks().len(), 1);
 }
 
 #[tokio::test]
