@@ -5,6 +5,7 @@ mod agent;
 mod hook;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod moto;
 mod rollout;
 mod run;
 mod s1;
