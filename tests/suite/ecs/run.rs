@@ -298,6 +298,12 @@ async fn as_json_each_line_is_an_object() {
     });
     let events: Vec<_> =
         lines.map(|line| line["event"].as_str().expect("an event").to_owned()).collect();
+    let page = include_str!("../../../docs/json.md");
+    let table = page.split("| news |").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let table = table.expect("the table");
+    for event in &events {
+        assert!(table.contains(&format!("`{event}`")), "{event} isn't documented");
+    }
     for wanted in ["started", "task_status", "log", "error"] {
         assert!(events.iter().any(|event| event == wanted), "{events:?}");
     }
