@@ -55,7 +55,7 @@ pub enum News {
         /// The line.
         line: String,
     },
-    /// No progress is to be had, and why; said once.
+    /// The log of a task can't be shown, and why; said once.
     Blind {
         /// Why.
         reason: String,

@@ -24,7 +24,7 @@ pub(super) fn text(news: &News) -> Option<String> {
             .map(|line| format!("  {}", format::one_line(line)))
             .collect::<Vec<_>>()
             .join("\n"),
-        News::Blind { reason } => format!("no progress can be shown: {}", line(reason)),
+        News::Blind { reason } => format!("no log is shown: {}", line(reason)),
         News::Retrying { reason } => format!("trying again: {}", line(reason)),
         News::Stopping { task, reason } => format!("task {task} is told to stop: {}", line(reason)),
         News::LeftRunning { task, reason } => {

@@ -13,6 +13,8 @@ use crate::deploy::task::Task;
 
 /// How long ECS may not know a task that it has just started; its reads lag behind.
 const MISSING: Duration = Duration::from_secs(60);
+/// A status that doesn't change is told again so often.
+const REMIND: Duration = Duration::from_secs(60);
 /// How often the log of a task that has stopped is read again, since lines arrive late there.
 const LAST_LINES: u32 = 5;
 /// The longest pause between two of those.
@@ -42,6 +44,8 @@ pub(super) struct Follow<'a> {
     task: Task,
     ours: bool,
     began: Instant,
+    /// When its status was told last.
+    told: Instant,
     patience: Patience,
     missing: Missing,
     farewell: Option<Farewell>,
@@ -58,6 +62,7 @@ impl<'a> Follow<'a> {
             task: begun.task,
             ours: begun.ours,
             began: Instant::now(),
+            told: Instant::now(),
             patience: Patience::new(one.poll),
             missing: Missing::default(),
             farewell: None,
@@ -76,6 +81,11 @@ impl<'a> Follow<'a> {
         let mut tail =
             eyes.log.as_ref().and_then(|log| Tail::of(self.one.aws, log, container, &id));
         self.tell_status(listener);
+        if tail.is_none() {
+            let reason =
+                format!("the log of {container} isn't in CloudWatch, or has no stream prefix");
+            listener.tell(News::Blind { reason });
+        }
         while !self.task.is_stopped() {
             self.wait().await;
             self.look(listener).await?;
@@ -89,7 +99,8 @@ impl<'a> Follow<'a> {
         self.verdict(listener)
     }
 
-    fn tell_status(&self, listener: &mut dyn Listener) {
+    fn tell_status(&mut self, listener: &mut dyn Listener) {
+        self.told = Instant::now();
         let (task, status) = (self.task.id().to_owned(), self.task.status.clone());
         listener.tell(News::TaskStatus { task, status });
     }
@@ -115,7 +126,9 @@ impl<'a> Follow<'a> {
             Ok(Some(task)) => {
                 self.patience.reset();
                 self.missing = Missing::default();
-                let is_news = task.status != self.task.status;
+                // A task may wait for a place for hours, and whoever waits for it wants to know that it does.
+                let is_old = task.status != "RUNNING" && self.told.elapsed() > REMIND;
+                let is_news = is_old || task.status != self.task.status;
                 self.task = task;
                 if is_news {
                     self.tell_status(listener);

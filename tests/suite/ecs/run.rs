@@ -271,6 +271,19 @@ async fn a_sidecar_that_goes_on_is_stopped_when_the_migration_has_ended() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_read_is_said_once_and_the_task_ends_as_it_does() {
+    let aws = shell();
+    aws.fail("GetLogEvents", 99, Fault::Denied);
+    let ended = run(&aws, &["--", "sleep 0.3; exit 0"]).run().await.expect(0);
+    assert_eq!(ended.text().matches("no log is shown").count(), 1, "{}", ended.text());
+    let mut silent = definition("silent", "migrate", "shell:1", &["exit 0"]);
+    silent["containerDefinitions"][0]["logConfiguration"] = json!({ "logDriver": "splunk" });
+    aws.define(silent);
+    let silent = ["run", "--task-definition", "silent", "--subnets", "subnet-1"];
+    ecs(&aws, &silent).run().await.expect(0).expect_text("isn't in CloudWatch");
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_before_anything_is_started() {
     let aws = shell();
     ecs(&aws, &["run", "--", "up"]).run().await.expect(2).expect_text("--task-definition");
