@@ -34,7 +34,7 @@ use std::time::Duration;
 use crate::db::{Dialect, Engine};
 use crate::place::Place;
 
-pub use catalog::{Catalog, CatalogError};
+pub use catalog::{Catalog, CatalogError, migration_files};
 pub use directive::MOST_WORKERS;
 pub use fault::{Fault, FileError, Opened};
 pub use name::{FileName, NameError};

@@ -10,8 +10,9 @@ use crate::ledger::Identity;
 use crate::progress::{EcsTask, Event, Progress, Reporter};
 use crate::stop::Stop;
 
-/// How long giving the protection back may take: it ends by itself, too.
-const RELEASE: Duration = Duration::from_secs(3);
+/// How long giving the protection back may take, behind an answer that is still open: it ends by itself,
+/// too.
+const RELEASE: Duration = Duration::from_secs(13);
 
 /// A run, perhaps inside a task.
 #[derive(Debug, Default)]

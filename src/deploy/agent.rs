@@ -15,6 +15,8 @@ pub use protection::{Protection, ProtectionError};
 
 /// The agent answers from the same machine.
 const ANSWER: Duration = Duration::from_secs(2);
+/// But for protection it asks ECS, for up to five seconds.
+const ANSWER_OF_ECS: Duration = Duration::from_secs(6);
 
 /// The way to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +39,9 @@ impl Agent {
 /// Asks the agent once, by GET, or by PUT of a body.
 async fn ask(url: String, body: Option<String>) -> Result<(u16, String), String> {
     let ask = move || {
+        let patience = if body.is_some() { ANSWER_OF_ECS } else { ANSWER };
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER))
+            .timeout_global(Some(patience))
             .http_status_as_error(false)
             .proxy(None)
             .max_redirects(0);

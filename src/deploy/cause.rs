@@ -28,169 +28,162 @@ struct Pattern {
     next: &'static str,
 }
 
-/// In this order; the first that fits counts.
+const NO_IMAGE: &str =
+    "see that the pipeline has pushed it before this step, and that name, tag and region fit";
+const BUILD: &str = "build it for the task's cpuArchitecture (docker build --platform linux/amd64, or \
+                     linux/arm64), or set runtimePlatform in the task definition";
+const ROUTE: &str = "in a public subnet let the task have a public address (assignPublicIp); in a private \
+                     one, a NAT gateway or endpoints for ecr.api, ecr.dkr, s3, secretsmanager, ssm and \
+                     logs; see that the security group lets 443 out";
+const PULL: &str = "see that the execution role has ecr:GetAuthorizationToken, ecr:BatchGetImage and \
+                    ecr:GetDownloadUrlForLayer (AmazonECSTaskExecutionRolePolicy), and that the image is there";
+const SECRET: &str = "allow the execution role secretsmanager:GetSecretValue or ssm:GetParameters on it, \
+                      and kms:Decrypt where a key of one's own encrypts it";
+const PROGRAM: &str = "look at entryPoint and command: what stands behind `--` here replaces the command, \
+                       and follows the image's entry point";
+const CHECKS: &str = "see `lockkeeper ecs doctor`: grace period, interval and thresholds against the time \
+                      until the first good answer";
+
+/// A pattern: its words, the sentence, what to do.
+const fn fits(
+    words: &'static [&'static str],
+    sentence: &'static str,
+    next: &'static str,
+) -> Pattern {
+    Pattern { words, sentence, next }
+}
+
+/// In this order; the first that fits counts. Names of images, programs and groups stand in these texts
+/// too, so a pattern has no word that may be one.
 const PATTERNS: &[Pattern] = &[
-    Pattern {
-        words: &["cannotpullcontainer", "platform"],
-        sentence: "the image is not built for this platform",
-        next: "build it for the task's cpuArchitecture (docker build --platform linux/amd64, or linux/arm64), \
-               or set runtimePlatform in the task definition",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "no space left"],
-        sentence: "the image could not be pulled: the disk is full",
-        next: "give the task more ephemeralStorage, or make the image smaller",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "not found"],
-        sentence: "the image could not be pulled: there is no such image or tag",
-        next: "see that the pipeline has pushed it before this step, and that name, tag and region fit",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "manifest unknown"],
-        sentence: "the image could not be pulled: there is no such image or tag",
-        next: "see that the pipeline has pushed it before this step, and that name, tag and region fit",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "timeout"],
-        sentence: "the image could not be pulled: there is no route to the registry",
-        next: "in a public subnet let the task have a public address (assignPublicIp); in a private one, a \
-               NAT gateway or endpoints for ecr.api, ecr.dkr and s3; see that the security group lets 443 out",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "i/o"],
-        sentence: "the image could not be pulled: there is no route to the registry",
-        next: "in a public subnet let the task have a public address (assignPublicIp); in a private one, a \
-               NAT gateway or endpoints for ecr.api, ecr.dkr and s3; see that the security group lets 443 out",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "request canceled"],
-        sentence: "the image could not be pulled: there is no route to the registry",
-        next: "in a public subnet let the task have a public address (assignPublicIp); in a private one, a \
-               NAT gateway or endpoints for ecr.api, ecr.dkr and s3; see that the security group lets 443 out",
-    },
-    Pattern {
-        words: &["cannotpullcontainer", "toomanyrequests"],
-        sentence: "the image could not be pulled: the registry limits how many are pulled",
-        next: "log in to the registry (repositoryCredentials), or pull through a cache in ECR",
-    },
-    Pattern {
-        words: &["cannotpullcontainer"],
-        sentence: "the image could not be pulled",
-        next: "see that the execution role has ecr:GetAuthorizationToken, ecr:BatchGetImage and \
-               ecr:GetDownloadUrlForLayer (AmazonECSTaskExecutionRolePolicy), and that the image is there",
-    },
-    Pattern {
-        words: &["unable to pull secrets or registry auth", "resourcenotfoundexception"],
-        sentence: "a secret could not be read: it does not exist",
-        next: "look at the valueFrom of each secret in the task definition: ARN, key and region",
-    },
-    Pattern {
-        words: &["unable to pull secrets or registry auth", "not authorized"],
-        sentence: "a secret could not be read: the execution role may not",
-        next: "allow the execution role secretsmanager:GetSecretValue or ssm:GetParameters on it, and \
-               kms:Decrypt where a key of one's own encrypts it",
-    },
-    Pattern {
-        words: &["unable to pull secrets or registry auth", "accessdenied"],
-        sentence: "a secret could not be read: the execution role may not",
-        next: "allow the execution role secretsmanager:GetSecretValue or ssm:GetParameters on it, and \
-               kms:Decrypt where a key of one's own encrypts it",
-    },
-    Pattern {
-        words: &["unable to pull secrets or registry auth"],
-        sentence: "a secret or the registry's login could not be read: there is no route to AWS",
-        next: "in a public subnet let the task have a public address (assignPublicIp); in a private one, a \
-               NAT gateway or endpoints for secretsmanager, ssm and ecr.api; the security group must let 443 out",
-    },
-    Pattern {
-        words: &["resourceinitializationerror", "log"],
-        sentence: "the log could not be opened",
-        next: "make the log group, or let the execution role make it (logs:CreateLogGroup with \
-               awslogs-create-group), and allow logs:CreateLogStream and logs:PutLogEvents",
-    },
-    Pattern {
-        words: &["resourceinitializationerror", "efs"],
-        sentence: "a file system could not be mounted",
-        next: "see the mount targets and security groups of the EFS volume",
-    },
-    Pattern {
-        words: &["network interface"],
-        sentence: "the task got no network interface",
-        next: "see that the subnets have free addresses, and the account room for more interfaces",
-    },
-    Pattern {
-        words: &["capacity is unavailable"],
-        sentence: "there is no capacity in this zone at this time",
-        next: "try again, or give subnets of several zones",
-    },
-    Pattern {
-        words: &["outofmemory"],
-        sentence: "a container was killed: it needs more memory than it has",
-        next: "give the task, and the container's own limit, more memory",
-    },
-    Pattern {
-        words: &["exec format error"],
-        sentence: "the image is not built for this platform",
-        next: "build it for the task's cpuArchitecture (docker build --platform linux/amd64, or linux/arm64), \
-               or set runtimePlatform in the task definition",
-    },
-    Pattern {
-        words: &["executable file not found"],
-        sentence: "the container has no such program",
-        next: "look at entryPoint and command: what stands behind `--` here replaces the command, and \
-               follows the image's entry point",
-    },
-    Pattern {
-        words: &["no such file or directory", "container"],
-        sentence: "the container has no such program",
-        next: "look at entryPoint and command: what stands behind `--` here replaces the command, and \
-               follows the image's entry point",
-    },
-    Pattern {
-        words: &["cannotstartcontainer"],
-        sentence: "a container could not be started",
-        next: "look at entryPoint, command and mounts of the task definition",
-    },
-    Pattern {
-        words: &["cannotcreatecontainer"],
-        sentence: "a container could not be made",
-        next: "look at its mounts, limits and links in the task definition",
-    },
-    Pattern {
-        words: &["failed elb health checks"],
-        sentence: "the load balancer's health checks failed",
-        next: "see `lockkeeper ecs doctor`: grace period, interval and thresholds against the time until \
-               the first good answer",
-    },
-    Pattern {
-        words: &["is unhealthy in"],
-        sentence: "the load balancer's health checks failed",
-        next: "see `lockkeeper ecs doctor`: grace period, interval and thresholds against the time until \
-               the first good answer",
-    },
-    Pattern {
-        words: &["failed container health checks"],
-        sentence: "the container's health check failed",
-        next: "see `lockkeeper ecs doctor`: startPeriod, interval and retries of the healthCheck against \
-               the time until the first good answer",
-    },
-    Pattern {
-        words: &["scaling activity"],
-        sentence: "the service replaced the task or scaled in",
-        next: "run a migration as a one-off task, which no deployment stops",
-    },
-    Pattern {
-        words: &["host ec2", "terminated"],
-        sentence: "the machine under the task was terminated",
-        next: "start it again; it goes on where it was",
-    },
-    Pattern {
-        words: &["spot"],
-        sentence: "Spot took the machine back",
-        next: "start it again; it goes on where it was. Run migrations on FARGATE, not on FARGATE_SPOT",
-    },
+    fits(&["descriptor matching platform"], "the image is not built for this platform", BUILD),
+    fits(
+        &["does not match the specified platform"],
+        "the image is not built for this platform",
+        BUILD,
+    ),
+    fits(&["no match for platform"], "the image is not built for this platform", BUILD),
+    fits(&["exec format error"], "the image is not built for this platform", BUILD),
+    fits(
+        &["cannotpullcontainer", "no space left"],
+        "the image could not be pulled: the disk is full",
+        "give the task more ephemeralStorage, or make the image smaller",
+    ),
+    fits(
+        &["cannotpullcontainer", "toomanyrequests"],
+        "the image could not be pulled: the registry limits how many are pulled",
+        "log in to the registry (repositoryCredentials), or pull through a cache in ECR",
+    ),
+    fits(&["cannotpullcontainer", "i/o timeout"], NO_ROUTE_TO_REGISTRY, ROUTE),
+    fits(&["cannotpullcontainer", "dial tcp"], NO_ROUTE_TO_REGISTRY, ROUTE),
+    fits(&["cannotpullcontainer", "no such host"], NO_ROUTE_TO_REGISTRY, ROUTE),
+    fits(&["cannotpullcontainer", "request canceled"], NO_ROUTE_TO_REGISTRY, ROUTE),
+    fits(&["cannotpullcontainer", "context deadline exceeded"], NO_ROUTE_TO_REGISTRY, ROUTE),
+    fits(
+        &["cannotpullcontainer", ": not found"],
+        "the image could not be pulled: there is no such image or tag",
+        NO_IMAGE,
+    ),
+    fits(
+        &["cannotpullcontainer", "manifest unknown"],
+        "the image could not be pulled: there is no such image or tag",
+        NO_IMAGE,
+    ),
+    fits(&["cannotpullcontainer"], "the image could not be pulled", PULL),
+    fits(
+        &["ecr:getauthorizationtoken"],
+        "the registry's login could not be read: the execution role may not",
+        PULL,
+    ),
+    fits(&[SECRETS, "resourcenotfoundexception"], NO_SECRET, WHICH_SECRET),
+    fits(&[SECRETS, "invalid ssm parameters"], NO_SECRET, WHICH_SECRET),
+    fits(
+        &[SECRETS, "did not contain json key"],
+        "a secret could not be read: it has no such key",
+        WHICH_SECRET,
+    ),
+    fits(&[SECRETS, "not authorized"], DENIED_SECRET, SECRET),
+    fits(&[SECRETS, "accessdenied"], DENIED_SECRET, SECRET),
+    fits(&[SECRETS, "timeout"], NO_ROUTE_TO_AWS, ROUTE),
+    fits(&[SECRETS, "deadline exceeded"], NO_ROUTE_TO_AWS, ROUTE),
+    fits(&[SECRETS, "connection issue"], NO_ROUTE_TO_AWS, ROUTE),
+    fits(&[SECRETS, "requesterror"], NO_ROUTE_TO_AWS, ROUTE),
+    fits(&[SECRETS, "dial tcp"], NO_ROUTE_TO_AWS, ROUTE),
+    fits(
+        &[SECRETS],
+        "a secret or the registry's login could not be read",
+        "look at the valueFrom of each secret, at the execution role, and at the route to AWS",
+    ),
+    fits(&["executable file not found"], "the container has no such program", PROGRAM),
+    fits(
+        &["cannotstartcontainer", "no such file or directory"],
+        "the container has no such program",
+        PROGRAM,
+    ),
+    fits(&["failed to validate logger args"], "the log could not be opened", LOG),
+    fits(&["log group does not exist"], "the log could not be opened", LOG),
+    fits(&["logging driver"], "the log could not be opened", LOG),
+    fits(
+        &["failed to invoke efs utils"],
+        "a file system could not be mounted",
+        "see the mount targets and security groups of the EFS volume",
+    ),
+    fits(
+        &["network interface"],
+        "the task got no network interface",
+        "see that the subnets have free addresses, and the account room for more interfaces",
+    ),
+    fits(
+        &["capacity is unavailable"],
+        "there is no capacity in this zone at this time",
+        "try again, or give subnets of several zones",
+    ),
+    fits(
+        &["outofmemoryerror"],
+        "a container was killed: it needs more memory than it has",
+        "give the task, and the container's own limit, more memory",
+    ),
+    fits(
+        &["cannotstartcontainer"],
+        "a container could not be started",
+        "look at entryPoint, command and mounts of the task definition",
+    ),
+    fits(
+        &["cannotcreatecontainer"],
+        "a container could not be made",
+        "look at its mounts, limits and links in the task definition",
+    ),
+    fits(&["failed elb health checks"], "the load balancer's health checks failed", CHECKS),
+    fits(&["is unhealthy in"], "the load balancer's health checks failed", CHECKS),
+    fits(
+        &["failed container health checks"],
+        "the container's health check failed",
+        "see `lockkeeper ecs doctor`: startPeriod, interval and retries of the healthCheck against \
+         the time until the first good answer",
+    ),
+    fits(
+        &["scaling activity"],
+        "the service replaced the task or scaled in",
+        "run a migration as a one-off task, which no deployment stops",
+    ),
+    fits(
+        &["host ec2", "terminated"],
+        "the machine under the task was terminated",
+        "start it again; it goes on where it was",
+    ),
 ];
+
+const SECRETS: &str = "unable to pull secrets or registry auth";
+const NO_SECRET: &str = "a secret could not be read: it does not exist";
+const WHICH_SECRET: &str =
+    "look at the valueFrom of each secret in the task definition: ARN, key and region";
+const DENIED_SECRET: &str = "a secret could not be read: the execution role may not";
+const NO_ROUTE_TO_AWS: &str =
+    "a secret or the registry's login could not be read: there is no route to AWS";
+const NO_ROUTE_TO_REGISTRY: &str =
+    "the image could not be pulled: there is no route to the registry";
+const LOG: &str = "make the log group, or let the execution role make it (logs:CreateLogGroup with \
+                   awslogs-create-group), and allow logs:CreateLogStream and logs:PutLogEvents";
 
 /// Where the stop code alone says it.
 fn by_stop_code(code: &str) -> Option<Cause> {
@@ -219,7 +212,7 @@ fn by_stop_code(code: &str) -> Option<Cause> {
 }
 
 /// What an exit code says where no reason does.
-fn by_exit_code(container: &str, code: i32) -> Cause {
+pub fn of_exit_code(container: &str, code: i32) -> Cause {
     let log = "see the end of its log";
     match code {
         1 => Cause::new(format!("container {container} failed, exit code 1"), log),
@@ -271,7 +264,7 @@ pub fn of(task: &Task, container: &str) -> Cause {
     let stopped_by = task.stop_code.as_deref().and_then(by_stop_code);
     match (one.and_then(|one| one.exit_code), stopped_by) {
         // Its own code says more than that somebody stopped it.
-        (Some(code), None) if code != 0 => by_exit_code(container, code),
+        (Some(code), None) if code != 0 => of_exit_code(container, code),
         (_, Some(cause)) => with_words(cause, task),
         (Some(_), None) => other_failed(task, container),
         (None, None) => Cause::new(
@@ -295,7 +288,7 @@ fn with_words(cause: Cause, task: &Task) -> Cause {
 fn other_failed(task: &Task, container: &str) -> Cause {
     let failed = |one: &&TaskContainer| one.name != container && one.exit_code != Some(0);
     match task.containers.iter().find(failed) {
-        Some(TaskContainer { name, exit_code: Some(code), .. }) => by_exit_code(name, *code),
+        Some(TaskContainer { name, exit_code: Some(code), .. }) => of_exit_code(name, *code),
         Some(one) => Cause::new(
             format!("container {} has no exit code", one.name),
             "see the task in the console while it is shown there, for about an hour",
@@ -353,4 +346,76 @@ pub fn of_failure(reason: &str, detail: Option<&str>) -> Cause {
         }
     };
     Cause::new(format!("ECS placed no task: {sentence}: {reason}{detail}"), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As AWS's pages and users' threads have them.
+    const REAL: &[(&str, &str)] = &[
+        (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve \
+             ref registry.example/acme/platform-api:42: registry.example/acme/platform-api:42: not found",
+            "the image could not be pulled: there is no such image or tag",
+        ),
+        (
+            "CannotPullContainerError: Error response from daemon: pull access denied for \
+             registry.example/api/orders, repository does not exist or may require 'docker login'",
+            "the image could not be pulled:",
+        ),
+        (
+            "CannotPullContainerError: inspect image has been retried 5 time(s): failed to resolve ref \
+             \"docker.io/library/x:1\": failed to do request: Head https://registry-1.docker.io/v2/: dial \
+             tcp 54.198.86.24:443: i/o timeout",
+            "the image could not be pulled: there is no route to the registry",
+        ),
+        (
+            "CannotPullContainerError: image Manifest does not contain descriptor matching platform \
+             'linux/amd64'",
+            "the image is not built for this platform",
+        ),
+        (
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource \
+             retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): \
+             retrieved secret from Secrets Manager did not contain json key password",
+            "a secret could not be read: it has no such key",
+        ),
+        (
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource \
+             retrieval failed: unable to retrieve secrets from ssm: service call has been retried 1 \
+             time(s): invalid ssm parameters: /shop/url",
+            "a secret could not be read: it does not exist",
+        ),
+        (
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource \
+             retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 \
+             time(s): AccessDeniedException: User: arn:aws:sts::1:assumed-role/x is not authorized to \
+             perform: ecr:GetAuthorizationToken on resource: *",
+            "the registry's login could not be read: the execution role may not",
+        ),
+        (
+            "CannotStartContainerError: ResourceInitializationError: failed to create new container \
+             runtime task: failed to create shim task: OCI runtime create failed: runc create failed: \
+             unable to start container process: exec: \"catalog-migrate\": executable file not found in \
+             $PATH: unknown",
+            "the container has no such program",
+        ),
+    ];
+
+    #[test]
+    fn real_texts_have_their_own_sentences() {
+        for (text, sentence) in REAL {
+            let task = Task { stopped_reason: Some((*text).to_owned()), ..Task::default() };
+            let said = of(&task, "migrate").sentence;
+            assert!(said.starts_with(sentence), "{text}\n  is told as: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_as_it_stands() {
+        let reason = Some("a spotless new reason".to_owned());
+        let task = Task { stopped_reason: reason, ..Task::default() };
+        assert!(of(&task, "migrate").sentence.ends_with("a spotless new reason"));
+    }
 }

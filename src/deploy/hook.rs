@@ -52,13 +52,13 @@ impl Answer {
         }
     }
 
-    /// The answer to how a migration ended, by its exit code. One that was interrupted, or found the
-    /// lock held, gets none: it goes on when it is started again, and the hook waits for that as long as its own
-    /// timeout says.
+    /// The answer to how a migration ended, by its exit code. One that was interrupted, found the lock
+    /// held, or couldn't begin as it is configured, gets none: it can be started again, and the hook
+    /// waits for that as long as its own timeout says.
     pub fn to(exit: u8) -> Option<Self> {
         match exit {
             0 => Some(Answer::Continue),
-            3 | 4 => None,
+            2..=4 => None,
             _ => Some(Answer::Rollback),
         }
     }
@@ -69,12 +69,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_resumed_is_not_rolled_back() {
+    fn what_can_be_started_again_is_not_rolled_back() {
         assert_eq!(Answer::to(0), Some(Answer::Continue));
-        for exit in [1, 2, 5, 137] {
+        for exit in [1, 5, 137] {
             assert_eq!(Answer::to(exit), Some(Answer::Rollback), "{exit}");
         }
-        for exit in [3, 4] {
+        for exit in [2, 3, 4] {
             assert_eq!(Answer::to(exit), None, "{exit}");
         }
     }

@@ -43,6 +43,8 @@ pub struct Details {
     pub container: Option<String>,
     /// How many tasks were started.
     pub starts: u64,
+    /// When the first call came, in seconds since 1970.
+    pub since: Option<u64>,
 }
 
 /// Why an event can't be answered.
@@ -115,6 +117,7 @@ impl Details {
             task: text("task"),
             container: text("container"),
             starts: details["starts"].as_u64().unwrap_or(0),
+            since: details["since"].as_u64(),
         }
     }
 }
@@ -132,6 +135,7 @@ impl Reply {
                     "task": details.task,
                     "container": details.container,
                     "starts": details.starts,
+                    "since": details.since,
                 },
             }),
         }
@@ -182,6 +186,7 @@ mod tests {
             task: Some("arn:task".to_owned()),
             container: Some("migrate".to_owned()),
             starts: 2,
+            since: Some(1_790_000_000),
         };
         let answer = Reply::InProgress(details.clone()).to_json();
         assert_eq!(answer["hookStatus"], "IN_PROGRESS");

@@ -65,6 +65,23 @@ pub enum News {
         /// What it said.
         reason: String,
     },
+    /// A request to start a task may have been carried out; whether it was isn't known.
+    MayRun {
+        /// By what such a task can be listed.
+        started_by: String,
+    },
+    /// Something to know, though it goes on.
+    Warning {
+        /// What.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+    /// What the doctor says of a deployment that has failed.
+    Doctor {
+        /// His report.
+        report: serde_json::Value,
+    },
     /// A task was asked to stop.
     Stopping {
         /// Its id.
@@ -132,6 +149,18 @@ pub enum News {
         state: &'static str,
         /// Why, where it isn't healthy.
         reason: Option<String>,
+    },
+    /// A deployment of a service goes on without anybody here who watches it.
+    GoesOn {
+        /// Its id.
+        id: String,
+        /// Why nobody watches.
+        reason: String,
+    },
+    /// A deployment has come to another stage of its life.
+    Stage {
+        /// Which: PRE_SCALE_UP, BAKE_TIME, …
+        stage: String,
     },
     /// ECS is content, and yet something is waited for.
     Waiting {

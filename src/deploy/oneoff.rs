@@ -3,7 +3,7 @@
 mod eyes;
 mod follow;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::aws::launch::{Order, Started};
 use super::aws::{Aws, AwsError};
@@ -21,6 +21,11 @@ use follow::Follow;
 /// that is tried more often has another fault.
 const ATTEMPTS: u32 = 50;
 
+/// How long a task that another start has just begun may not be seen.
+const UNSEEN: Duration = Duration::from_secs(15);
+/// What the last try to learn whether a task was started may take.
+const LAST_TRY: Duration = Duration::from_secs(10);
+
 /// What a one-off task is to do, and how it is followed.
 pub struct OneOff<'a> {
     /// AWS.
@@ -31,6 +36,8 @@ pub struct OneOff<'a> {
     pub intent: Intent,
     /// Between two looks.
     pub poll: Duration,
+    /// How long AWS may be out of reach before there is a task; zero for who is asked again anyway.
+    pub patience: Duration,
     /// How long it may take in all.
     pub timeout: Duration,
     /// How long its end is waited for after it was told to stop.
@@ -115,37 +122,82 @@ impl OneOff<'_> {
     }
 
     async fn begin(&self, listener: &mut dyn Listener) -> Result<Begun, LaunchError> {
+        // A token settles only starts at the same moment: ECS forgets it an hour after its task has
+        // ended, or after a day, while a later attempt's task may still run.
+        let by = || self.aws.tasks_started_by(&self.order.cluster, &self.order.started_by);
+        let running = self.patience().ask(self.stop, listener, by).await?;
+        if let Some(task) = self.adopt(&running, listener).await? {
+            return Ok(task);
+        }
         for attempt in 0..ATTEMPTS {
             if self.stop.is_requested() {
-                let (reason, left) = (self.stop.reason().to_owned(), "no task was started".into());
-                return Err(LaunchError::Interrupted { reason, left, exit: 4 });
+                return Err(self.not_begun());
             }
-            let token = self.intent.token(attempt);
-            let mut patience = Patience::new(self.poll);
-            let started = loop {
-                match self.aws.start(&self.order, &token).await {
-                    Err(error) => patience.wait(error, self.stop, listener).await?,
-                    Ok(started) => break started,
-                }
-            };
-            match started {
-                Started::New(task) => {
-                    listener.tell(News::Started {
-                        task: task.id().to_owned(),
-                        definition: last_part(&task.definition).to_owned(),
-                    });
-                    return Ok(Begun { task: *task, ours: true });
-                }
+            match self.ask_for(attempt, listener).await? {
+                Started::New(task) => return Ok(self.started(*task, listener)),
                 Started::Refused(cause) => return Err(LaunchError::Refused(cause)),
                 Started::Taken(arns) => {
                     if let Some(task) = self.adopt(&arns, listener).await? {
-                        listener.tell(News::Adopted { task: task.id().to_owned() });
-                        return Ok(Begun { task, ours: false });
+                        return Ok(task);
                     }
                 }
             }
         }
         Err(LaunchError::TooOften)
+    }
+
+    /// One RunTask. Where its answer is lost, the task may run: the same request again, which is
+    /// idempotent, says so, also when whoever waits wants to leave.
+    async fn ask_for(
+        &self,
+        attempt: u32,
+        listener: &mut dyn Listener,
+    ) -> Result<Started, LaunchError> {
+        let token = self.intent.token(attempt);
+        let mut patience = self.patience();
+        let mut may_run = false;
+        loop {
+            let error = match self.aws.start(&self.order, &token).await {
+                Ok(started) => return Ok(started),
+                Err(error) => error,
+            };
+            may_run |= matches!(error, AwsError::Unreachable { .. } | AwsError::Other { .. });
+            let Err(error) = patience.wait(error, self.stop, listener).await else { continue };
+            if may_run {
+                let last = self.aws.start(&self.order, &token);
+                if let Ok(Ok(started)) = tokio::time::timeout(LAST_TRY, last).await {
+                    return Ok(started);
+                }
+                let started_by = self.order.started_by.clone();
+                listener.tell(News::MayRun { started_by });
+            }
+            return Err(match self.stop.is_requested() {
+                true if may_run => self.interrupted("whether a task was started isn't known"),
+                true => self.not_begun(),
+                false => error.into(),
+            });
+        }
+    }
+
+    fn started(&self, task: Task, listener: &mut dyn Listener) -> Begun {
+        listener.tell(News::Started {
+            task: task.id().to_owned(),
+            definition: last_part(&task.definition).to_owned(),
+        });
+        Begun { task, ours: true }
+    }
+
+    fn not_begun(&self) -> LaunchError {
+        self.interrupted("no task was started")
+    }
+
+    fn interrupted(&self, left: &str) -> LaunchError {
+        let (reason, left) = (self.stop.reason().to_owned(), left.to_owned());
+        LaunchError::Interrupted { reason, left, exit: 4 }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::of(self.poll, self.patience)
     }
 
     /// The one of these tasks that still runs. One that has stopped has nothing more to tell of this
@@ -154,21 +206,21 @@ impl OneOff<'_> {
         &self,
         arns: &[String],
         listener: &mut dyn Listener,
-    ) -> Result<Option<Task>, LaunchError> {
+    ) -> Result<Option<Begun>, LaunchError> {
         for arn in arns {
-            let mut patience = Patience::new(self.poll);
-            let mut looks = follow::Missing::default();
-            loop {
+            let mut patience = self.patience();
+            let began = Instant::now();
+            while !self.stop.is_requested() {
                 match self.aws.task(&self.order.cluster, arn).await {
-                    Ok(Some(task)) if !task.is_stopped() => return Ok(Some(task)),
+                    Ok(Some(task)) if !task.is_stopped() => {
+                        listener.tell(News::Adopted { task: task.id().to_owned() });
+                        return Ok(Some(Begun { task, ours: false }));
+                    }
                     Ok(Some(_)) => break,
-                    // ECS's reads lag behind its writes, or it stopped more than an hour ago.
-                    Ok(None) if looks.is_over() => break,
+                    // ECS's reads lag behind, or it stopped more than an hour ago.
+                    Ok(None) if began.elapsed() >= UNSEEN.min(self.patience) => break,
                     Ok(None) => self.stop.sleep(self.poll).await,
                     Err(error) => patience.wait(error, self.stop, listener).await?,
-                }
-                if self.stop.is_requested() {
-                    break;
                 }
             }
         }

@@ -26,8 +26,8 @@ const INTERRUPTED: u8 = 4;
 
 impl Outcome {
     /// Success is a stop because an essential container ended, and the named container's exit code 0.
-    /// A task whose container had ended before somebody stopped the rest of it (`after_its_end`)
-    /// counts as well. Without an exit code nothing is a success: the image wasn't pulled, memory ran
+    /// A container that had ended before somebody stopped the rest of its task (`after_its_end`)
+    /// counts as well, and its own code says how. Without an exit code nothing is a success: the image wasn't pulled, memory ran
     /// out, or it never started.
     pub fn of(task: &Task, container: &str, after_its_end: bool) -> Self {
         let code = task.container(container).and_then(|one| one.exit_code);
@@ -37,12 +37,17 @@ impl Outcome {
         }
         let resumable = task.stop_code.as_deref().is_some_and(|code| RESUMABLE.contains(&code));
         let exit = match code {
+            // The signals of a stop say no more than the stop itself.
+            None | Some(0 | 137 | 143) if resumable => INTERRUPTED,
             // Exit codes have eight bits; what has more isn't one.
             Some(code @ 1..=255) => code as u8,
-            _ if resumable => INTERRUPTED,
             _ => FAILED,
         };
-        Outcome::Failed { exit, cause: cause::of(task, container) }
+        let cause = match code {
+            Some(code) if after_its_end => cause::of_exit_code(container, code),
+            _ => cause::of(task, container),
+        };
+        Outcome::Failed { exit, cause }
     }
 }
 
@@ -92,6 +97,25 @@ mod tests {
     fn a_container_that_is_not_there_is_no_success() {
         let task = task(EXITED, "", Some(0));
         assert!(matches!(Outcome::of(&task, "other", false), Outcome::Failed { exit: 1, .. }));
+    }
+
+    #[test]
+    fn a_stop_that_is_resumable_is_told_as_such_also_after_its_signals() {
+        for code in [None, Some(0), Some(137), Some(143)] {
+            assert_eq!(failed(&task("SpotInterruption", "", code)).0, 4, "{code:?}");
+        }
+        assert_eq!(failed(&task("SpotInterruption", "", Some(5))).0, 5);
+        assert_eq!(failed(&task("UserInitiated", "", Some(137))).0, 137);
+    }
+
+    #[test]
+    fn a_container_that_had_ended_before_the_stop_says_how_itself() {
+        let stopped = task("UserInitiated", "by hand", Some(5));
+        let Outcome::Failed { exit, cause } = Outcome::of(&stopped, "migrate", true) else {
+            panic!("it failed")
+        };
+        assert_eq!(exit, 5);
+        assert!(cause.sentence.contains("needs a human"), "{}", cause.sentence);
     }
 
     #[test]

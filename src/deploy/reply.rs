@@ -16,6 +16,7 @@ mod service;
 mod target;
 
 pub use picture::Picture;
+pub use target::references;
 
 /// `web` of `arn:aws:ecs:eu-central-1:1:service/shop/web`; a plain name is its own.
 pub fn name_of(arn: &str) -> &str {

@@ -1,12 +1,13 @@
 //! A rollout: a service is told what to run, and watched until the new tasks really serve.
 
 mod stand;
+mod told;
 mod watch;
 
 use std::time::Duration;
 
 use super::aws::{Aws, AwsError};
-use super::news::Listener;
+use super::news::{Listener, News};
 use crate::stop::Stop;
 
 pub use stand::{Deployment, Group, Snapshot, Stand, judge};
@@ -74,33 +75,52 @@ pub enum RolloutError {
         /// What was missing.
         reason: String,
     },
+    /// Another deployment took the place of the one that served.
+    #[error("deployment {id} is no longer what the service runs: another took its place")]
+    Overtaken {
+        /// Its id.
+        id: String,
+    },
     /// Whoever watches was asked to leave.
-    #[error("stopped by {reason}; the deployment goes on in ECS")]
+    #[error("stopped by {reason}{}", goes_on(*.begun))]
     Interrupted {
         /// By what.
         reason: String,
+        /// Whether there is a deployment that goes on.
+        begun: bool,
     },
+}
+
+fn goes_on(begun: bool) -> &'static str {
+    if begun { "; the deployment goes on in ECS" } else { "; no deployment was begun" }
 }
 
 impl Rollout<'_> {
     /// Updates the service, or adopts the deployment of the same task definition that is under way or
-    /// done, and watches until the new tasks serve.
+    /// done, and watches until the new tasks serve. Returns the deployment's id.
     ///
     /// # Errors
     /// [`RolloutError`].
-    pub async fn run(&self, listener: &mut dyn Listener) -> Result<(), RolloutError> {
-        Watch::begin(self, listener).await?.until_serving(listener).await
+    pub async fn run(&self, listener: &mut dyn Listener) -> Result<String, RolloutError> {
+        let mut watch = Watch::begin(self, listener).await?;
+        let watched = watch.until_serving(listener).await;
+        // Credentials that end, a right that is missing: ECS doesn't mind.
+        if let Err(RolloutError::Aws(error)) = &watched {
+            listener.tell(News::GoesOn { id: watch.id.clone(), reason: error.to_string() });
+        }
+        watched.map(|()| watch.id)
     }
 
-    /// Waits until no task of another deployment than the service's own is left, those that drain
-    /// among them: then nobody reads the old schema any more.
+    /// Waits until no task of another deployment than this one is left, those that drain among them:
+    /// then nobody reads the old schema any more.
     ///
     /// # Errors
-    /// [`RolloutError`].
+    /// [`RolloutError`]; one is that another deployment took its place.
     pub async fn until_old_are_gone(
         &self,
+        id: &str,
         listener: &mut dyn Listener,
     ) -> Result<(), RolloutError> {
-        Watch::here(self).await?.until_alone(listener).await
+        Watch::again(self, id, listener).await?.until_alone(listener).await
     }
 }

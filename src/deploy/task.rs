@@ -20,6 +20,10 @@ pub struct Task {
     pub started_by: Option<String>,
     /// Its private IPv4 address, of `awsvpc`.
     pub address: Option<String>,
+    /// Its IPv6 address, of `awsvpc`.
+    pub address_v6: Option<String>,
+    /// When it stopped, in seconds since 1970.
+    pub stopped_at: Option<f64>,
     /// Its containers.
     pub containers: Vec<TaskContainer>,
 }
@@ -51,6 +55,11 @@ impl Task {
     /// A container by its name.
     pub fn container(&self, name: &str) -> Option<&TaskContainer> {
         self.containers.iter().find(|container| container.name == name)
+    }
+
+    /// Whether this is one of its addresses.
+    pub fn is_at(&self, address: &str) -> bool {
+        [&self.address, &self.address_v6].into_iter().flatten().any(|one| one == address)
     }
 
     /// Whether this container has ended, with a code that is known.

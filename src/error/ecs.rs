@@ -34,7 +34,9 @@ pub(super) fn rollout(error: &RolloutError) -> Exit {
     match error {
         RolloutError::Aws(error) => aws(error),
         RolloutError::Controller { .. } | RolloutError::NoService { .. } => Exit::Usage,
-        RolloutError::Failed { .. } | RolloutError::Unsettled { .. } => Exit::Unfit,
+        RolloutError::Failed { .. }
+        | RolloutError::Unsettled { .. }
+        | RolloutError::Overtaken { .. } => Exit::Unfit,
         RolloutError::Interrupted { .. } => Exit::Interrupted,
     }
 }
@@ -83,6 +85,10 @@ pub(super) fn next_of_rollout(error: &RolloutError) -> Option<String> {
         RolloutError::Unsettled { .. } => {
             "run the same command again to go on watching; `lockkeeper ecs doctor` says whether it \
              can settle"
+                .to_owned()
+        }
+        RolloutError::Overtaken { .. } => {
+            "look who deploys besides; when this release is to be deployed, run the same command again"
                 .to_owned()
         }
         RolloutError::Interrupted { .. } => {

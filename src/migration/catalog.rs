@@ -19,6 +19,7 @@ use crate::db::Dialect;
 use crate::place::Place;
 
 pub use error::CatalogError;
+pub use listing::files as migration_files;
 
 /// What nearly every file fits in, in bytes.
 const BUFFER: usize = 64 * 1024;

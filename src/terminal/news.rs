@@ -56,6 +56,19 @@ pub(super) fn text(news: &News) -> Option<String> {
             )
         }
         News::Waiting { reason } => format!("waiting: {}", line(reason)),
+        News::GoesOn { id, reason } => {
+            format!("deployment {id} GOES ON in ECS, and nobody watches it: {}", line(reason))
+        }
+        News::Stage { stage } => format!("the deployment is at {}", line(stage)),
+        News::MayRun { started_by } => format!(
+            "a task MAY RUN: whether ECS has started it isn't known; list it with aws ecs list-tasks \
+             --started-by {started_by}"
+        ),
+        News::Warning { message, next } => {
+            format!("warning: {}\n  next: {}", line(message), line(next))
+        }
+        // For people it is printed at the end.
+        News::Doctor { .. } => return None,
         News::Serving { definition, seconds } => {
             format!("{definition} serves, after {}", format::seconds(*seconds))
         }

@@ -88,7 +88,8 @@ pub(super) fn what(kind: &str, table: Option<&str>, key: &[String]) -> String {
         }
         ("backfill", Some(table)) => format!("backfill {}", format::one_line(table)),
         ("bare", _) => "bare statement".to_owned(),
-        (kind, _) => kind.to_owned(),
+        // Another process may have said it.
+        (kind, _) => format::one_line(kind).into_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::news::{Listener, News};
 use crate::deploy::oneoff::Eye;
+use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
 use crate::terminal::follower::Follower;
 
@@ -50,9 +51,7 @@ impl Deploy {
         let mut follower = Follower::stderr(self.told.log_format);
         let done = self.all_phases(&mut follower).await;
         follower.finish();
-        if !self.told.is_json() {
-            tell_view(&self.place, &self.rollout.service, &done).await;
-        }
+        tell_view(&self.place, &self.rollout.service, self.told.is_json(), &done).await;
         done?;
         Ok(Exit::Done)
     }
@@ -61,23 +60,28 @@ impl Deploy {
         let stop = stop()?;
         let aws = self.place.connect().await?;
         let now = service(&aws, &self.place.cluster, &self.rollout.service).await?;
-        let definition = self.rollout.definition(&aws, &now, listener).await?;
-        let site =
-            Site { aws: &aws, cluster: &self.place.cluster, poll: self.place.poll, stop: &stop };
+        let definition = self.rollout.definition(&aws, &now, &stop, listener).await?;
+        let site = Site {
+            aws: &aws,
+            cluster: &self.place.cluster,
+            poll: self.place.poll,
+            patience: LONGEST,
+            stop: &stop,
+        };
         let model = Model { service: Some(&now), definition: Some(&definition) };
         let arn = Some(definition.arn.clone());
         let rollout = self.rollout.rollout(&aws, &self.place, arn, &stop);
         listener.tell(News::Phase { phase: "expand" });
         self.migrate(site, model, "expand", listener).await?;
         listener.tell(News::Phase { phase: "rollout" });
-        rollout.run(listener).await?;
+        let deployed = rollout.run(listener).await?;
         listener.tell(News::Phase { phase: "contract" });
         if self.task.has_no_contract_migration()? {
             let reason = "no migration at hand is of this phase".to_owned();
             listener.tell(News::Skipped { phase: "contract", reason });
             return Ok(());
         }
-        rollout.until_old_are_gone(listener).await?;
+        rollout.until_old_are_gone(&deployed, listener).await?;
         self.migrate(site, model, "contract", listener).await
     }
 

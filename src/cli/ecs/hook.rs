@@ -13,8 +13,10 @@ use crate::cli::connection::Connection;
 use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::hook::{Pending, Wait};
-use crate::deploy::news::Listener;
+use crate::deploy::news::{Listener, News};
 use crate::deploy::oneoff::Eye;
+use crate::deploy::oneoff::LaunchError;
+use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
 use crate::stop::Stop;
 use crate::terminal::follower::Follower;
@@ -106,22 +108,33 @@ impl Hook {
             timeout: self.hook_timeout,
             stop: &stop,
         };
+        // A fault in how the database is named is told before anything is waited for.
+        LedgerEye::of(&self.connection)?;
         let pending = wait.until_paused(follower).await?;
         let exit = match here {
             Some(Here::Up(up)) => {
                 follower.finish();
                 let json = up.logs_json();
-                up.run().await.unwrap_or_else(|error| crate::cli::tell(&error, json))
+                let exit = up.run().await.unwrap_or_else(|error| crate::cli::tell(&error, json));
+                exit.code()
             }
             None => match self.migrate(&aws, &stop, &pending, follower).await {
-                Ok(()) => Exit::Done,
-                Err(error) => {
+                Ok(()) => Exit::Done.code(),
+                // Only how the container itself ended says anything of the migration.
+                Err(Error::Launch(error @ LaunchError::Failed { exit, .. })) => {
                     follower.finish();
-                    crate::cli::tell(&error, self.told.is_json())
+                    crate::cli::tell(&error.into(), self.told.is_json());
+                    exit
+                }
+                Err(error) => {
+                    let stage = pending.stage.clone();
+                    follower
+                        .tell(News::HookAnswered { stage, answer: "not answered: it waits on" });
+                    return Err(error);
                 }
             },
         };
-        Ok(wait.answer(&pending, exit.code(), follower).await?)
+        Ok(wait.answer(&pending, exit, follower).await?)
     }
 
     async fn migrate(
@@ -132,13 +145,19 @@ impl Hook {
         listener: &mut dyn Listener,
     ) -> Result<(), Error> {
         let now = service(aws, &self.place.cluster, &self.service).await?;
-        let site = Site { aws, cluster: &self.place.cluster, poll: self.place.poll, stop };
-        let definition = match &pending.revision {
-            Some(revision) => deployed(aws, revision).await?,
-            None => None,
+        let site = Site {
+            aws,
+            cluster: &self.place.cluster,
+            poll: self.place.poll,
+            patience: LONGEST,
+            stop,
+        };
+        let which = self.migration.which();
+        let definition = match which.definition {
+            Some(_) => None,
+            None => Some(deployed(aws, pending.revision.as_deref()).await?),
         };
         let model = Model { service: Some(&now), definition: definition.as_ref() };
-        let which = self.migration.which();
         let command = self.command.clone();
         let prepared = self.task.prepare(site, model, which, command, listener).await?;
         let mut ledger = LedgerEye::of(&self.connection)?;
@@ -147,15 +166,19 @@ impl Hook {
     }
 }
 
-/// The task definition of the revision that is to be deployed: the new image has the new migrations.
+/// The task definition of the revision that is to be deployed: the new image has the new migrations, and
+/// the one that runs doesn't, so that is never taken instead.
 ///
 /// # Errors
-/// AWS's.
-pub async fn deployed(aws: &Aws, revision: &str) -> Result<Option<Definition>, Error> {
-    match aws.revision_definition(revision).await? {
-        Some(name) => Ok(Some(aws.definition(&name).await?)),
-        None => Ok(None),
-    }
+/// AWS's, and where the deployment doesn't say it.
+pub async fn deployed(aws: &Aws, revision: Option<&str>) -> Result<Definition, Error> {
+    let unknown = || Error::Usage {
+        message: "the deployment doesn't say which task definition it is to deploy".to_owned(),
+        next: "give --migrate-task-definition".to_owned(),
+    };
+    let revision = revision.ok_or_else(unknown)?;
+    let name = aws.revision_definition(revision).await?.ok_or_else(unknown)?;
+    Ok(aws.definition(&name).await?)
 }
 
 /// The first line of what clap says.

@@ -10,9 +10,11 @@ use super::place::Place;
 use super::run::service;
 use super::task::{Migration, Model, Prepared, Site, TaskOptions};
 use crate::deploy::aws::Aws;
-use crate::deploy::hook::Answer;
+use crate::deploy::aws::definition::Definition;
+use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::lambda::{Call, Details, EcsCall, Reply};
 use crate::deploy::outcome::Outcome;
+use crate::deploy::patience::LONGEST;
 use crate::deploy::task::Task;
 use crate::error::{Error, Exit};
 use crate::stop::Stop;
@@ -21,6 +23,8 @@ use crate::terminal::follower::Follower;
 
 /// Tasks that may be started for one hook: those that were interrupted go on.
 const STARTS: u64 = 5;
+/// Between two looks within one call, which are few.
+const POLL: Duration = Duration::from_millis(200);
 /// What is left of the function's time for the answer.
 const LAST: Duration = Duration::from_secs(10);
 
@@ -91,14 +95,16 @@ impl Lambda {
         }
     }
 
-    async fn answer_ecs(&self, aws: &Aws, call: EcsCall) -> Reply {
+    async fn answer_ecs(&self, aws: &Aws, mut call: EcsCall) -> Reply {
+        call.details.since.get_or_insert_with(now);
         let reply = match (&call.details.task, &call.details.container) {
             (Some(task), Some(container)) => self.look(aws, &call, task, container).await,
             _ => self.start(aws, &call).await,
         };
         match reply {
             Ok(reply) => reply,
-            Err(error) if passes(&error) => {
+            // A call that failed would roll the deployment back, and this one comes again in seconds.
+            Err(error) if passes(&error) && !self.is_late(&call) => {
                 tell(&error);
                 Reply::InProgress(call.details)
             }
@@ -109,16 +115,42 @@ impl Lambda {
         }
     }
 
+    /// Whether the migration has had its time.
+    fn is_late(&self, call: &EcsCall) -> bool {
+        let since = call.details.since.unwrap_or_else(now);
+        now().saturating_sub(since) > self.migration.which().timeout.as_secs()
+    }
+
     async fn start(&self, aws: &Aws, call: &EcsCall) -> Result<Reply, Error> {
         let stop = Stop::default();
         let (cluster, name) = (call.cluster.as_str(), call.service.as_str());
-        let prepared = self.prepare(aws, cluster, name, call.revision.as_deref(), &stop).await?;
+        let (now, definition) = self.model(aws, cluster, name, call).await?;
+        let model = Model { service: Some(&now), definition: definition.as_ref() };
+        let site = Site { aws, cluster, poll: POLL, patience: Duration::ZERO, stop: &stop };
+        let prepared = self.prepare(site, model).await?;
         let task = prepared.one.start(&mut Follower::stderr(LogFormat::Json)).await?;
         Ok(Reply::InProgress(Details {
             task: Some(task.arn),
             container: Some(prepared.one.order.container.clone()),
             starts: call.details.starts + 1,
+            since: call.details.since,
         }))
+    }
+
+    /// What the task is modelled on. Of the definition that is to be deployed, unless another is given.
+    async fn model(
+        &self,
+        aws: &Aws,
+        cluster: &str,
+        name: &str,
+        call: &EcsCall,
+    ) -> Result<(ServiceNow, Option<Definition>), Error> {
+        let now = service(aws, cluster, name).await?;
+        let definition = match self.migration.which().definition {
+            Some(_) => None,
+            None => Some(super::hook::deployed(aws, call.revision.as_deref()).await?),
+        };
+        Ok((now, definition))
     }
 
     async fn look(
@@ -128,15 +160,34 @@ impl Lambda {
         arn: &str,
         container: &str,
     ) -> Result<Reply, Error> {
-        let waiting = || Reply::InProgress(call.details.clone());
-        // One that ECS doesn't know is one that it doesn't know yet: the next call comes in seconds.
         let task = aws.task(&call.cluster, arn).await?;
-        let Some(task) = task.filter(Task::is_stopped) else { return Ok(waiting()) };
-        match Outcome::of(&task, container, false) {
+        let has_ended = task.as_ref().is_some_and(|task| task.has_ended(container));
+        let is_stopped = task.as_ref().is_some_and(Task::is_stopped);
+        if !has_ended && !is_stopped {
+            if !self.is_late(call) {
+                return Ok(Reply::InProgress(call.details.clone()));
+            }
+            aws.stop(&call.cluster, arn, "lockkeeper ecs lambda: the end of its time").await?;
+            return Err(Error::Usage {
+                message: format!("the migration takes longer than its time, and task {arn} is stopped"),
+                next: "give it longer with LOCKKEEPER_ECS_MIGRATE_TIMEOUT, and deploy again: it goes on \
+                       where it was"
+                    .to_owned(),
+            });
+        }
+        // It is there: one of the two said so.
+        let Some(task) = task else { return Ok(Reply::InProgress(call.details.clone())) };
+        if !is_stopped {
+            // Others, which don't end by themselves, would keep the task. That it can't be stopped doesn't
+            // change how the migration ended.
+            let words = "lockkeeper ecs lambda: its container has ended";
+            if let Err(error) = aws.stop(&call.cluster, arn, words).await {
+                tell(&error.into());
+            }
+        }
+        match Outcome::of(&task, container, has_ended && !is_stopped) {
             Outcome::Done => Ok(Reply::Succeeded),
-            Outcome::Failed { exit, .. }
-                if Answer::to(exit).is_none() && call.details.starts < STARTS =>
-            {
+            Outcome::Failed { exit: 3 | 4, .. } if call.details.starts < STARTS => {
                 self.start(aws, call).await
             }
             Outcome::Failed { exit, cause } => {
@@ -150,8 +201,14 @@ impl Lambda {
     /// this deployment won't wait for it; the next one finds it at work, or done.
     async fn migrate_until(&self, aws: &Aws, deadline: SystemTime) -> u8 {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let migrate = self.migrate(aws);
-        match tokio::time::timeout(left.saturating_sub(LAST), migrate).await {
+        let Some(left) = left.checked_sub(LAST).filter(|left| *left > LAST) else {
+            tell(&Error::Usage {
+                message: "the function's time is too short to start a task".to_owned(),
+                next: "give the function its longest timeout (15 min)".to_owned(),
+            });
+            return Exit::Usage.code();
+        };
+        match tokio::time::timeout(left, self.migrate(aws)).await {
             Ok(Ok(())) => Exit::Done.code(),
             Ok(Err(error)) => {
                 tell(&error);
@@ -177,31 +234,36 @@ impl Lambda {
             next: "set LOCKKEEPER_ECS_SERVICE and LOCKKEEPER_ECS_CLUSTER for the function"
                 .to_owned(),
         })?;
-        let prepared = self.prepare(aws, &self.place.cluster, name, None, &stop).await?;
+        let which = self.migration.which();
+        if which.definition.is_none() {
+            return Err(Error::Usage {
+                message: "nobody says which task definition CodeDeploy deploys: the service still has the \
+                          old one"
+                    .to_owned(),
+                next: "set LOCKKEEPER_ECS_MIGRATE_TASK_DEFINITION for the function: a family is its \
+                       newest revision"
+                    .to_owned(),
+            });
+        }
+        let cluster = self.place.cluster.as_str();
+        let now = service(aws, cluster, name).await?;
+        let model = Model { service: Some(&now), definition: None };
+        let site = Site { aws, cluster, poll: self.place.poll, patience: LONGEST, stop: &stop };
+        let prepared = self.prepare(site, model).await?;
         let mut eyes = prepared.eyes(None);
         Ok(prepared.one.run(&mut eyes, &mut Follower::stderr(LogFormat::Json)).await?)
     }
 
-    async fn prepare<'a>(
-        &self,
-        aws: &'a Aws,
-        cluster: &'a str,
-        name: &str,
-        revision: Option<&str>,
-        stop: &'a Stop,
-    ) -> Result<Prepared<'a>, Error> {
-        let now = service(aws, cluster, name).await?;
-        let definition = match revision {
-            Some(revision) => super::hook::deployed(aws, revision).await?,
-            None => None,
-        };
-        let site = Site { aws, cluster, poll: self.place.poll, stop };
-        let model = Model { service: Some(&now), definition: definition.as_ref() };
+    async fn prepare<'a>(&self, site: Site<'a>, model: Model<'_>) -> Result<Prepared<'a>, Error> {
         let command = self.command.clone();
         let mut listener = Follower::stderr(LogFormat::Json);
-        let which = self.migration.which();
-        self.task.prepare(site, model, which, command, &mut listener).await
+        self.task.prepare(site, model, self.migration.which(), command, &mut listener).await
     }
+}
+
+/// The calendar's seconds since 1970: two calls share no other clock.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Whether ECS may ask again in a moment.

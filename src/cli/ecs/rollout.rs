@@ -11,10 +11,16 @@ use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::news::{Listener, News};
+use crate::deploy::patience::Patience;
+use crate::deploy::report;
 use crate::deploy::rollout::{Rollout, RolloutError};
 use crate::error::{Error, Exit};
 use crate::stop::Stop;
 use crate::terminal::follower::Follower;
+use crate::terminal::{LogFormat, stdout_width};
+
+/// The first pause before AWS is asked again.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What the service is to run, and how long that may take.
 #[derive(Debug, Args)]
@@ -55,13 +61,20 @@ impl RolloutOptions {
         &self,
         aws: &Aws,
         now: &ServiceNow,
+        stop: &Stop,
         listener: &mut dyn Listener,
     ) -> Result<Definition, Error> {
+        if let Some(controller) = now.controller() {
+            let service = self.service.clone();
+            return Err(RolloutError::Controller { service, controller }.into());
+        }
         let name = self.task_definition.as_deref().unwrap_or(&now.definition);
         let base = aws.definition(name).await?;
         let Some(image) = &self.image else { return Ok(base) };
         let container = self.container(&base, now)?;
-        let (definition, new) = aws.with_image(&base, container, image).await?;
+        // Of two that register at once, one is told to try again, and finds the other's.
+        let ask = || aws.with_image(&base, container, image);
+        let (definition, new) = Patience::new(POLL).ask(stop, listener, ask).await?;
         if new {
             listener.tell(News::Registered { definition: definition.facts.name() });
         }
@@ -108,12 +121,17 @@ impl RolloutOptions {
     }
 }
 
-/// Prints what the doctor says of a deployment that has failed.
-pub async fn tell_view(place: &Place, service: &str, ended: &Result<(), Error>) {
+/// Tells what the doctor says of a deployment that has failed.
+pub async fn tell_view(place: &Place, service: &str, json: bool, ended: &Result<(), Error>) {
     let Err(Error::Rollout(RolloutError::Failed { definition, .. })) = ended else { return };
     let Ok(aws) = place.connect().await else { return };
-    if let Some(view) = super::doctor::view(&aws, &place.cluster, service, definition).await {
-        eprint!("\n{view}\n");
+    let view = super::doctor::view(&aws, &place.cluster, service, definition).await;
+    let Some(diagnosis) = view else { return };
+    if json {
+        let report = report::json(&diagnosis);
+        Follower::stderr(LogFormat::Json).tell(News::Doctor { report });
+    } else {
+        eprint!("\n{}\n", report::text(&diagnosis, stdout_width()));
     }
 }
 
@@ -143,13 +161,11 @@ impl RolloutCommand {
         let aws = self.place.connect().await?;
         let now = service(&aws, &self.place.cluster, &self.options.service).await?;
         let mut follower = Follower::stderr(self.told.log_format);
-        let definition = self.options.definition(&aws, &now, &mut follower).await?;
+        let definition = self.options.definition(&aws, &now, &stop, &mut follower).await?;
         let rollout = self.options.rollout(&aws, &self.place, Some(definition.arn), &stop);
-        let ended = rollout.run(&mut follower).await.map_err(Error::from);
+        let ended = rollout.run(&mut follower).await.map(drop).map_err(Error::from);
         follower.finish();
-        if !self.told.is_json() {
-            tell_view(&self.place, &self.options.service, &ended).await;
-        }
+        tell_view(&self.place, &self.options.service, self.told.is_json(), &ended).await;
         ended?;
         Ok(Exit::Done)
     }

@@ -8,6 +8,7 @@ use super::task::{Model, OneTask, Site, TaskOptions};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::oneoff::Eye;
+use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
 use crate::terminal::follower::Follower;
 
@@ -50,8 +51,13 @@ impl Run {
             Some(name) => Some(service(&aws, &self.place.cluster, name).await?),
             None => None,
         };
-        let site =
-            Site { aws: &aws, cluster: &self.place.cluster, poll: self.place.poll, stop: &stop };
+        let site = Site {
+            aws: &aws,
+            cluster: &self.place.cluster,
+            poll: self.place.poll,
+            patience: LONGEST,
+            stop: &stop,
+        };
         let mut follower = Follower::stderr(self.told.log_format);
         let model = Model { service: service.as_ref(), definition: None };
         let which = self.what.which();

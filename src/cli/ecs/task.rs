@@ -12,8 +12,11 @@ use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::facts::{Capacity, Container, Launch, Network};
 use crate::deploy::news::{Listener, News};
 use crate::deploy::oneoff::{Eyes, OneOff};
+use crate::deploy::patience::Patience;
+use crate::deploy::task::last_part;
 use crate::deploy::token::{Intent, of_files};
 use crate::error::Error;
+use crate::migration::{CatalogError, migration_files};
 use crate::stop::Stop;
 
 /// So that the log can be read as progress.
@@ -92,12 +95,23 @@ impl Migration {
 /// Which task definition, image and container, as far as somebody says it.
 #[derive(Debug, Clone, Copy)]
 pub struct Which<'a> {
-    definition: Option<&'a str>,
-    image: Option<&'a str>,
+    /// The task definition.
+    pub definition: Option<&'a str>,
+    /// The image.
+    pub image: Option<&'a str>,
     container: Option<&'a str>,
-    timeout: Duration,
+    /// How long it may take.
+    pub timeout: Duration,
     /// By which option the container is named.
     option: &'static str,
+}
+
+/// A task definition, by what is known of it.
+enum Named<'m> {
+    /// It was read already.
+    Here(&'m Definition),
+    /// Its name.
+    There(&'m str),
 }
 
 /// How a one-off task is placed and followed.
@@ -178,6 +192,8 @@ pub struct Site<'a> {
     pub cluster: &'a str,
     /// Between two looks.
     pub poll: Duration,
+    /// How long AWS may be out of reach before there is a task.
+    pub patience: Duration,
     /// Asks whoever is here to leave.
     pub stop: &'a Stop,
 }
@@ -205,12 +221,20 @@ impl TaskOptions {
         command: Vec<String>,
         listener: &mut dyn Listener,
     ) -> Result<Prepared<'a>, Error> {
-        let definition = which.definition(site.aws, model).await?;
+        let patience = || Patience::of(site.poll, site.patience);
+        let definition = match which.named(model)? {
+            Named::Here(definition) => definition.clone(),
+            Named::There(name) => {
+                let ask = || site.aws.definition(name);
+                patience().ask(site.stop, listener, ask).await?
+            }
+        };
         let container = which.container(&definition, model.service)?.clone();
         let definition = match which.image {
             Some(image) => {
-                let (revision, new) =
-                    site.aws.with_image(&definition, &container.name, image).await?;
+                // Of two that register at once, one is told to try again, and finds the other's.
+                let ask = || site.aws.with_image(&definition, &container.name, image);
+                let (revision, new) = patience().ask(site.stop, listener, ask).await?;
                 if new {
                     listener.tell(News::Registered { definition: revision.facts.name() });
                 }
@@ -232,7 +256,14 @@ impl TaskOptions {
             started_by: String::new(),
             mark: format!("{:016x}", fastrand::u64(..)),
         };
-        check(&order, &definition)?;
+        fit(&mut order, &definition)?;
+        if order.launch.as_ref().is_some_and(Launch::may_be_spot) {
+            listener.tell(News::Warning {
+                message: "the task may run on Spot, which takes its machine back at any time"
+                    .to_owned(),
+                next: "give --launch-type fargate, or a --capacity-provider of your own".to_owned(),
+            });
+        }
         let intent = self.intent(&order, &definition, &container, command)?;
         order.started_by = intent.started_by();
         let stop_timeout = Duration::from_secs(container.stop_timeout_or_default());
@@ -241,6 +272,7 @@ impl TaskOptions {
             order,
             intent,
             poll: site.poll,
+            patience: site.patience,
             timeout: which.timeout,
             stop_wait: stop_timeout + TAKE_DOWN,
             stop: site.stop,
@@ -301,7 +333,7 @@ impl TaskOptions {
         command: Vec<String>,
     ) -> Result<Intent, Error> {
         Ok(Intent {
-            cluster: order.cluster.clone(),
+            cluster: last_part(&order.cluster).to_owned(),
             family: definition.facts.family.clone(),
             container: container.name.clone(),
             release: self.release.clone().unwrap_or_else(|| container.image.clone()),
@@ -311,17 +343,19 @@ impl TaskOptions {
     }
 }
 
-impl Which<'_> {
-    async fn definition(self, aws: &Aws, model: Model<'_>) -> Result<Definition, Error> {
+impl<'a> Which<'a> {
+    /// Which task definition it is, of those that are known or that AWS is to be asked for.
+    fn named<'m>(self, model: Model<'m>) -> Result<Named<'m>, Error>
+    where
+        Self: 'm,
+    {
         if let Some(name) = self.definition {
-            return Ok(aws.definition(name).await?);
+            return Ok(Named::There(name));
         }
-        if let Some(definition) = model.definition {
-            return Ok(definition.clone());
-        }
-        match model.service {
-            Some(service) => Ok(aws.definition(&service.definition).await?),
-            None => Err(Error::Usage {
+        match (model.definition, model.service) {
+            (Some(definition), _) => Ok(Named::Here(definition)),
+            (None, Some(service)) => Ok(Named::There(&service.definition)),
+            (None, None) => Err(Error::Usage {
                 message: "nobody says what the task is to run".to_owned(),
                 next: "give --task-definition, or --service for the service's own".to_owned(),
             }),
@@ -345,7 +379,6 @@ impl Which<'_> {
         if let [only] = &facts.containers[..] {
             return Ok(only);
         }
-        // Only of the service's own family: elsewhere the same name may be something else.
         let served = service.and_then(ServiceNow::container);
         served.and_then(|name| facts.container(name)).ok_or_else(|| Error::Usage {
             message: format!("{} has several containers: {}", facts.name(), names()),
@@ -354,11 +387,17 @@ impl Which<'_> {
     }
 }
 
-/// What RunTask would refuse in words that don't name the option.
-fn check(order: &Order, definition: &Definition) -> Result<(), Error> {
-    let awsvpc = definition.facts.network_mode.as_deref() == Some("awsvpc");
-    let subnets = order.network.as_ref().map_or(0, |network| network.subnets.len());
-    if awsvpc && subnets == 0 {
+/// Leaves out what is the service's and not the task's, and says what RunTask would refuse in words that
+/// don't name the option.
+fn fit(order: &mut Order, definition: &Definition) -> Result<(), Error> {
+    if !order.launch.as_ref().is_none_or(Launch::is_fargate) {
+        order.platform_version = None;
+    }
+    if definition.facts.network_mode.as_deref() != Some("awsvpc") {
+        order.network = None;
+        return Ok(());
+    }
+    if order.network.as_ref().is_none_or(|network| network.subnets.is_empty()) {
         return Err(Error::Usage {
             message: format!("{} needs a network (awsvpc)", definition.facts.name()),
             next: "give --subnets and --security-groups, or --service to take the service's"
@@ -368,25 +407,22 @@ fn check(order: &Order, definition: &Definition) -> Result<(), Error> {
     Ok(())
 }
 
-/// The migrations of a folder: names and texts. A folder that isn't there has none.
+/// The migrations of a folder: names and texts, as `up` would find them. A folder that isn't there has
+/// none.
 fn files(dir: &Path) -> Result<Vec<(String, String)>, Error> {
-    let failed = |source| Error::File {
-        what: format!("can't read the migrations in {}", dir.display()),
-        source,
-        next: "give --dir the folder of migrations, or one that does not exist for none",
+    let paths = match migration_files(dir) {
+        Err(CatalogError::NoDirectory { .. }) => return Ok(Vec::new()),
+        paths => paths?,
     };
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
+    let read = |path: PathBuf| {
+        let failed = |source| Error::File {
+            what: format!("can't read {}", path.display()),
+            source,
+            next: "let this user read it, or give --dir a folder that does not exist for none",
+        };
+        let text = std::fs::read(&path).map_err(failed)?;
+        let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+        Ok((name, String::from_utf8_lossy(&text).into_owned()))
     };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "sql") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = std::fs::read(&path).map_err(failed)?;
-            files.push((name, String::from_utf8_lossy(&text).into_owned()));
-        }
-    }
-    Ok(files)
+    paths.into_iter().map(read).collect()
 }

@@ -47,8 +47,9 @@ pub async fn guard(agent: Agent, reporter: Reporter, mut progress: watch::Receiv
             _ = reached(&mut progress, |state| !is_at_work(state)) => break,
         }
     }
-    if granted.is_some()
-        && let Err(error) = agent.release().await
+    // Also where no answer came: it may have been granted all the same.
+    if let Err(error) = agent.release().await
+        && granted.is_some()
     {
         let next = format!("nothing: it ends by itself within {MINUTES} minutes");
         warn(&reporter, &format!("task protection can't be given back: {error}"), &next);

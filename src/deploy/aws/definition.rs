@@ -114,5 +114,8 @@ fn content(raw: &ecs::TaskDefinition) -> ecs::TaskDefinition {
     content.registered_by = None;
     content.deregistered_at = None;
     content.delete_requested_at = None;
+    // ECS derives these, from the image's registry among others.
+    content.requires_attributes = None;
+    content.compatibilities = None;
     content
 }

@@ -13,6 +13,7 @@ use super::startup::Rollout;
 use super::{Aws, AwsError};
 use crate::deploy::facts::{Facts, Unknown};
 use crate::deploy::reply;
+use crate::deploy::reply::elb::{Listener, Rule};
 use crate::deploy::reply::picture::{WHAT_LISTENERS, what_attributes, what_group};
 use crate::deploy::reply::{Picture, name_of};
 
@@ -144,29 +145,37 @@ async fn listeners(aws: &Aws, picture: &mut Picture) -> Result<(), AwsError> {
     let named =
         picture.target_groups.iter().flat_map(|one| one.load_balancer_arns.iter().flatten());
     let balancers: BTreeSet<_> = named.cloned().collect();
+    let found = forwards(aws, balancers.iter().map(String::as_str)).await;
+    let found = allowed(found, WHAT_LISTENERS.to_owned(), &mut picture.unknown)?;
+    (picture.listeners, picture.rules) = found.unzip();
+    Ok(())
+}
+
+/// All listeners of these load balancers, and all rules.
+///
+/// # Errors
+/// AWS's.
+pub async fn forwards(
+    aws: &Aws,
+    balancers: impl Iterator<Item = &str>,
+) -> Result<(Vec<Listener>, Vec<Rule>), AwsError> {
     let mut listeners = Vec::new();
     let mut rules = Vec::new();
     for balancer in balancers {
-        let pages = aws.elb.describe_listeners().load_balancer_arn(&balancer).into_paginator();
+        let pages = aws.elb.describe_listeners().load_balancer_arn(balancer).into_paginator();
         let found = pages.items().send().collect::<Result<Vec<_>, _>>().await;
-        let found = asked("elasticloadbalancing:DescribeListeners", found);
-        let what = WHAT_LISTENERS.to_owned();
-        let Some(found) = allowed(found, what, &mut picture.unknown)? else { return Ok(()) };
+        let found = asked("elasticloadbalancing:DescribeListeners", found)?;
         // Only an ALB's listeners have rules.
         let with_rules = balancer.contains(":loadbalancer/app/");
         for listener in found.iter().filter(|_| with_rules) {
             let pages = aws.elb.describe_rules().set_listener_arn(listener.listener_arn.clone());
             let found = pages.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-            let found = asked("elasticloadbalancing:DescribeRules", found);
-            let what = WHAT_LISTENERS.to_owned();
-            let Some(found) = allowed(found, what, &mut picture.unknown)? else { return Ok(()) };
+            let found = asked("elasticloadbalancing:DescribeRules", found)?;
             rules.extend(found.into_iter().map(Into::into));
         }
         listeners.extend(found.into_iter().map(Into::into));
     }
-    picture.listeners = Some(listeners);
-    picture.rules = Some(rules);
-    Ok(())
+    Ok((listeners, rules))
 }
 
 fn asked<T, E>(operation: &'static str, reply: Result<T, SdkError<E>>) -> Result<T, AwsError>

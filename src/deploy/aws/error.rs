@@ -199,6 +199,10 @@ fn refusal(operation: &'static str, code: Option<&str>, message: Option<&str>) -
     if said.starts_with("Unable to describe task definition") || is_absence(code) {
         return AwsError::NotFound { operation, what: said };
     }
+    // Two that register a revision at once; ECS calls it a ClientException.
+    if said.starts_with("Too many concurrent attempts") {
+        return AwsError::Throttled { operation };
+    }
     match code {
         "ThrottlingException"
         | "Throttling"

@@ -74,9 +74,8 @@ impl Aws {
             .await
             .map_err(|error| AwsError::of("ecs:RunTask", error));
         let answer = match answer {
-            Err(AwsError::Conflict { ids, .. }) if !ids.is_empty() => {
-                return Ok(Started::Taken(ids));
-            }
+            // Without a task, the earlier request was refused, and its token is used up nevertheless.
+            Err(AwsError::Conflict { ids, .. }) => return Ok(Started::Taken(ids)),
             answer => answer?,
         };
         if let Some(task) = answer.tasks().first() {
@@ -89,6 +88,16 @@ impl Aws {
                 next: "see the cluster's capacity, and try again".to_owned(),
             },
         }))
+    }
+
+    /// The tasks with this `startedBy` that run, or will, by ARN.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn tasks_started_by(&self, cluster: &str, by: &str) -> Result<Vec<String>, AwsError> {
+        let answer = self.ecs.list_tasks().cluster(cluster).started_by(by).send().await;
+        let answer = answer.map_err(|error| AwsError::of("ecs:ListTasks", error))?;
+        Ok(answer.task_arns.unwrap_or_default())
     }
 
     /// A task, or `None` when ECS doesn't know it: not yet, since its reads lag behind, or no more.
@@ -192,14 +201,16 @@ pub fn read(task: &aws_sdk_ecs::types::Task) -> Task {
         stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
         stopped_reason: task.stopped_reason().map(str::to_owned),
         started_by: task.started_by().map(str::to_owned),
-        address: address(task),
+        address: address(task, "privateIPv4Address"),
+        address_v6: address(task, "privateIPv6Address"),
+        stopped_at: task.stopped_at().map(|at| at.as_secs_f64()),
         containers: containers.collect(),
     }
 }
 
-/// The private address of the task's own network interface.
-fn address(task: &aws_sdk_ecs::types::Task) -> Option<String> {
+/// An address of the task's own network interface.
+fn address(task: &aws_sdk_ecs::types::Task, kind: &str) -> Option<String> {
     let details = task.attachments().iter().flat_map(|attachment| attachment.details());
-    let mut named = details.filter(|detail| detail.name() == Some("privateIPv4Address"));
+    let mut named = details.filter(|detail| detail.name() == Some(kind));
     named.next().and_then(|detail| detail.value()).map(str::to_owned)
 }

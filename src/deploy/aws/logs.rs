@@ -60,6 +60,8 @@ impl Tail {
                 .map_err(|error| AwsError::of("logs:GetLogEvents", error));
             let answer = match answer {
                 Err(AwsError::NotFound { .. }) => return Ok(lines),
+                // What was read isn't read again: the token has moved on.
+                Err(_) if !lines.is_empty() => return Ok(lines),
                 answer => answer?,
             };
             let message = |event: &OutputLogEvent| event.message().map(str::to_owned);

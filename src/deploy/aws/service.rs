@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ecs::types::DesiredStatus;
 
 use super::client::Aws;
+use super::describe;
 use super::error::AwsError;
 use super::launch;
 use crate::deploy::facts::{Controller, Service, Target};
@@ -42,7 +43,8 @@ impl ServiceNow {
     pub fn target_groups(&self) -> BTreeSet<&str> {
         let attached = self.facts.load_balancers.iter();
         let both = attached.flat_map(|one| [Some(&one.target_group), one.alternate.as_ref()]);
-        both.flatten().map(String::as_str).collect()
+        // A classic load balancer has none.
+        both.flatten().map(String::as_str).filter(|arn| !arn.is_empty()).collect()
     }
 
     /// The container that is registered with the load balancer, where one is.
@@ -136,28 +138,49 @@ impl Aws {
         Ok((both.pop().unwrap_or_default(), leaving))
     }
 
-    /// Target groups with their targets, and whether a listener refers to them.
+    /// Target groups with their targets. Whether a listener refers to them is known only of those that
+    /// have no load balancer: none does.
     ///
     /// # Errors
     /// AWS's.
-    pub async fn groups(&self, arns: BTreeSet<&str>) -> Result<Vec<Group>, AwsError> {
+    pub async fn groups(&self, arns: &BTreeSet<&str>) -> Result<Vec<Group>, AwsError> {
         let mut groups = Vec::new();
-        for arn in arns {
-            let targets = self.targets(arn).await?;
-            let answer = self.elb.describe_target_groups().target_group_arns(arn).send().await;
-            let answer = answer.map_err(|error| {
-                AwsError::of("elasticloadbalancing:DescribeTargetGroups", error)
-            })?;
-            let Some(group) = answer.target_groups().first() else { continue };
-            let facts = reply::elb::TargetGroup::from(group.clone()).facts(&[]);
+        if arns.is_empty() {
+            return Ok(groups);
+        }
+        let ask = self.elb.describe_target_groups();
+        let ask = ask.set_target_group_arns(Some(arns.iter().map(|arn| (*arn).into()).collect()));
+        let answer = ask.send().await;
+        let answer = answer
+            .map_err(|error| AwsError::of("elasticloadbalancing:DescribeTargetGroups", error))?;
+        for found in answer.target_groups() {
+            let facts = reply::elb::TargetGroup::from(found.clone()).facts(&[]);
+            let balancers = found.load_balancer_arns().to_vec();
             groups.push(Group {
+                targets: self.targets(&facts.arn).await?,
                 name: facts.name,
+                arn: facts.arn,
                 balancer: facts.balancer,
-                is_referred: Some(!group.load_balancer_arns().is_empty()),
-                targets,
+                takes_traffic: balancers.is_empty().then_some(false),
+                balancers,
             });
         }
         Ok(groups)
+    }
+
+    /// Looks up whether traffic is forwarded to these target groups: a share of 0 is none.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn look_up_traffic(&self, groups: &mut [&mut Group]) -> Result<(), AwsError> {
+        let balancers: BTreeSet<_> = groups.iter().flat_map(|one| one.balancers.clone()).collect();
+        let (listeners, rules) =
+            describe::forwards(self, balancers.iter().map(String::as_str)).await?;
+        for group in groups {
+            let found = reply::references(&group.arn, &listeners, &rules);
+            group.takes_traffic = Some(found.iter().any(|one| one.weight != Some(0)));
+        }
+        Ok(())
     }
 
     /// The targets of a group.

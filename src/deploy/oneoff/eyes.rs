@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::deploy::aws::AwsError;
 use crate::deploy::aws::logs::Tail;
 use crate::deploy::news::{Listener, News};
 use crate::deploy::sight::{Line, Sight};
@@ -53,10 +52,10 @@ impl<'a> Eyes<'a> {
         task: &Task,
         tail: Option<&mut Tail>,
         listener: &mut dyn Listener,
-    ) -> Result<(), AwsError> {
+    ) {
         let mut sight = self.ask(task).await;
         if let Some(tail) = tail {
-            let seen = self.read(tail, listener).await?;
+            let seen = self.read(tail, listener).await;
             sight = sight.or(seen);
         }
         if sight.is_none()
@@ -69,7 +68,6 @@ impl<'a> Eyes<'a> {
         if let Some(sight) = sight {
             listener.tell(News::Progress { sight });
         }
-        Ok(())
     }
 
     /// Asks lockkeeper in the task itself.
@@ -86,22 +84,19 @@ impl<'a> Eyes<'a> {
     }
 
     /// Tells the log's new lines; the last progress among them is the answer.
-    async fn read(
-        &mut self,
-        tail: &mut Tail,
-        listener: &mut dyn Listener,
-    ) -> Result<Option<Sight>, AwsError> {
+    async fn read(&mut self, tail: &mut Tail, listener: &mut dyn Listener) -> Option<Sight> {
         let lines = match tail.next().await {
             Ok(lines) => lines,
-            // Whoever may start a task needn't be allowed to read its log.
-            Err(error) if error.permission().is_some() => {
+            // It is asked again anyway.
+            Err(error) if error.passes() => return None,
+            // Whoever may start a task needn't be allowed to read its log, nor need that be there.
+            Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
-                    let reason = format!("the log ({}) can't be read: {error}", tail.place());
+                    let reason = format!("{}: {error}", tail.place());
                     listener.tell(News::Blind { reason });
                 }
-                return Ok(None);
+                return None;
             }
-            Err(error) => return Err(error),
         };
         let mut last = None;
         for line in lines {
@@ -113,7 +108,7 @@ impl<'a> Eyes<'a> {
                 Line::Said(line) | Line::Other(line) => listener.tell(News::Log { line }),
             }
         }
-        Ok(last)
+        last
     }
 }
 

@@ -22,17 +22,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// Looks in a row at a task that goes on although the container that counts has ended.
 const ENDED_LOOKS: u32 = 2;
 
-/// For how long ECS hasn't known a task.
-#[derive(Debug, Default)]
-pub(super) struct Missing(Option<Instant>);
-
-impl Missing {
-    /// Counts one more look in vain; whether that is enough.
-    pub(super) fn is_over(&mut self) -> bool {
-        self.0.get_or_insert_with(Instant::now).elapsed() > MISSING
-    }
-}
-
 /// The end that was asked for.
 struct Farewell {
     reason: String,
@@ -47,7 +36,8 @@ pub(super) struct Follow<'a> {
     /// When its status was told last.
     told: Instant,
     patience: Patience,
-    missing: Missing,
+    /// Since when ECS doesn't know it.
+    missing: Option<Instant>,
     farewell: Option<Farewell>,
     /// Looks in a row at which the container had ended, and the task hadn't.
     ended: u32,
@@ -64,7 +54,7 @@ impl<'a> Follow<'a> {
             began: Instant::now(),
             told: Instant::now(),
             patience: Patience::new(one.poll),
-            missing: Missing::default(),
+            missing: None,
             farewell: None,
             ended: 0,
             after_its_end: false,
@@ -86,13 +76,14 @@ impl<'a> Follow<'a> {
                 format!("the log of {container} isn't in CloudWatch, or has no stream prefix");
             listener.tell(News::Blind { reason });
         }
+        // What RunTask says of a task is less than what there is to know: it may have stopped already.
+        self.look(listener).await?;
         while !self.task.is_stopped() {
             self.wait().await;
-            self.look(listener).await?;
-            if let Err(error) = eyes.look(&self.task, tail.as_mut(), listener).await {
-                self.patience.wait(error, self.one.stop, listener).await.or_else(unseen)?;
-            }
+            // First of all: who asks for the end may have seconds left.
             self.say_farewell(listener).await?;
+            self.look(listener).await?;
+            eyes.look(&self.task, tail.as_mut(), listener).await;
             self.stop_what_is_left(listener).await?;
         }
         self.last_lines(eyes, tail.as_mut(), listener).await;
@@ -125,7 +116,7 @@ impl<'a> Follow<'a> {
         match self.one.aws.task(&self.one.order.cluster, &self.task.arn).await {
             Ok(Some(task)) => {
                 self.patience.reset();
-                self.missing = Missing::default();
+                self.missing = None;
                 // A task may wait for a place for hours, and whoever waits for it wants to know that it does.
                 let is_old = task.status != "RUNNING" && self.told.elapsed() > REMIND;
                 let is_news = is_old || task.status != self.task.status;
@@ -135,13 +126,19 @@ impl<'a> Follow<'a> {
                 }
                 Ok(())
             }
-            Ok(None) if self.missing.is_over() => {
-                Err(LaunchError::Lost { task: self.task.id().to_owned() })
+            Ok(None) => {
+                let since = *self.missing.get_or_insert_with(Instant::now);
+                match since.elapsed() > MISSING {
+                    true => Err(LaunchError::Lost { task: self.task.id().to_owned() }),
+                    false => Ok(()),
+                }
             }
-            Ok(None) => Ok(()),
-            Err(error) => {
-                Ok(self.patience.wait(error, self.one.stop, listener).await.or_else(unseen)?)
+            // How long the task may take is told elsewhere; meanwhile it doesn't mind who looks.
+            Err(error) if error.passes() => {
+                let _ = self.patience.wait(error, self.one.stop, listener).await;
+                Ok(())
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -213,10 +210,11 @@ impl<'a> Follow<'a> {
     async fn stop_what_is_left(&mut self, listener: &mut dyn Listener) -> Result<(), LaunchError> {
         let ended = self.task.has_ended(&self.one.order.container);
         self.ended = if ended && self.task.desired == "RUNNING" { self.ended + 1 } else { 0 };
+        // Whoever stops the rest, its own code says how it ended.
+        self.after_its_end |= self.ended > 0;
         if self.ended == ENDED_LOOKS && self.ours && self.farewell.is_none() {
             let reason = format!("its container {} has ended", self.one.order.container);
             self.tell_to_stop(&reason, listener).await?;
-            self.after_its_end = true;
         }
         Ok(())
     }
@@ -234,8 +232,8 @@ impl<'a> Follow<'a> {
         let pause = self.one.poll.min(LAST_PAUSE);
         for _ in 0..LAST_LINES {
             let mut said = Vec::new();
-            let read = eyes.look(&self.task, tail.as_deref_mut(), &mut said).await;
-            let over = said.is_empty() || read.is_err();
+            eyes.look(&self.task, tail.as_deref_mut(), &mut said).await;
+            let over = said.is_empty();
             said.into_iter().for_each(|news| listener.tell(news));
             tokio::time::sleep(pause).await;
             if over {
@@ -246,34 +244,26 @@ impl<'a> Follow<'a> {
 
     fn verdict(self, listener: &mut dyn Listener) -> Result<(), LaunchError> {
         let task = self.task.id().to_owned();
-        let outcome = Outcome::of(&self.task, &self.one.order.container, self.after_its_end);
-        match (outcome, self.farewell) {
+        let container = &self.one.order.container;
+        let code = self.task.container(container).and_then(|one| one.exit_code);
+        match (Outcome::of(&self.task, container, self.after_its_end), self.farewell) {
             (Outcome::Done, _) => {
                 let seconds = self.began.elapsed().as_secs_f64();
                 listener.tell(News::TaskDone { task, seconds });
                 Ok(())
             }
-            (Outcome::Failed { exit, .. }, Some(farewell)) => {
-                // It was told to stop: killed or ended by the signal, it goes on next time.
-                let exit = if matches!(exit, 2 | 3 | 5) { exit } else { 4 };
+            // It was told to stop: killed or ended by the signal, it goes on next time.
+            (Outcome::Failed { .. }, Some(farewell))
+                if matches!(code, None | Some(0 | 4 | 137 | 143)) =>
+            {
                 let left = format!("task {task} has stopped, and goes on where it was next time");
-                Err(LaunchError::Interrupted { reason: farewell.reason, left, exit })
+                Err(interrupted(&farewell.reason, left))
             }
-            (Outcome::Failed { exit, cause }, None) => {
-                Err(LaunchError::Failed { task, exit, cause })
-            }
+            (Outcome::Failed { exit, cause }, _) => Err(LaunchError::Failed { task, exit, cause }),
         }
     }
 }
 
 fn interrupted(reason: &str, left: String) -> LaunchError {
     LaunchError::Interrupted { reason: reason.to_owned(), left, exit: 4 }
-}
-
-/// A look that failed while somebody wants to leave: the next step says what becomes of the task.
-fn unseen(error: AwsError) -> Result<(), AwsError> {
-    match error {
-        AwsError::Throttled { .. } | AwsError::Unreachable { .. } => Ok(()),
-        error => Err(error),
-    }
 }

@@ -29,12 +29,16 @@ pub struct Deployment {
 /// A target group, as far as a rollout is concerned with it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Group {
+    /// Its ARN.
+    pub arn: String,
     /// Its name.
     pub name: String,
     /// ALB or NLB.
     pub balancer: Balancer,
-    /// Whether a listener or a rule forwards traffic to it; `None` where that can't be read.
-    pub is_referred: Option<bool>,
+    /// Its load balancers, by ARN.
+    pub balancers: Vec<String>,
+    /// Whether a listener or a rule forwards traffic to it; `None` where nobody has looked, or may.
+    pub takes_traffic: Option<bool>,
     /// Its targets.
     pub targets: Vec<Target>,
 }
@@ -48,8 +52,9 @@ pub struct Snapshot {
     pub tasks: Vec<Task>,
     /// Tasks that aren't to run any more: those that drain, and those that have stopped of late.
     pub leaving: Vec<Task>,
-    /// The service's target groups.
-    pub groups: Vec<Group>,
+    /// For each container that is registered: its target group, and the other one of a blue/green
+    /// deployment.
+    pub attached: Vec<Vec<Group>>,
 }
 
 /// How far a rollout is.
@@ -81,6 +86,12 @@ impl Snapshot {
         self.tasks.iter().filter(move |task| task.started_by.as_deref() == Some(id))
     }
 
+    /// Tasks of this deployment that have stopped.
+    pub fn lost<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Task> {
+        let ours = move |task: &&Task| task.started_by.as_deref() == Some(id);
+        self.leaving.iter().filter(ours).filter(|task| task.is_stopped())
+    }
+
     /// Tasks of other deployments that still run, or drain.
     pub fn others<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Task> {
         let not_its = move |task: &&Task| task.started_by.as_deref() != Some(id);
@@ -108,7 +119,7 @@ pub fn judge(seen: &Snapshot, id: &str) -> Stand {
     if !done || !placed {
         return Stand::Moving;
     }
-    match unserved(seen, id) {
+    match unserved(seen, ours) {
         Some(missing) => Stand::Settling(missing),
         None => Stand::Serving,
     }
@@ -121,36 +132,65 @@ fn gone(seen: &Snapshot, otherwise: &str) -> String {
     rollback.unwrap_or(otherwise).to_owned()
 }
 
-/// What keeps new tasks from taking traffic. A task counts where its own target is healthy in each
-/// group that holds it; of a task without an address (bridge or host network), its target can't be
-/// told from another's, so all targets count.
-fn unserved(seen: &Snapshot, id: &str) -> Option<String> {
-    if seen.groups.is_empty() {
-        return None;
+/// What keeps new tasks from taking traffic: each must take it in each place where it is registered.
+fn unserved(seen: &Snapshot, ours: &Deployment) -> Option<String> {
+    let tasks: Vec<_> = seen.tasks_of(&ours.id).collect();
+    if (tasks.len() as u32) < ours.desired {
+        return Some(format!("{} of {} new tasks are listed", tasks.len(), ours.desired));
     }
-    let addresses: Vec<_> = seen.tasks_of(id).filter_map(|task| task.address.as_deref()).collect();
-    let is_ours =
-        |target: &&Target| addresses.is_empty() || addresses.contains(&target.id.as_str());
-    let mut served = 0;
-    let mut why = None;
-    for group in &seen.groups {
-        let ours: Vec<_> = group.targets.iter().filter(is_ours).collect();
-        let healthy = ours.iter().filter(|one| one.state == TargetState::Healthy).count();
-        if group.is_referred == Some(false) {
-            // The other group of a blue/green deployment is referred to by nobody, and serves nobody.
-            why.get_or_insert(format!("no listener forwards to target group {}", group.name));
-            continue;
+    seen.attached.iter().find_map(|groups| {
+        if tasks.iter().any(|task| task.address.is_none() && task.address_v6.is_none()) {
+            return unserved_instances(groups, ours.desired);
         }
-        if let Some(target) = ours.iter().find(|one| one.state != TargetState::Healthy) {
+        tasks.iter().find_map(|task| unserved_task(groups, task))
+    })
+}
+
+fn unserved_task(groups: &[Group], task: &Task) -> Option<String> {
+    let mut why = None;
+    for group in groups {
+        let Some(target) = group.targets.iter().find(|target| task.is_at(&target.id)) else {
+            continue;
+        };
+        if !serves(target) {
+            why = Some(waiting_for(group, target));
+        } else if group.takes_traffic == Some(false) {
+            why = Some(unforwarded(group));
+        } else {
+            return None;
+        }
+    }
+    let names = || groups.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(" or ");
+    Some(why.unwrap_or_else(|| format!("task {} is not registered with {}", task.id(), names())))
+}
+
+/// Of tasks without an address of their own (bridge or host network) a target can't be told from
+/// another task's: all that don't drain count.
+fn unserved_instances(groups: &[Group], desired: u32) -> Option<String> {
+    let mut served = 0;
+    for group in groups.iter().filter(|group| group.takes_traffic != Some(false)) {
+        let leaves =
+            |state| matches!(state, TargetState::Draining | TargetState::UnhealthyDraining);
+        let stay: Vec<_> = group.targets.iter().filter(|one| !leaves(one.state)).collect();
+        if let Some(target) = stay.iter().find(|target| !serves(target)) {
             return Some(waiting_for(group, target));
         }
-        served += healthy;
+        served += stay.len() as u32;
     }
-    let wanted = addresses.len().max(1);
-    if served >= wanted {
-        return None;
+    match groups.iter().find(|group| group.takes_traffic == Some(false)) {
+        _ if served >= desired => None,
+        Some(group) if served == 0 => Some(unforwarded(group)),
+        _ => Some(format!("{served} of {desired} new tasks are registered as targets")),
     }
-    Some(why.unwrap_or_else(|| format!("{served} of {wanted} new tasks are registered as targets")))
+}
+
+/// Traffic goes to healthy targets, and to those that nobody checks.
+fn serves(target: &Target) -> bool {
+    matches!(target.state, TargetState::Healthy | TargetState::Unavailable)
+}
+
+fn unforwarded(group: &Group) -> String {
+    format!("no listener forwards traffic to target group {}", group.name)
 }
 
 fn waiting_for(group: &Group, target: &Target) -> String {
@@ -202,10 +242,10 @@ mod tests {
             deployments: vec![deployment(state, 1)],
             tasks: vec![Task { address, started_by, ..Task::default() }],
             leaving: Vec::new(),
-            groups: vec![Group {
+            attached: vec![vec![Group {
                 name: "web".to_owned(),
                 balancer: Balancer::Network,
-                is_referred: Some(referred),
+                takes_traffic: Some(referred),
                 targets: vec![
                     Target {
                         id: "10.0.0.7".to_owned(),
@@ -222,7 +262,8 @@ mod tests {
                         description: None,
                     },
                 ],
-            }],
+                ..Group::default()
+            }]],
         }
     }
 
@@ -243,7 +284,7 @@ mod tests {
     #[test]
     fn a_task_that_is_no_target_yet_does_not_serve() {
         let mut seen = seen("COMPLETED", TargetState::Healthy, true);
-        seen.groups[0].targets.remove(0);
+        seen.attached[0][0].targets.remove(0);
         assert!(matches!(judge(&seen, ID), Stand::Settling(_)));
     }
 
@@ -251,8 +292,38 @@ mod tests {
     fn an_alternate_group_that_nobody_refers_to_does_not_matter_beside_one_that_serves() {
         let mut seen = seen("COMPLETED", TargetState::Healthy, true);
         let other =
-            Group { name: "green".to_owned(), is_referred: Some(false), ..Group::default() };
-        seen.groups.insert(0, other);
+            Group { name: "green".to_owned(), takes_traffic: Some(false), ..Group::default() };
+        seen.attached[0].insert(0, other);
+        assert_eq!(judge(&seen, ID), Stand::Serving);
+    }
+
+    #[test]
+    fn in_each_of_several_places_it_must_take_traffic() {
+        let mut seen = seen("COMPLETED", TargetState::Healthy, true);
+        let mut orphan = seen.attached[0][0].clone();
+        orphan.takes_traffic = Some(false);
+        orphan.targets[0].state = TargetState::Unused;
+        seen.attached.push(vec![orphan]);
+        assert!(matches!(judge(&seen, ID), Stand::Settling(_)));
+        seen.attached[1][0].targets.clear();
+        assert!(matches!(judge(&seen, ID), Stand::Settling(_)));
+    }
+
+    #[test]
+    fn without_addresses_all_targets_count_but_those_that_drain() {
+        let mut seen = seen("COMPLETED", TargetState::Healthy, true);
+        seen.tasks[0].address = None;
+        assert_eq!(judge(&seen, ID), Stand::Serving);
+        seen.attached[0][0].targets[0].state = TargetState::Initial;
+        assert!(matches!(judge(&seen, ID), Stand::Settling(_)));
+    }
+
+    #[test]
+    fn a_service_of_no_task_is_served_by_none() {
+        let mut seen = seen("COMPLETED", TargetState::Healthy, true);
+        seen.tasks.clear();
+        assert!(matches!(judge(&seen, ID), Stand::Moving | Stand::Settling(_)));
+        (seen.deployments[0].desired, seen.deployments[0].running) = (0, 0);
         assert_eq!(judge(&seen, ID), Stand::Serving);
     }
 

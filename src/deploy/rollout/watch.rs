@@ -1,46 +1,33 @@
 //! The watch over one deployment of a service.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::stand::{Snapshot, Stand, judge, state_name};
+use super::stand::{Deployment, Snapshot, Stand, judge};
+use super::told::Told;
 use super::{Rollout, RolloutError};
 use crate::deploy::aws::AwsError;
 use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::cause;
-use crate::deploy::facts::TargetState;
+use crate::deploy::facts::Strategy;
 use crate::deploy::news::{Listener, News};
 use crate::deploy::patience::Patience;
 use crate::deploy::task::{Task, last_part};
 
+/// How long ECS may not show a deployment that it has just made; its reads lag behind.
+const UNSEEN: Duration = Duration::from_secs(60);
+
 pub(super) struct Watch<'a> {
     rollout: &'a Rollout<'a>,
     /// The deployment's id.
-    id: String,
+    pub(super) id: String,
     definition: String,
     began: Instant,
+    /// Whether it was ever seen.
+    seen: bool,
     /// Since when ECS is content.
     content: Option<Instant>,
     patience: Patience,
     told: Told,
-}
-
-/// What was told already.
-#[derive(Default)]
-struct Told {
-    events: BTreeSet<String>,
-    lost: BTreeSet<String>,
-    counts: Option<News>,
-    targets: BTreeMap<String, (TargetState, Option<String>)>,
-    waiting: Option<String>,
-}
-
-impl Told {
-    /// What happened before is no news.
-    fn before(now: &ServiceNow) -> Self {
-        let events = now.events.iter().map(|(id, _)| id.clone()).collect();
-        Told { events, ..Told::default() }
-    }
 }
 
 impl<'a> Watch<'a> {
@@ -49,25 +36,34 @@ impl<'a> Watch<'a> {
         rollout: &'a Rollout<'a>,
         listener: &mut dyn Listener,
     ) -> Result<Self, RolloutError> {
-        let now = service(rollout).await?;
-        let told = Told::before(&now);
+        let now = service(rollout, listener).await?;
+        // What can't be watched isn't begun.
+        let (poll, stop) = (rollout.poll, rollout.stop);
+        let groups = now.target_groups();
+        Patience::new(poll).ask(stop, listener, || rollout.aws.groups(&groups)).await?;
         let runs = |wanted: &str| same_definition(&now.definition, wanted);
         let is_same = rollout.definition.as_deref().is_none_or(runs);
-        let primary = now.deployments.into_iter().find(|one| one.status == "PRIMARY");
+        let primary = primary(&now);
         // What failed once is tried again, as somebody asks for it again.
-        let failed = primary.as_ref().is_some_and(|one| one.state.as_deref() == Some("FAILED"));
+        let failed = primary.is_some_and(|one| one.state.as_deref() == Some("FAILED"));
         let adopts = is_same && !rollout.force && !failed && primary.is_some();
+        if stop.is_requested() {
+            let reason = stop.reason().to_owned();
+            return Err(RolloutError::Interrupted { reason, begun: adopts });
+        }
         let primary = match primary {
-            Some(primary) if adopts => Some(primary),
+            Some(primary) if adopts => Some(primary.clone()),
             _ => {
-                let wanted = rollout.definition.as_deref();
-                let (cluster, name) = (&rollout.cluster, &rollout.service);
-                let force = rollout.force || is_same;
-                rollout.aws.update_service(cluster, name, wanted, force).await?
+                let update = || {
+                    let wanted = rollout.definition.as_deref();
+                    let force = rollout.force || is_same;
+                    rollout.aws.update_service(&rollout.cluster, &rollout.service, wanted, force)
+                };
+                Patience::new(poll).ask(stop, listener, update).await?
             }
         };
         let primary = primary.ok_or_else(|| no_service(rollout))?;
-        let watch = Watch::over(rollout, primary.id, primary.definition, told);
+        let watch = Watch::over(rollout, &primary, &now);
         listener.tell(News::Deployment {
             id: watch.id.clone(),
             definition: watch.definition.clone(),
@@ -76,35 +72,40 @@ impl<'a> Watch<'a> {
         Ok(watch)
     }
 
-    /// Watches the deployment that there is.
-    pub(super) async fn here(rollout: &'a Rollout<'a>) -> Result<Self, RolloutError> {
-        let now = service(rollout).await?;
-        let told = Told::before(&now);
-        let primary = now.deployments.into_iter().find(|one| one.status == "PRIMARY");
-        let primary = primary.ok_or_else(|| no_service(rollout))?;
-        Ok(Watch::over(rollout, primary.id, primary.definition, told))
+    /// Watches a deployment that served.
+    pub(super) async fn again(
+        rollout: &'a Rollout<'a>,
+        id: &str,
+        listener: &mut dyn Listener,
+    ) -> Result<Self, RolloutError> {
+        let now = service(rollout, listener).await?;
+        let Some(ours) = now.deployments.iter().find(|one| one.id == id) else {
+            return Err(RolloutError::Overtaken { id: id.to_owned() });
+        };
+        Ok(Watch::over(rollout, ours, &now))
     }
 
-    fn over(rollout: &'a Rollout<'a>, id: String, definition: String, told: Told) -> Self {
+    fn over(rollout: &'a Rollout<'a>, deployment: &Deployment, now: &ServiceNow) -> Self {
         Watch {
             rollout,
-            id,
-            definition: last_part(&definition).to_owned(),
+            id: deployment.id.clone(),
+            definition: last_part(&deployment.definition).to_owned(),
             began: Instant::now(),
+            seen: false,
             content: None,
             patience: Patience::new(rollout.poll),
-            told,
+            told: Told::before(now),
         }
     }
 
     pub(super) async fn until_serving(
-        mut self,
+        &mut self,
         listener: &mut dyn Listener,
     ) -> Result<(), RolloutError> {
         loop {
-            let Some(seen) = self.look(listener).await? else { continue };
-            self.tell(&seen, listener);
-            let missing = match judge(&seen, &self.id) {
+            let Some((seen, stand)) = self.look(listener).await? else { continue };
+            self.told.tell(&seen, &self.id, listener);
+            let missing = match stand {
                 Stand::Serving => {
                     let seconds = self.began.elapsed().as_secs_f64();
                     let definition = self.definition.clone();
@@ -114,11 +115,11 @@ impl<'a> Watch<'a> {
                 Stand::Failed(reason) => return Err(self.failed(&seen, reason)),
                 Stand::Moving => {
                     self.content = None;
-                    "ECS still replaces tasks".to_owned()
+                    self.told.at()
                 }
                 Stand::Settling(missing) => {
                     let content = *self.content.get_or_insert_with(Instant::now);
-                    self.tell_waiting(&missing, listener);
+                    self.told.waiting(&missing, listener);
                     if content.elapsed() > self.rollout.settle {
                         return Err(self.unsettled(missing));
                     }
@@ -129,22 +130,27 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Until only tasks of the primary deployment are left.
+    /// Until only its own tasks are left, and it is still what the service is to have: else old code
+    /// would be running.
     pub(super) async fn until_alone(
-        mut self,
+        &mut self,
         listener: &mut dyn Listener,
     ) -> Result<(), RolloutError> {
         loop {
-            let Some(seen) = self.look(listener).await? else { continue };
+            let Some((seen, stand)) = self.look(listener).await? else { continue };
+            if let Stand::Failed(_) = stand {
+                return Err(RolloutError::Overtaken { id: self.id.clone() });
+            }
             let left = seen.others(&self.id).count();
-            if left == 0 {
+            if left == 0 && stand == Stand::Serving {
                 return Ok(());
             }
             let missing = match left {
+                0 => "the new tasks don't serve any more".to_owned(),
                 1 => "one old task still runs or drains".to_owned(),
                 left => format!("{left} old tasks still run or drain"),
             };
-            self.tell_waiting(&missing, listener);
+            self.told.waiting(&missing, listener);
             self.pause(missing).await?;
         }
     }
@@ -153,13 +159,13 @@ impl<'a> Watch<'a> {
     async fn look(
         &mut self,
         listener: &mut dyn Listener,
-    ) -> Result<Option<Snapshot>, RolloutError> {
+    ) -> Result<Option<(Snapshot, Stand)>, RolloutError> {
         match self.snapshot(listener).await {
-            Ok(seen) => {
+            Ok(looked) => {
                 self.patience.reset();
-                Ok(Some(seen))
+                Ok(Some(looked))
             }
-            Err(RolloutError::Aws(error)) => {
+            Err(error) => {
                 let stop = self.rollout.stop;
                 let waited = self.patience.wait(error, stop, listener).await;
                 if waited.is_err() && stop.is_requested() {
@@ -168,88 +174,57 @@ impl<'a> Watch<'a> {
                 waited?;
                 Ok(None)
             }
-            Err(error) => Err(error),
         }
     }
 
-    async fn snapshot(&mut self, listener: &mut dyn Listener) -> Result<Snapshot, RolloutError> {
-        let rollout = self.rollout;
-        let now = service(rollout).await?;
-        for (id, text) in now.events.iter().rev() {
-            if self.told.events.insert(id.clone()) {
-                listener.tell(News::ServiceEvent { text: text.clone() });
+    async fn snapshot(
+        &mut self,
+        listener: &mut dyn Listener,
+    ) -> Result<(Snapshot, Stand), AwsError> {
+        let Rollout { aws, cluster, service, .. } = self.rollout;
+        let now = aws.service_now(cluster, service).await?.unwrap_or_default();
+        self.told.events(&now, listener);
+        if now.facts.strategy != Strategy::Rolling || !now.facts.hooks.is_empty() {
+            // It says more than the service does; who may not ask does without.
+            if let Ok(Some(latest)) = aws.latest_deployment(cluster, service).await {
+                self.told.stage(&latest, listener);
             }
         }
-        let (tasks, leaving) =
-            rollout.aws.service_tasks(&rollout.cluster, &rollout.service).await?;
-        let groups = rollout.aws.groups(now.target_groups()).await?;
-        Ok(Snapshot { deployments: now.deployments, tasks, leaving, groups })
-    }
-
-    fn tell(&mut self, seen: &Snapshot, listener: &mut dyn Listener) {
-        self.tell_counts(seen, listener);
-        self.tell_lost(seen, listener);
-        self.tell_targets(seen, listener);
-    }
-
-    fn tell_counts(&mut self, seen: &Snapshot, listener: &mut dyn Listener) {
-        let Some(ours) = seen.deployment(&self.id) else { return };
-        let counts = News::Tasks {
-            running: ours.running,
-            pending: ours.pending,
-            failed: ours.failed,
-            desired: ours.desired,
-            old: seen.others(&self.id).count() as u32,
-        };
-        if self.told.counts.as_ref() != Some(&counts) {
-            self.told.counts = Some(counts.clone());
-            listener.tell(counts);
-        }
-    }
-
-    fn tell_lost(&mut self, seen: &Snapshot, listener: &mut dyn Listener) {
-        for task in lost(seen, &self.id) {
-            if self.told.lost.insert(task.arn.clone()) {
-                let cause = cause::of(task, ended(task));
-                listener.tell(News::TaskLost {
-                    task: task.id().to_owned(),
-                    sentence: cause.sentence,
-                    next: cause.next,
-                });
+        let (tasks, leaving) = aws.service_tasks(cluster, service).await?;
+        let groups = aws.groups(&now.target_groups()).await?;
+        let attached = now.facts.load_balancers.iter().map(|attachment| {
+            let both = [Some(&attachment.target_group), attachment.alternate.as_ref()];
+            let is_it = |arn: &&String| both.iter().flatten().any(|one| one == arn);
+            groups.iter().filter(|group| is_it(&&group.arn)).cloned().collect::<Vec<_>>()
+        });
+        let attached = attached.filter(|groups| !groups.is_empty()).collect();
+        let mut seen = Snapshot { deployments: now.deployments, tasks, leaving, attached };
+        let mut stand = self.judge(&seen);
+        if stand == Stand::Serving {
+            // Only now does it matter, and it takes a request for each listener.
+            let mut groups: Vec<_> = seen.attached.iter_mut().flatten().collect();
+            match aws.look_up_traffic(&mut groups).await {
+                // Who may not read listeners must believe ECS.
+                Err(error) if error.permission().is_some() => {}
+                looked => looked?,
             }
+            stand = self.judge(&seen);
         }
+        Ok((seen, stand))
     }
 
-    fn tell_targets(&mut self, seen: &Snapshot, listener: &mut dyn Listener) {
-        for group in &seen.groups {
-            for target in &group.targets {
-                let port = target.port.map(|port| format!(":{port}")).unwrap_or_default();
-                let name = format!("{}{port}", target.id);
-                let now = (target.state, target.reason.clone());
-                let before =
-                    self.told.targets.insert(format!("{} {name}", group.name), now.clone());
-                if before.as_ref() != Some(&now) {
-                    listener.tell(News::Target {
-                        target: name,
-                        group: group.name.clone(),
-                        state: state_name(target.state),
-                        reason: target.reason.clone(),
-                    });
-                }
-            }
+    fn judge(&mut self, seen: &Snapshot) -> Stand {
+        let is_there = seen.deployment(&self.id).is_some();
+        self.seen |= is_there;
+        if !is_there && !self.seen && self.began.elapsed() < UNSEEN {
+            return Stand::Moving;
         }
-    }
-
-    fn tell_waiting(&mut self, missing: &str, listener: &mut dyn Listener) {
-        if self.told.waiting.as_deref() != Some(missing) {
-            self.told.waiting = Some(missing.to_owned());
-            listener.tell(News::Waiting { reason: missing.to_owned() });
-        }
+        judge(seen, &self.id)
     }
 
     async fn pause(&self, missing: String) -> Result<(), RolloutError> {
         let stop = self.rollout.stop;
-        if self.began.elapsed() > self.rollout.timeout {
+        if self.began.elapsed() > self.rollout.timeout + self.told.bake() {
             return Err(self.unsettled(missing));
         }
         stop.sleep(self.rollout.poll).await;
@@ -261,13 +236,15 @@ impl<'a> Watch<'a> {
 
     fn unsettled(&self, reason: String) -> RolloutError {
         // Less than a second says nothing.
-        let waited = std::time::Duration::from_secs(self.began.elapsed().as_secs());
+        let waited = Duration::from_secs(self.began.elapsed().as_secs());
         RolloutError::Unsettled { waited, reason }
     }
 
     fn failed(&self, seen: &Snapshot, reason: String) -> RolloutError {
-        let last = lost(seen, &self.id).last().map(|task| cause::of(task, ended(task)));
-        let (reason, next) = match last {
+        let newest = seen.lost(&self.id).max_by(|one, other| {
+            one.stopped_at.unwrap_or(0.0).total_cmp(&other.stopped_at.unwrap_or(0.0))
+        });
+        let (reason, next) = match newest.map(of_a_service) {
             Some(cause) => (format!("{reason}; its last task: {}", cause.sentence), cause.next),
             None => (reason, "see the service's events above".to_owned()),
         };
@@ -275,9 +252,18 @@ impl<'a> Watch<'a> {
     }
 }
 
-async fn service(rollout: &Rollout<'_>) -> Result<ServiceNow, RolloutError> {
-    let now = rollout.aws.service_now(&rollout.cluster, &rollout.service).await;
-    let now = match now {
+/// Why a task of a service stopped: as seen from a container that failed, else from the first.
+pub(super) fn of_a_service(task: &Task) -> cause::Cause {
+    let failed = task.containers.iter().find(|one| one.exit_code.is_some_and(|code| code != 0));
+    cause::of(task, failed.or(task.containers.first()).map_or("", |one| &one.name))
+}
+
+async fn service(
+    rollout: &Rollout<'_>,
+    listener: &mut dyn Listener,
+) -> Result<ServiceNow, RolloutError> {
+    let look = || rollout.aws.service_now(&rollout.cluster, &rollout.service);
+    let now = match Patience::new(rollout.poll).ask(rollout.stop, listener, look).await {
         Err(AwsError::NotFound { .. }) => None,
         now => now?,
     };
@@ -290,29 +276,21 @@ async fn service(rollout: &Rollout<'_>) -> Result<ServiceNow, RolloutError> {
     }
 }
 
+fn primary(now: &ServiceNow) -> Option<&Deployment> {
+    now.deployments.iter().find(|one| one.status == "PRIMARY")
+}
+
 fn no_service(rollout: &Rollout<'_>) -> RolloutError {
     let (service, cluster) = (rollout.service.clone(), rollout.cluster.clone());
     RolloutError::NoService { service, cluster }
 }
 
 fn interrupted(reason: &str) -> RolloutError {
-    RolloutError::Interrupted { reason: reason.to_owned() }
+    RolloutError::Interrupted { reason: reason.to_owned(), begun: true }
 }
 
 /// Whether an ARN is of the task definition that is wanted: an ARN, or family and revision. A family
 /// alone is its newest revision, which only ECS knows.
 fn same_definition(arn: &str, wanted: &str) -> bool {
     arn == wanted || wanted.contains(':') && last_part(arn) == wanted
-}
-
-/// Tasks of this deployment that have stopped, or are stopping.
-fn lost<'a>(seen: &'a Snapshot, id: &'a str) -> impl Iterator<Item = &'a Task> {
-    let ours = move |task: &&Task| task.started_by.as_deref() == Some(id);
-    seen.leaving.iter().filter(ours).filter(|task| task.is_stopped())
-}
-
-/// The container of a service's task that says most: one that failed, else the first.
-fn ended(task: &Task) -> &str {
-    let failed = task.containers.iter().find(|one| one.exit_code.is_some_and(|code| code != 0));
-    failed.or(task.containers.first()).map_or("", |one| &one.name)
 }

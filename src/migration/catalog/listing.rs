@@ -8,7 +8,10 @@ use super::{CatalogError, by_text, file_name};
 use crate::migration::FileName;
 
 /// All files below `dir` that are meant as migrations, in any order.
-pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+///
+/// # Errors
+/// What is wrong in the listing.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     refuse_other_than_a_directory(dir)?;
     let mut found = Vec::new();
     let mut pending = vec![dir.to_owned()];
