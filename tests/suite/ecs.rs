@@ -2,6 +2,7 @@
 //! processes.
 
 mod agent;
+mod doctor;
 mod hook;
 mod rollout;
 mod run;

@@ -1,0 +1,4 @@
+//! `ecs doctor`, held against the simulated ECS.
+
+mod property;
+mod setting;
