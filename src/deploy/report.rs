@@ -22,7 +22,7 @@ pub use text::text;
 
 use super::doctor::Diagnosis;
 use super::finding::{Finding, Severity};
-use super::timeline::{Timeline, Verdict, of_100};
+use super::timeline::{Timeline, Verdict, of_10};
 
 /// How a severity is marked.
 fn sign(severity: Severity) -> &'static str {
@@ -70,7 +70,7 @@ fn why_it_lives(timeline: &Timeline) -> String {
     match (timeline.verdict, timeline.healthy) {
         (Verdict::Tight { share }, _) => format!(
             ", but barely: {} new tasks are stopped before they are healthy; the next one likely lives",
-            of_100(share)
+            of_10(share)
         ),
         (_, Some(healthy)) => format!(": a new task is healthy {healthy} after its start"),
         (_, None) => String::new(),
@@ -79,7 +79,7 @@ fn why_it_lives(timeline: &Timeline) -> String {
 
 fn why_it_dies(timeline: &Timeline) -> String {
     let who = match timeline.verdict {
-        Verdict::Tight { share } => format!("{} new tasks are", of_100(share)),
+        Verdict::Tight { share } => format!("{} new tasks are", of_10(share)),
         Verdict::Survives | Verdict::Fails => "every new task is".to_owned(),
     };
     let when = timeline.stop.map_or(String::new(), |stop| format!(" {stop} after its start"));
@@ -88,7 +88,10 @@ fn why_it_dies(timeline: &Timeline) -> String {
             format!("the circuit breaker gives up after {} tasks, and rolls back", give_up.tasks)
         }
         Some(give_up) => format!("the circuit breaker gives up after {} tasks", give_up.tasks),
-        None => "the next one likewise, and no circuit breaker ends it".to_owned(),
+        None if timeline.verdict == Verdict::Fails => {
+            "the next one likewise, and no circuit breaker ends it".to_owned()
+        }
+        None => "their successors fare no better".to_owned(),
     };
     format!("{who} stopped{when}; {then}")
 }
