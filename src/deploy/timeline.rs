@@ -137,6 +137,11 @@ impl Timeline {
         }
     }
 
+    /// What ECS says of a task that gets through: only a check can tell whether it is true.
+    pub fn healthy_word(&self) -> &'static str {
+        if self.courses.is_empty() { "taken for healthy" } else { "healthy" }
+    }
+
     /// The check that decides: it stops the most tasks, or lets them be healthy last.
     pub fn decisive(&self) -> Option<&Course> {
         let key = |course: &Course| (course.share, course.healthy.map_or(0.0, |span| span.latest));

@@ -281,7 +281,8 @@ fn of_an_nlb_it_says_that_registration_may_hide_the_failures() {
     let findings = Diagnosis::of(&facts, &told(200.0)).findings;
     assert!(findings[0].title.ends_with("stopped 30–180 s after its start"), "{findings:#?}");
     let arithmetic = &findings[0].details[0];
-    for part in ["2·15 to 3·15 + 5 s", "registered the target, 70–180 s", "20–170 s too late"] {
+    for part in ["2·15 to 3·15 + 5 s", "registered the target, 70–180 s", "20–170 s too late"]
+    {
         assert!(arithmetic.contains(part), "{arithmetic}");
     }
     // Within the registration nobody sees the failures, or everybody does.

@@ -108,13 +108,13 @@ impl Picture {
     }
 
     /// Only an ALB's listeners have rules, and only who isn't referred to otherwise needs them.
-    /// Without target groups there is nothing to know.
+    /// Of a service without load balancers there is nothing to know.
     fn knows_listeners(&self, groups: &[facts::TargetGroup]) -> bool {
         let needs_rules = |group: &facts::TargetGroup| {
             group.balancer == Balancer::Application && group.references.is_empty()
         };
         let has_rules = self.rules.is_some() || !groups.iter().any(needs_rules);
-        groups.is_empty() || (self.listeners.is_some() && has_rules)
+        self.service.attachments().is_empty() || (self.listeners.is_some() && has_rules)
     }
 
     /// Says what nobody gave.
@@ -129,7 +129,7 @@ impl Picture {
         for group in groups.iter().filter(|group| !self.attributes.contains_key(&group.arn)) {
             missing.push((what_attributes(&group.name), "describe-target-group-attributes"));
         }
-        if !listeners {
+        if !listeners && !groups.is_empty() {
             let command = match self.listeners {
                 Some(_) => "describe-rules",
                 None => "describe-listeners",

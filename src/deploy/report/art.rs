@@ -63,7 +63,7 @@ fn marks(timeline: &Timeline) -> Vec<Mark> {
     }
     marks.push(answer(timeline, is_lost));
     if let Some(healthy) = timeline.healthy {
-        marks.push(mark(healthy, '┤', none(), "healthy".to_owned()));
+        marks.push(mark(healthy, '┤', none(), timeline.healthy_word().to_owned()));
     }
     marks.sort_by(|a, b| a.span.middle().total_cmp(&b.span.middle()));
     marks

@@ -38,8 +38,7 @@ pub fn documents(aws: &Aws, definitions: &[&str]) -> Vec<Document> {
         }
         let balancers: Vec<String> = world.balancers.all.keys().cloned().collect();
         for (at, balancer) in balancers.iter().enumerate() {
-            let listeners =
-                elb(world, "DescribeListeners", json!({ "LoadBalancerArn": balancer }));
+            let listeners = elb(world, "DescribeListeners", json!({ "LoadBalancerArn": balancer }));
             all.push(document(&format!("listeners-{at}"), listeners));
         }
         let listeners: Vec<String> =
@@ -109,10 +108,8 @@ fn rolling() -> Aws {
     let mut second = definition("web");
     second["cpu"] = "1024".into();
     second["containerDefinitions"][0]["stopTimeout"] = 60.into();
-    let group = TargetGroup {
-        deregistration_delay: Some(30),
-        ..group("web", Balancer::Application)
-    };
+    let group =
+        TargetGroup { deregistration_delay: Some(30), ..group("web", Balancer::Application) };
     account(service, vec![group], definition("web"), second)
 }
 
@@ -147,8 +144,7 @@ fn sidecars() -> Aws {
     let mut json = definition("web");
     json["containerDefinitions"][0]["dependsOn"] =
         json!([{ "containerName": "migrate", "condition": "SUCCESS" }]);
-    json["containerDefinitions"][0]["healthCheck"] =
-        json!({ "command": ["CMD", "lockkeeper", "probe", "http://localhost:8080/"], "interval": 5 });
+    json["containerDefinitions"][0]["healthCheck"] = json!({ "command": ["CMD", "lockkeeper", "probe", "http://localhost:8080/"], "interval": 5 });
     json["containerDefinitions"].as_array_mut().expect("containers").push(json!({
         "name": "migrate",
         "image": "migrate",
@@ -163,9 +159,8 @@ fn sidecars() -> Aws {
 }
 
 fn providers() -> Aws {
-    let provider = |provider: &str, weight, base| Capacity {
-        provider: provider.to_owned(), weight, base
-    };
+    let provider =
+        |provider: &str, weight, base| Capacity { provider: provider.to_owned(), weight, base };
     let providers = vec![provider("FARGATE", 1, 1), provider("FARGATE_SPOT", 3, 0)];
     let service = Service {
         launch: Launch::Providers(providers),
@@ -195,7 +190,8 @@ async fn facts_and_findings_from_files_are_those_that_aws_tells() {
         ("CodeDeploy", code_deploy()),
     ];
     for (name, aws) in cases {
-        for (next, definitions) in [(None, vec!["web:1"]), (Some("web:2"), vec!["web:1", "web:2"])] {
+        for (next, definitions) in [(None, vec!["web:1"]), (Some("web:2"), vec!["web:1", "web:2"])]
+        {
             let told = asked(&aws, next).await;
             let read = read(&aws, &definitions);
             // When tasks have started stands in their descriptions, which nobody saves.
@@ -213,24 +209,26 @@ async fn facts_and_findings_from_files_are_those_that_aws_tells() {
     }
 }
 
+/// Codes of what the doctor finds at a first good answer after 100 s.
+async fn codes(aws: &Aws) -> Vec<&'static str> {
+    let question = Question { startup: Some(Startup::told(100.0)), ..Question::default() };
+    let findings = Diagnosis::of(&asked(aws, Some("web:2")).await, &question).findings;
+    findings.iter().map(|finding| finding.code).collect()
+}
+
 #[tokio::test]
-async fn the_findings_on_these_services_are_those_that_they_were_made_for() {
-    for (name, aws) in [
-        ("rolling", rolling()),
-        ("network", network()),
-        ("blue/green", blue_green()),
-        ("sidecars", sidecars()),
-        ("providers", providers()),
-        ("CodeDeploy", code_deploy()),
-    ] {
-        let facts = Facts { observed_startup: None, ..asked(&aws, Some("web:2")).await };
-        for t in [100.0, 20.0] {
-        let question = Question { startup: Some(Startup::told(t)), shutdown: Some(40.0), connections: Some(600.0), migration: Some(90.0), ..Question::default() };
-        let d = Diagnosis::of(&facts, &question);
-        println!("\n######## {name} {t}\n{}", lockkeeper::deploy::report::text(&d, 80));
-        if t == 20.0 {
-        for f in [lockkeeper::deploy::remedy::Format::Terraform, lockkeeper::deploy::remedy::Format::Copilot, lockkeeper::deploy::remedy::Format::Cli] {
-            println!("---- {f:?}\n{}", lockkeeper::deploy::remedy::render(&facts, &d.changes, f));
-        }}
-    }}
+async fn each_of_these_services_has_what_it_was_made_for_and_nothing_else() {
+    let breaker = "circuit-breaker-gives-up-first";
+    assert_eq!(codes(&rolling()).await, ["grace-too-short", breaker, "size-changed"]);
+    // Without a management port of its own, an NLB's checks would flood the service.
+    assert_eq!(codes(&network()).await, ["grace-too-short", breaker]);
+    assert_eq!(codes(&blue_green()).await, ["grace-too-short", "orphaned-target-group"]);
+    let sidecars = codes(&sidecars()).await;
+    assert_eq!(
+        sidecars,
+        ["grace-too-short", "start-period-too-short", "start-timeout-kills-migration"]
+    );
+    assert_eq!(codes(&providers()).await, ["percentages-cannot-move"]);
+    let code_deploy = codes(&code_deploy()).await;
+    assert_eq!(code_deploy, ["grace-too-short", "nlb-check-flood", "facts-missing"]);
 }

@@ -151,7 +151,9 @@ fn group(random: &mut fastrand::Rng) -> TargetGroup {
 
 fn container_check(random: &mut fastrand::Rng) -> ContainerCheck {
     ContainerCheck {
-        command: ["CMD-SHELL", "curl -f http://localhost:8080/ || exit 1"].map(str::to_owned).into(),
+        command: ["CMD-SHELL", "curl -f http://localhost:8080/ || exit 1"]
+            .map(str::to_owned)
+            .into(),
         interval: random.u64(5..=60),
         timeout: random.u64(2..=30),
         retries: random.u32(1..=10),
