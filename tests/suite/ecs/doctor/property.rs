@@ -1,5 +1,8 @@
 //! What the timeline foretells against what happens, over random settings and phases.
 
+use lockkeeper::deploy::doctor::{Diagnosis, Question, Startup};
+use lockkeeper::deploy::remedy::apply;
+use lockkeeper::deploy::report::text;
 use lockkeeper::deploy::timeline::{Checker, Span, Timeline, Verdict};
 
 use super::setting::{Chance, Setting};
@@ -155,6 +158,47 @@ impl Count {
         let off = (self.stopped - self.foretold).abs();
         assert!(off < 6.0 * self.variance.sqrt() + 10.0, "the shares are wrong: {self:?}");
     }
+}
+
+/// Whether each line fits, but for one that is a single long word.
+fn fits(text: &str, width: usize) -> bool {
+    let is_one_word = |line: &str| line.split_whitespace().count() <= 2;
+    text.lines().all(|line| console::measure_text_width(line) <= width || is_one_word(line))
+}
+
+#[test]
+fn with_the_recommended_changes_and_with_their_alternatives_every_task_lives() {
+    let mut random = random();
+    let mut mended = 0;
+    for _ in 0..SETTINGS {
+        let setting = Setting::draw(&mut random);
+        let startup = Some(Startup::told(setting.startup));
+        let question = Question { startup, ..Question::default() };
+        let diagnosis = Diagnosis::of(&setting.facts, &question);
+        let text = text(&diagnosis, 80);
+        assert!(fits(&text, 80), "{text}");
+        let mut ways = vec![diagnosis.changes.clone()];
+        let deadly = diagnosis.findings.iter().filter(|one| !one.changes.is_empty());
+        // Where two things are wrong, an alternative mends one of them.
+        if let [only] = deadly.collect::<Vec<_>>().as_slice()
+            && !only.alternatives.is_empty()
+        {
+            ways.push(only.alternatives.clone());
+        }
+        for changes in ways.into_iter().filter(|way| !way.is_empty()) {
+            let setting =
+                Setting { facts: apply(&setting.facts, &changes), startup: setting.startup };
+            let timeline = Timeline::of(&setting.facts, setting.startup);
+            assert_eq!(timeline.verdict, Verdict::Survives, "{changes:#?}\n{setting:#?}");
+            let chance = setting.chance(&mut random);
+            let world = setting.world(&chance);
+            let mut play = Play { setting: &setting, chance: &chance, timeline: &timeline, world };
+            play.run();
+            play.verdict();
+            mended += 1;
+        }
+    }
+    assert!(mended > SETTINGS / 5, "{mended} were mended");
 }
 
 #[test]
