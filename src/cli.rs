@@ -6,6 +6,7 @@ mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
 mod in_task;
+mod init;
 mod listen;
 mod new;
 mod operator;
@@ -56,6 +57,7 @@ enum Command {
     Wait(wait::Wait),
     Probe(probe::Probe),
     New(new::New),
+    Init(init::Init),
     Resolve(resolve::Resolve),
     Pause(operator::Pause),
     Resume(operator::Resume),
@@ -211,6 +213,7 @@ impl Command {
             Command::Wait(_)
             | Command::Probe(_)
             | Command::New(_)
+            | Command::Init(_)
             | Command::Resolve(_)
             | Command::Pause(_)
             | Command::Resume(_)
@@ -229,6 +232,7 @@ impl Command {
             Command::Wait(command) => command.run().await,
             Command::Probe(command) => command.run().await,
             Command::New(command) => command.run(),
+            Command::Init(command) => command.run(),
             Command::Resolve(command) => command.run().await,
             Command::Pause(command) => command.run().await,
             Command::Resume(command) => command.run().await,

@@ -40,6 +40,7 @@ mod suite {
     mod halves;
     mod held;
     mod history;
+    mod init;
     mod join;
     mod keyless;
     mod kill;

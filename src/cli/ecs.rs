@@ -7,6 +7,7 @@ mod hook;
 mod lambda;
 mod ledger;
 mod place;
+mod policy;
 mod rollout;
 mod run;
 mod task;
@@ -33,6 +34,7 @@ enum EcsCommand {
     Deploy(Box<deploy::Deploy>),
     Doctor(Box<doctor::Doctor>),
     Hook(Box<hook::Hook>),
+    Policy(policy::Policy),
     #[cfg(feature = "lambda")]
     Lambda(Box<lambda::Lambda>),
 }
@@ -46,6 +48,7 @@ impl Ecs {
             EcsCommand::Deploy(command) => command.logs_json(),
             EcsCommand::Doctor(command) => command.answers_json(),
             EcsCommand::Hook(command) => command.logs_json(),
+            EcsCommand::Policy(_) => false,
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(_) => true,
         }
@@ -62,6 +65,7 @@ impl Ecs {
             EcsCommand::Deploy(command) => command.run().await,
             EcsCommand::Doctor(command) => command.run().await,
             EcsCommand::Hook(command) => command.run().await,
+            EcsCommand::Policy(command) => command.run(),
             #[cfg(feature = "lambda")]
             EcsCommand::Lambda(command) => command.run().await,
         }

@@ -225,7 +225,7 @@ fn by_exit_code(container: &str, code: i32) -> Cause {
         1 => Cause::new(format!("container {container} failed, exit code 1"), log),
         2 => Cause::new(
             format!("container {container} can't begin with these options, exit code 2"),
-            "see the end of its log; docs/runbook.md says what exit code 2 means",
+            "see the end of its log; the runbook says what exit code 2 means",
         ),
         3 => Cause::new(
             format!("in container {container} another run held the lock too long, exit code 3"),
@@ -237,7 +237,7 @@ fn by_exit_code(container: &str, code: i32) -> Cause {
         ),
         5 => Cause::new(
             format!("container {container} needs a human, exit code 5"),
-            "see the end of its log, and docs/runbook.md",
+            "see the end of its log, and the runbook",
         ),
         137 => Cause::new(
             format!("container {container} was killed (SIGKILL, exit code 137)"),

@@ -17,13 +17,14 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
     "docs/deployment.md",
     "docs/design-notes.md",
     "docs/doctor.md",
+    "docs/ecs.md",
     "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
@@ -96,6 +97,7 @@ async fn the_examples_of_all_other_pages_run() {
         "docs/benchmarks.md",
         "docs/design-notes.md",
         "docs/doctor.md",
+        "docs/ecs.md",
         "docs/json.md",
     ] {
         run(page).await;
@@ -141,6 +143,10 @@ fn every_page_is_known_and_linked_from_readme() {
     }
 }
 
+/// The commands of `ecs`.
+const NESTED: [&str; 7] =
+    ["ecs run", "ecs rollout", "ecs deploy", "ecs doctor", "ecs hook", "ecs lambda", "ecs policy"];
+
 /// What `--help` says of each command.
 async fn help() -> Vec<(&'static str, String)> {
     let commands = [
@@ -150,17 +156,20 @@ async fn help() -> Vec<(&'static str, String)> {
         "wait",
         "probe",
         "new",
+        "init",
         "resolve",
         "pause",
         "resume",
         "abort",
         "rate",
         "workers",
+        "ecs",
         "completions",
     ];
     let mut help = Vec::new();
-    for command in commands {
-        help.push((command, Lockkeeper::new([command, "--help"]).run().await.expect(0).stdout));
+    for command in commands.iter().chain(&NESTED) {
+        let words = command.split(' ').chain(["--help"]);
+        help.push((*command, Lockkeeper::new(words).run().await.expect(0).stdout));
     }
     let all = Lockkeeper::new(["--help"]).run().await.expect(0).stdout;
     let listed = all.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next());
@@ -168,6 +177,19 @@ async fn help() -> Vec<(&'static str, String)> {
         listed.expect("commands").lines().filter_map(|line| line.split_whitespace().next());
     let listed: Vec<_> = listed.filter(|name| *name != "help").collect();
     assert_eq!(listed, commands, "a command that isn't proved here");
+    let nested = help.iter().find(|(name, _)| *name == "ecs").expect("ecs").1.clone();
+    let nested = nested.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let mut nested: Vec<_> = nested
+        .expect("commands")
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !["", "help"].contains(name))
+        .map(|name| format!("ecs {name}"))
+        .collect();
+    nested.sort_unstable();
+    let mut known = NESTED;
+    known.sort_unstable();
+    assert_eq!(nested, known, "a command of `ecs` that isn't proved here");
     help
 }
 
@@ -193,7 +215,12 @@ async fn every_option_on_a_page_exists_and_every_option_is_on_a_page() {
     for page in pages() {
         let path = page.path.display().to_string();
         for line in command_lines(&page) {
-            let command = line.split_whitespace().next().unwrap_or_default();
+            // Those of `ecs` have two words.
+            let mut words = line.split_whitespace();
+            let command = match words.next() {
+                Some("ecs") => format!("ecs {}", words.next().unwrap_or_default()),
+                first => first.unwrap_or_default().to_owned(),
+            };
             let of_command = help.iter().find(|(name, _)| *name == command);
             let of_command = of_command.map(|(_, text)| options(text));
             for option in options(&line) {
@@ -237,8 +264,9 @@ async fn every_variable_on_a_page_exists_and_every_variable_is_in_the_table() {
     }
     let image = std::fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile");
     assert!(variables(&image).is_subset(&known), "{:?}", variables(&image));
-    let table = Page::read("docs/deployment.md").column("variable").join(" ");
-    assert_eq!(variables(&table), known);
+    let tables =
+        ["docs/deployment.md", "docs/ecs.md"].map(|path| Page::read(path).column("variable"));
+    assert_eq!(variables(&tables.concat().join(" ")), known);
 }
 
 #[test]

@@ -4,6 +4,9 @@
 mod agent;
 mod doctor;
 mod hook;
+#[cfg(feature = "lambda")]
+mod lambda;
+mod moto;
 mod rollout;
 mod run;
 mod s1;

@@ -15,6 +15,7 @@ pub mod faults;
 pub mod folder;
 pub mod lockkeeper;
 pub mod mariadb;
+pub mod moto;
 pub mod pgbouncer;
 pub mod port;
 pub mod postgres;

@@ -181,10 +181,11 @@ impl Doctor {
     }
 }
 
-/// What the doctor says of a deployment that has failed: as it stands, for people. Nothing where it
-/// can't be asked.
+/// What the doctor says of a deployment that has failed: for people, and nothing where he can't be asked.
+/// How long the tasks before it took says nothing of those that failed.
 pub async fn view(aws: &Aws, cluster: &str, service: &str, definition: &str) -> Option<String> {
     let facts = describe::facts(aws, cluster, service, Some(definition)).await.ok()?;
+    let facts = Facts { observed_startup: None, ..facts };
     let diagnosis = Diagnosis::of(&facts, &Question::default());
     Some(report::text(&diagnosis, stdout_width()))
 }

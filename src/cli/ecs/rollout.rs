@@ -70,7 +70,7 @@ impl RolloutOptions {
 
     fn container<'d>(&self, base: &'d Definition, now: &ServiceNow) -> Result<&'d str, Error> {
         let containers = &base.facts.containers;
-        let told = self.container.as_deref().or(now.container.as_deref());
+        let told = self.container.as_deref().or(now.container());
         let found = match (told, &containers[..]) {
             (Some(name), _) => base.facts.container(name),
             (None, [only]) => Some(only),

@@ -35,6 +35,10 @@ pub struct OneTask {
     /// or the one that the load balancer knows
     #[arg(long, env = "LOCKKEEPER_ECS_CONTAINER", value_name = "NAME", value_parser = crate::cli::text)]
     container: Option<String>,
+    /// How long the task may take; then it is stopped, and goes on next time
+    #[arg(long, env = "LOCKKEEPER_ECS_TIMEOUT", value_name = "TIME", default_value = "6h",
+          value_parser = crate::cli::duration)]
+    timeout: Duration,
 }
 
 impl OneTask {
@@ -44,6 +48,7 @@ impl OneTask {
             definition: self.task_definition.as_deref(),
             image: self.image.as_deref(),
             container: self.container.as_deref(),
+            timeout: self.timeout,
             option: "--container",
         }
     }
@@ -65,6 +70,10 @@ pub struct Migration {
     /// or the one that the load balancer knows
     #[arg(long, env = "LOCKKEEPER_ECS_MIGRATE_CONTAINER", value_name = "NAME", value_parser = crate::cli::text)]
     migrate_container: Option<String>,
+    /// How long a migration may take; then its task is stopped, and goes on next time
+    #[arg(long, env = "LOCKKEEPER_ECS_MIGRATE_TIMEOUT", value_name = "TIME", default_value = "6h",
+          value_parser = crate::cli::duration)]
+    migrate_timeout: Duration,
 }
 
 impl Migration {
@@ -74,6 +83,7 @@ impl Migration {
             definition: self.migrate_task_definition.as_deref(),
             image: self.migrate_image.as_deref(),
             container: self.migrate_container.as_deref(),
+            timeout: self.migrate_timeout,
             option: "--migrate-container",
         }
     }
@@ -85,6 +95,7 @@ pub struct Which<'a> {
     definition: Option<&'a str>,
     image: Option<&'a str>,
     container: Option<&'a str>,
+    timeout: Duration,
     /// By which option the container is named.
     option: &'static str,
 }
@@ -128,10 +139,6 @@ pub struct TaskOptions {
     /// The port on which lockkeeper listens in the task, to ask it for progress
     #[arg(long, env = "LOCKKEEPER_ECS_PROGRESS_PORT", value_name = "PORT", default_value = "9002")]
     progress_port: u16,
-    /// How long the task may take; then it is stopped, and goes on next time
-    #[arg(long, env = "LOCKKEEPER_ECS_TASK_TIMEOUT", value_name = "TIME", default_value = "6h",
-          value_parser = crate::cli::duration)]
-    task_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -234,7 +241,7 @@ impl TaskOptions {
             order,
             intent,
             poll: site.poll,
-            timeout: self.task_timeout,
+            timeout: which.timeout,
             stop_wait: stop_timeout + TAKE_DOWN,
             stop: site.stop,
         };
@@ -249,17 +256,17 @@ impl TaskOptions {
             Some(LaunchType::Fargate) => Some(Launch::Fargate),
             Some(LaunchType::Ec2) => Some(Launch::Ec2),
             Some(LaunchType::External) => Some(Launch::External),
-            None => service.and_then(|service| service.launch.clone()),
+            None => service.map(|service| service.facts.launch.clone()),
         }
     }
 
     fn platform_version(&self, service: Option<&ServiceNow>) -> Option<String> {
-        let service = service.and_then(|service| service.platform_version.clone());
+        let service = service.and_then(|service| service.facts.platform_version.clone());
         self.platform_version.clone().or(service)
     }
 
     fn network(&self, service: Option<&ServiceNow>) -> Option<Network> {
-        let mut network = service.and_then(|service| service.network.clone());
+        let mut network = service.and_then(|service| service.facts.network.clone());
         if !self.subnets.is_empty() || !self.security_groups.is_empty() || self.public_ip {
             let told = network.get_or_insert_default();
             if !self.subnets.is_empty() {
@@ -339,7 +346,7 @@ impl Which<'_> {
             return Ok(only);
         }
         // Only of the service's own family: elsewhere the same name may be something else.
-        let served = service.and_then(|service| service.container.as_deref());
+        let served = service.and_then(ServiceNow::container);
         served.and_then(|name| facts.container(name)).ok_or_else(|| Error::Usage {
             message: format!("{} has several containers: {}", facts.name(), names()),
             next: format!("say with {} which of them migrates", self.option),

@@ -4,7 +4,8 @@ use aws_sdk_ecs::types::{self as ecs, TaskDefinitionField};
 
 use super::client::Aws;
 use super::error::AwsError;
-use crate::deploy::facts::{Container, LogStream, TaskDefinition};
+use crate::deploy::facts::TaskDefinition;
+use crate::deploy::reply;
 
 /// A registered task definition: what it says, and what a new revision of it is made from.
 #[derive(Debug, Clone)]
@@ -87,17 +88,9 @@ impl Aws {
 
 impl Definition {
     fn of(raw: ecs::TaskDefinition, tags: Vec<ecs::Tag>) -> Self {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let facts = TaskDefinition {
-            family: text(raw.family()),
-            revision: u32::try_from(raw.revision()).unwrap_or_default(),
-            arn: raw.task_definition_arn().map(str::to_owned),
-            cpu: raw.cpu().and_then(|cpu| cpu.parse().ok()),
-            memory: raw.memory().and_then(|memory| memory.parse().ok()),
-            network_mode: raw.network_mode().map(|mode| mode.as_str().to_owned()),
-            containers: raw.container_definitions().iter().map(container).collect(),
-        };
-        Definition { arn: text(raw.task_definition_arn()), facts, raw, tags }
+        let facts = reply::ecs::TaskDefinition::from(raw.clone()).into();
+        let arn = raw.task_definition_arn().unwrap_or_default().to_owned();
+        Definition { arn, facts, raw, tags }
     }
 
     fn raw_with(&self, container: &str, image: &str) -> ecs::TaskDefinition {
@@ -122,26 +115,4 @@ fn content(raw: &ecs::TaskDefinition) -> ecs::TaskDefinition {
     content.deregistered_at = None;
     content.delete_requested_at = None;
     content
-}
-
-fn container(container: &ecs::ContainerDefinition) -> Container {
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    let seconds = |seconds: Option<i32>| seconds.and_then(|seconds| seconds.try_into().ok());
-    Container {
-        name: text(container.name()),
-        image: text(container.image()),
-        essential: container.essential().unwrap_or(true),
-        stop_timeout: seconds(container.stop_timeout()),
-        log: container.log_configuration().and_then(log),
-        ..Container::default()
-    }
-}
-
-fn log(log: &ecs::LogConfiguration) -> Option<LogStream> {
-    let options = log.options().filter(|_| *log.log_driver() == ecs::LogDriver::Awslogs)?;
-    Some(LogStream {
-        group: options.get("awslogs-group")?.clone(),
-        region: options.get("awslogs-region").cloned(),
-        prefix: options.get("awslogs-stream-prefix").cloned(),
-    })
 }

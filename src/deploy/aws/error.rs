@@ -80,6 +80,16 @@ pub enum AwsError {
     },
 }
 
+/// The SDK lists on several lines where it looked in vain; one is enough.
+fn credentials(error: &CredentialsError) -> String {
+    let reason = chain(error);
+    match reason.contains("no credentials found in chain") {
+        true => "there are none in the environment, the profile, the container or the instance",
+        false => reason.as_str(),
+    }
+    .to_owned()
+}
+
 fn on(resource: Option<&str>) -> String {
     resource.map(|resource| format!(" on {resource}")).unwrap_or_default()
 }
@@ -92,7 +102,7 @@ impl AwsError {
     {
         let error = error.into();
         if let Some(found) = cause::<CredentialsError>(&error) {
-            return AwsError::NoCredentials { operation, reason: chain(found) };
+            return AwsError::NoCredentials { operation, reason: credentials(found) };
         }
         match &error {
             SdkError::ServiceError(refused) => {

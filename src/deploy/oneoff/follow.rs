@@ -147,7 +147,7 @@ impl<'a> Follow<'a> {
         let reason = if stop.is_requested() {
             stop.reason().to_owned()
         } else if self.began.elapsed() > self.one.timeout {
-            format!("--timeout {}", humantime::format_duration(self.one.timeout))
+            format!("the end of its time ({})", humantime::format_duration(self.one.timeout))
         } else {
             return Ok(());
         };

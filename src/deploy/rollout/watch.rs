@@ -35,6 +35,14 @@ struct Told {
     waiting: Option<String>,
 }
 
+impl Told {
+    /// What happened before is no news.
+    fn before(now: &ServiceNow) -> Self {
+        let events = now.events.iter().map(|(id, _)| id.clone()).collect();
+        Told { events, ..Told::default() }
+    }
+}
+
 impl<'a> Watch<'a> {
     /// Updates the service where it isn't at it already.
     pub(super) async fn begin(
@@ -42,11 +50,7 @@ impl<'a> Watch<'a> {
         listener: &mut dyn Listener,
     ) -> Result<Self, RolloutError> {
         let now = service(rollout).await?;
-        // What happened before is no news.
-        let told = Told {
-            events: now.events.iter().map(|(id, _)| id.clone()).collect(),
-            ..Told::default()
-        };
+        let told = Told::before(&now);
         let runs = |wanted: &str| same_definition(&now.definition, wanted);
         let is_same = rollout.definition.as_deref().is_none_or(runs);
         let primary = now.deployments.into_iter().find(|one| one.status == "PRIMARY");
@@ -75,9 +79,10 @@ impl<'a> Watch<'a> {
     /// Watches the deployment that there is.
     pub(super) async fn here(rollout: &'a Rollout<'a>) -> Result<Self, RolloutError> {
         let now = service(rollout).await?;
+        let told = Told::before(&now);
         let primary = now.deployments.into_iter().find(|one| one.status == "PRIMARY");
         let primary = primary.ok_or_else(|| no_service(rollout))?;
-        Ok(Watch::over(rollout, primary.id, primary.definition, Told::default()))
+        Ok(Watch::over(rollout, primary.id, primary.definition, told))
     }
 
     fn over(rollout: &'a Rollout<'a>, id: String, definition: String, told: Told) -> Self {
@@ -177,7 +182,7 @@ impl<'a> Watch<'a> {
         }
         let (tasks, leaving) =
             rollout.aws.service_tasks(&rollout.cluster, &rollout.service).await?;
-        let groups = rollout.aws.groups(&now.target_groups).await?;
+        let groups = rollout.aws.groups(now.target_groups()).await?;
         Ok(Snapshot { deployments: now.deployments, tasks, leaving, groups })
     }
 
@@ -277,7 +282,7 @@ async fn service(rollout: &Rollout<'_>) -> Result<ServiceNow, RolloutError> {
         now => now?,
     };
     let now = now.ok_or_else(|| no_service(rollout))?;
-    match now.controller {
+    match now.controller() {
         Some(controller) => {
             Err(RolloutError::Controller { service: rollout.service.clone(), controller })
         }

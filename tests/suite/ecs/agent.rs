@@ -1,10 +1,11 @@
 //! A run inside a task: its name, its protection, and the wish that the task stop.
 
-use serde_json::Value;
+use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetGroup};
+use serde_json::{Value, json};
 
 use super::{aws, definition, fill, migrations, network, postgres};
 use crate::support::Lockkeeper;
-use crate::support::aws::{Aws, Status};
+use crate::support::aws::{Aws, Fault, Status, World};
 
 /// A service of one task that migrates at a rate at which it takes a while.
 async fn migrating(aws: &Aws) -> (crate::support::Database, crate::support::Project) {
@@ -16,6 +17,17 @@ async fn migrating(aws: &Aws) -> (crate::support::Database, crate::support::Proj
     (database, project)
 }
 
+/// The service of that task.
+fn worker() -> Service {
+    Service {
+        name: "worker".to_owned(),
+        cluster: "shop".to_owned(),
+        desired: 1,
+        network: Some(network()),
+        ..Service::default()
+    }
+}
+
 fn lines(aws: &Aws, task: &str) -> Vec<Value> {
     let log = aws.log("/shop", &format!("ecs/migrate/{task}")).unwrap_or_default();
     log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -25,14 +37,7 @@ fn lines(aws: &Aws, task: &str) -> Vec<Value> {
 async fn in_a_service_it_is_protected_while_it_migrates_and_no_longer() {
     let aws = aws();
     let (database, project) = migrating(&aws).await;
-    let service = lockkeeper::deploy::facts::Service {
-        name: "worker".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 1,
-        network: Some(network()),
-        ..Default::default()
-    };
-    aws.service(service, "migrate");
+    aws.service(worker(), "migrate");
     aws.wait_for("protection", |world| {
         world.tasks.values().any(|task| task.protected_until.is_some())
     })
@@ -62,4 +67,70 @@ async fn a_one_off_task_needs_no_protection_and_says_nothing_of_it() {
     let seen = lines(&aws, id);
     assert!(seen.iter().any(|line| line["event"] == "ready"), "{seen:?}");
     assert!(!seen.iter().any(|line| line["event"] == "warning"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_warned_of_once_and_the_run_goes_on() {
+    let aws = aws();
+    let (database, project) = migrating(&aws).await;
+    aws.fail("UpdateTaskProtection", 100, Fault::Denied);
+    aws.service(worker(), "migrate");
+    aws.wait_for("a task", |world| world.tasks.values().any(|task| task.started.is_some())).await;
+    let task = aws.tasks()[0].id.clone();
+    let warned = |world: &World| {
+        let stream = world.logs.stream("/shop", &format!("ecs/migrate/{task}"));
+        stream.is_some_and(|lines| {
+            lines.iter().any(|line| line.message.contains("no task protection"))
+        })
+    };
+    aws.wait_for("the warning", warned).await;
+    Lockkeeper::new(["rate", "off"]).project(&project).database(&database).run().await.expect(0);
+    aws.wait_for_status(&task, Status::Stopped).await;
+    let seen = lines(&aws, &task);
+    assert!(seen.iter().any(|line| line["event"] == "ready"), "{seen:?}");
+    assert_eq!(seen.iter().filter(|line| line["event"] == "warning").count(), 1, "{seen:?}");
+}
+
+#[tokio::test]
+async fn that_the_task_is_to_stop_is_heeded_before_sigterm() {
+    let aws = aws();
+    let (database, project) = migrating(&aws).await;
+    let mut served = definition("migrate", "migrate", "migrate:1", &["up"]);
+    served["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 8080 }]);
+    aws.define(served);
+    // Its target drains for a hundred real seconds before SIGTERM.
+    let group = TargetGroup {
+        name: "web".to_owned(),
+        deregistration_delay: Some(1000),
+        ..TargetGroup::default()
+    };
+    let group = aws.target_group(group);
+    let balancer = aws.balancer("shop", Balancer::Application);
+    aws.listener(&balancer, 80, &[(&group, 1)]);
+    let attachment = Attachment {
+        target_group: "web".to_owned(),
+        alternate: None,
+        container: "migrate".to_owned(),
+        port: 8080,
+    };
+    let service = Service { grace: Some(100_000), load_balancers: vec![attachment], ..worker() };
+    aws.service(service, "migrate:2");
+    aws.wait_for("protection, and so work", |world| {
+        world.tasks.values().any(|task| task.protected_until.is_some())
+    })
+    .await;
+    let id = aws.tasks()[0].id.clone();
+    aws.ecs().stop_task().cluster("shop").task(&id).send().await.expect("an answer");
+    aws.wait_for("the container's end", |world| {
+        world.tasks[&id].container("migrate").is_some_and(|one| one.exit.is_some())
+    })
+    .await;
+    assert_eq!(aws.task(&id).container("migrate").and_then(|one| one.exit), Some(4));
+    let seen = lines(&aws, &id);
+    let stopping = seen.iter().find(|line| line["event"] == "stopping").expect("it stops");
+    assert!(stopping["reason"].as_str().is_some_and(|text| text.contains("ECS")), "{stopping}");
+    Lockkeeper::new(["rate", "off"]).project(&project).database(&database).run().await.expect(0);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let mut connection = database.connect().await;
+    assert_eq!(connection.query_i64("SELECT count(*) FROM t WHERE n = 1").await, 60_000);
 }

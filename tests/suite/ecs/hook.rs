@@ -10,7 +10,7 @@ use crate::support::aws::{Aws, Program, Script};
 use crate::support::{Database, Lockkeeper, Project};
 
 /// A blue/green service that pauses before it scales up; its second revision is to be deployed.
-async fn paused(migrate: &str) -> Aws {
+pub async fn paused(migrate: &str) -> Aws {
     let aws = aws();
     aws.image("shell", Program::shell());
     aws.image("web", Script::web(0.5));

@@ -127,12 +127,13 @@ async fn throttling_a_cut_and_a_late_read_are_waited_out_with_one_task() {
 async fn a_lost_answer_to_the_start_is_asked_for_again_and_it_is_the_same_task() {
     let aws = shell();
     // It is started, and the answer gets lost.
-    aws.fail("RunTask", 1, Fault::Internal);
+    aws.fail("RunTask", 1, Fault::Lost);
     failing(&aws).await.expect(0);
     let calls = aws.calls("RunTask");
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0]["clientToken"], calls[1]["clientToken"]);
     assert_eq!(calls[0]["overrides"], calls[1]["overrides"]);
+    assert_eq!(aws.tasks().len(), 1);
 }
 
 #[tokio::test]
@@ -211,8 +212,8 @@ async fn a_killed_follower_leaves_the_task_and_the_next_one_adopts_it() {
 async fn a_task_that_takes_too_long_is_stopped() {
     let aws = shell();
     let script = "trap 'exit 4' TERM; while :; do sleep 0.01; done";
-    let ended = run(&aws, &["--task-timeout", "500ms", "--", script]).run().await.expect(4);
-    ended.expect_text("--timeout 500ms").expect_text("has stopped");
+    let ended = run(&aws, &["--timeout", "500ms", "--", script]).run().await.expect(4);
+    ended.expect_text("the end of its time (500ms)").expect_text("has stopped");
 }
 
 #[tokio::test]
@@ -297,6 +298,12 @@ async fn as_json_each_line_is_an_object() {
     });
     let events: Vec<_> =
         lines.map(|line| line["event"].as_str().expect("an event").to_owned()).collect();
+    let page = include_str!("../../../docs/json.md");
+    let table = page.split("| news |").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let table = table.expect("the table");
+    for event in &events {
+        assert!(table.contains(&format!("`{event}`")), "{event} isn't documented");
+    }
     for wanted in ["started", "task_status", "log", "error"] {
         assert!(events.iter().any(|event| event == wanted), "{events:?}");
     }

@@ -26,9 +26,8 @@ async fn a_process_with_everything() {
     let sqlite = Database::sqlite();
     let browser = Browser::start().await;
     browser.open("about:blank").await;
-    let aws = container().await;
+    let _aws = container().await;
     let processes = process::tree(std::process::id());
-    assert!(aws.tasks().iter().all(|task| aws.pid(&task.id, "deaf").is_some()));
     println!("\nprocesses {:?}", &processes[1..]);
     println!("folders {:?}", [shared.folder(), own.folder(), sqlite.path()]);
     println!("url {}", bouncer.url(&database));
@@ -49,6 +48,9 @@ async fn container() -> Aws {
     aws.with(|world| world.answer("RunTask", &request)).expect("a task");
     let runs = |world: &World| world.tasks.values().all(|task| task.status == Status::Running);
     aws.wait_for("a container", runs).await;
+    // RUNNING comes before its process.
+    let task = aws.tasks()[0].id.clone();
+    wait_until("its process", WAIT, async || aws.pid(&task, "deaf").is_some()).await;
     aws
 }
 

@@ -17,6 +17,8 @@ pub enum Fault {
     Internal,
     /// The connection breaks without an answer.
     Reset,
+    /// It is done, and then the connection breaks.
+    Lost,
     /// Another error: its code and message.
     Refused(&'static str, &'static str),
     /// It goes well, but with this answer, and nothing happens.
@@ -53,7 +55,7 @@ impl Fault {
                 Refusal { status: if is_query { 403 } else { 400 }, ..Refusal::new(code, message) }
             }
             Fault::Refused(code, message) => Refusal::new(code, *message),
-            Fault::Internal | Fault::Reset | Fault::Answered(_) => Refusal {
+            Fault::Internal | Fault::Reset | Fault::Lost | Fault::Answered(_) => Refusal {
                 status: 500,
                 ..Refusal::new(
                     if is_query { "InternalFailure" } else { "ServerException" },

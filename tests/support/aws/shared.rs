@@ -75,15 +75,21 @@ impl Shared {
         self.journal.add(operation, parameters);
         match self.faults.take(operation) {
             Some(Fault::Reset) => Outcome::Reset,
+            Some(Fault::Lost) => {
+                drop(self.answer(service, operation, parameters));
+                Outcome::Reset
+            }
             Some(Fault::Answered(answer)) => Outcome::Answer(answer),
             Some(fault) => Outcome::Refusal(fault.refusal(service, operation)),
-            None => {
-                let reply = self.with(|world| match service {
-                    "elasticloadbalancing" => world.answer_query(parameters),
-                    _ => world.answer(operation, parameters),
-                });
-                reply.map_or_else(Outcome::Refusal, Outcome::Answer)
-            }
+            None => self.answer(service, operation, parameters),
         }
+    }
+
+    fn answer(&self, service: &str, operation: &str, parameters: &Value) -> Outcome {
+        let reply = self.with(|world| match service {
+            "elasticloadbalancing" => world.answer_query(parameters),
+            _ => world.answer(operation, parameters),
+        });
+        reply.map_or_else(Outcome::Refusal, Outcome::Answer)
     }
 }

@@ -1,0 +1,103 @@
+//! `ecs policy`: what IAM must allow.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::{flag, print_json, text};
+use crate::deploy::policy::{Scope, Subject, policy};
+use crate::error::{Error, Exit};
+
+/// Print the least IAM policy that a command needs, as JSON
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// Who needs it: the caller of a command of `ecs`, or a role
+    #[arg(value_enum)]
+    command: PolicyOf,
+    /// The region
+    #[arg(long, env = "LOCKKEEPER_AWS_REGION", value_name = "REGION", value_parser = text)]
+    region: Option<String>,
+    /// The account
+    #[arg(long, env = "LOCKKEEPER_AWS_ACCOUNT", value_name = "DIGITS", value_parser = text)]
+    account: Option<String>,
+    /// The cluster, by name or ARN
+    #[arg(long, env = "LOCKKEEPER_ECS_CLUSTER", value_name = "NAME", value_parser = text)]
+    cluster: Option<String>,
+    /// The service
+    #[arg(long, env = "LOCKKEEPER_ECS_SERVICE", value_name = "NAME", value_parser = text)]
+    service: Option<String>,
+    /// A family of task definitions that may be run; may be given several times
+    #[arg(long, env = "LOCKKEEPER_ECS_FAMILY", value_name = "FAMILY", value_delimiter = ',',
+          value_parser = text)]
+    family: Vec<String>,
+    /// A task role or execution role that tasks may be given; may be given several times
+    #[arg(long, env = "LOCKKEEPER_ECS_ROLE", value_name = "ARN", value_delimiter = ',',
+          value_parser = text)]
+    role: Vec<String>,
+    /// A log group of the containers; may be given several times
+    #[arg(long, env = "LOCKKEEPER_ECS_LOG_GROUP", value_name = "NAME", value_delimiter = ',',
+          value_parser = text)]
+    log_group: Vec<String>,
+    /// The Lambda function
+    #[arg(long, env = "LOCKKEEPER_LAMBDA_FUNCTION", value_name = "NAME", value_parser = text)]
+    function: Option<String>,
+    /// For use with --image, which registers task definitions
+    #[arg(long, env = "LOCKKEEPER_ECS_REGISTERS", value_parser = flag())]
+    registers: bool,
+}
+
+/// Whose policy is printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PolicyOf {
+    /// `ecs run`
+    Run,
+    /// `ecs rollout`
+    Rollout,
+    /// `ecs deploy`
+    Deploy,
+    /// `ecs hook`
+    Hook,
+    /// `ecs doctor`
+    Doctor,
+    /// The role of the Lambda function that answers hooks
+    Lambda,
+    /// The role of a task whose gate watches its own target
+    Gate,
+    /// The role of a service's task that migrates and protects itself meanwhile
+    Protection,
+}
+
+impl From<PolicyOf> for Subject {
+    fn from(of: PolicyOf) -> Self {
+        match of {
+            PolicyOf::Run => Subject::Run,
+            PolicyOf::Rollout => Subject::Rollout,
+            PolicyOf::Deploy => Subject::Deploy,
+            PolicyOf::Hook => Subject::Hook,
+            PolicyOf::Doctor => Subject::Doctor,
+            PolicyOf::Lambda => Subject::Lambda,
+            PolicyOf::Gate => Subject::Gate,
+            PolicyOf::Protection => Subject::Protection,
+        }
+    }
+}
+
+impl Policy {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When standard output can't be written to.
+    pub fn run(self) -> Result<Exit, Error> {
+        let scope = Scope {
+            region: self.region,
+            account: self.account,
+            cluster: self.cluster,
+            service: self.service,
+            families: self.family,
+            roles: self.role,
+            log_groups: self.log_group,
+            function: self.function,
+            registers: self.registers,
+        };
+        print_json(&policy(self.command.into(), &scope))?;
+        Ok(Exit::Done)
+    }
+}
