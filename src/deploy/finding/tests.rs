@@ -159,6 +159,22 @@ fn long_connections_need_a_long_deregistration_delay() {
 }
 
 #[test]
+fn what_an_alb_does_at_sigterm_is_not_said_of_an_nlb() {
+    let mut facts = sound();
+    let question = Question { connections: Some(3000.0), ..told(10.0) };
+    let details = |facts: &Facts| {
+        let findings = Diagnosis::of(facts, &question).findings;
+        let finding = findings.iter().find(|one| one.code == "deregistration-delay-too-short");
+        finding.expect("a finding").details.join(" ")
+    };
+    assert!(details(&facts).contains("an ALB has cut them"));
+    facts.target_groups[0].balancer = Balancer::Network;
+    assert!(details(&facts).contains("none outlives the stop timeout"));
+    facts.target_groups[0].connection_termination = Some(true);
+    assert!(details(&facts).contains("this NLB cuts them all itself"));
+}
+
+#[test]
 fn spot_gives_two_minutes_whatever_the_delay() {
     let mut facts = sound();
     facts.target_groups[0].deregistration_delay = None;
