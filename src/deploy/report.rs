@@ -22,7 +22,7 @@ pub use text::text;
 
 use super::doctor::Diagnosis;
 use super::finding::{Finding, Severity};
-use super::timeline::{Timeline, Verdict, of_100};
+use super::timeline::{Timeline, Verdict, of_10};
 
 /// How a severity is marked.
 fn sign(severity: Severity) -> &'static str {
@@ -70,25 +70,40 @@ fn why_it_lives(timeline: &Timeline) -> String {
     match (timeline.verdict, timeline.healthy) {
         (Verdict::Tight { share }, _) => format!(
             ", but barely: {} new tasks are stopped before they are healthy; the next one likely lives",
-            of_100(share)
+            of_10(share)
         ),
+        (_, Some(healthy)) if timeline.courses.is_empty() => {
+            let early = match healthy.latest < timeline.startup {
+                true => format!(
+                    ", and an old one may go before it answers at {:.0} s",
+                    timeline.startup
+                ),
+                false => String::new(),
+            };
+            format!(
+                ": nothing checks a new task, so ECS takes it for healthy {healthy} after its start{early}"
+            )
+        }
         (_, Some(healthy)) => format!(": a new task is healthy {healthy} after its start"),
         (_, None) => String::new(),
     }
 }
 
 fn why_it_dies(timeline: &Timeline) -> String {
-    let who = match timeline.verdict {
-        Verdict::Tight { share } => format!("{} new tasks are", of_100(share)),
-        Verdict::Survives | Verdict::Fails => "every new task is".to_owned(),
+    let (who, whose) = match timeline.verdict {
+        Verdict::Tight { share } => (format!("{} new tasks are", of_10(share)), "their"),
+        Verdict::Survives | Verdict::Fails => ("every new task is".to_owned(), "its"),
     };
-    let when = timeline.stop.map_or(String::new(), |stop| format!(" {stop} after its start"));
+    let when = timeline.stop.map_or(String::new(), |stop| format!(" {stop} after {whose} start"));
     let then = match timeline.give_up {
         Some(give_up) if give_up.rollback => {
             format!("the circuit breaker gives up after {} tasks, and rolls back", give_up.tasks)
         }
         Some(give_up) => format!("the circuit breaker gives up after {} tasks", give_up.tasks),
-        None => "the next one likewise, and no circuit breaker ends it".to_owned(),
+        None if timeline.verdict == Verdict::Fails => {
+            "the next one likewise, and no circuit breaker ends it".to_owned()
+        }
+        None => "their successors fare no better".to_owned(),
     };
     format!("{who} stopped{when}; {then}")
 }

@@ -45,7 +45,7 @@ pub struct Timeline {
     pub gone: Option<Span>,
     /// When the next task in its place runs.
     pub replacement: Option<Span>,
-    /// When the circuit breaker gives up, where the deployment doesn't survive.
+    /// When the circuit breaker gives up, where every task is stopped.
     pub give_up: Option<GiveUp>,
     /// When all checks say healthy, in the phases in which it isn't stopped.
     pub healthy: Option<Span>,
@@ -93,12 +93,12 @@ impl Verdict {
     }
 }
 
-/// A share of the cases, in words: `33 of 100`.
-pub fn of_100(share: f64) -> String {
-    match (share * 100.0).round().clamp(0.0, 100.0) {
-        0.0 => "fewer than 1 of 100".to_owned(),
-        100.0 => "more than 99 of 100".to_owned(),
-        of => format!("{of:.0} of 100"),
+/// A share of the cases, in words: `about 3 of 10`. No startup time is known well enough for more.
+pub fn of_10(share: f64) -> String {
+    match (share * 10.0).round().clamp(0.0, 10.0) {
+        0.0 => "fewer than 1 of 10".to_owned(),
+        10.0 => "more than 9 of 10".to_owned(),
+        of => format!("about {of:.0} of 10"),
     }
 }
 
@@ -118,7 +118,7 @@ impl Timeline {
         // ECS starts the replacement first where `maximumPercent` has room, else afterwards.
         let replacement = stop.map(|stop| stop.later(0.0, drain + kill + LAUNCH));
         let give_up = stop
-            .filter(|_| !verdict.survives())
+            .filter(|_| verdict == Verdict::Fails)
             .and_then(|stop| GiveUp::of(&facts.service, stop, drain + kill + LAUNCH));
         let healthy = healthy(&courses);
         let wave = Wave::of(&facts.service);
@@ -135,6 +135,11 @@ impl Timeline {
             healthy,
             wave,
         }
+    }
+
+    /// What ECS says of a task that gets through: only a check can tell whether it is true.
+    pub fn healthy_word(&self) -> &'static str {
+        if self.courses.is_empty() { "taken for healthy" } else { "healthy" }
     }
 
     /// The check that decides: it stops the most tasks, or lets them be healthy last.

@@ -35,7 +35,7 @@ fn s4_with_35_s_it_survives_but_barely_and_with_the_mended_settings_it_survives(
     assert_eq!(severities, [Severity::Warning; 2]);
     // (1/3)³ · (1 + 3 · 2/3) of the deployments.
     let breaker = diagnosis.findings.iter().find(|one| one.code.starts_with("circuit"));
-    assert!(breaker.expect("a finding").title.contains("11 of 100"));
+    assert!(breaker.expect("a finding").title.contains("about 1 of 10"));
     facts.service.grace = Some(120);
     facts.target_groups[0].check.interval = 30;
     facts.target_groups[0].check.unhealthy = 7;

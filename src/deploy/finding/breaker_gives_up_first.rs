@@ -3,7 +3,7 @@
 use super::{Case, Finding, Severity};
 use crate::deploy::facts::Breaker;
 use crate::deploy::migrates::migrates;
-use crate::deploy::timeline::{Timeline, is_rolling, of_100};
+use crate::deploy::timeline::{Timeline, is_rolling, of_10};
 
 pub(super) const CODE: &str = "circuit-breaker-gives-up-first";
 
@@ -27,7 +27,7 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
             let share = chance(timeline.verdict.share(), tasks, service.desired, breaker);
             let title = format!(
                 "the circuit breaker gives up in {} deployments like this one",
-                of_100(share)
+                of_10(share)
             );
             // Then retrying doesn't help, whatever the share of single tasks.
             let severity = if share >= 0.5 { Severity::Fatal } else { Severity::Warning };

@@ -1,7 +1,7 @@
 //! Connections live longer than targets drain.
 
 use super::{Case, Finding, Severity, round_up};
-use crate::deploy::facts::TargetGroup;
+use crate::deploy::facts::{Balancer, TargetGroup};
 use crate::deploy::remedy::{Change, Setting};
 
 pub(super) const CODE: &str = "deregistration-delay-too-short";
@@ -19,13 +19,15 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
 fn of(case: &Case<'_>, group: &TargetGroup, lifetime: f64) -> Finding {
     let (name, now) = (&group.name, group.deregistration_delay_or_default());
     let title = format!("{name} drains for {now} s, but connections live for {lifetime:.0} s");
-    let mut finding = Finding::new(CODE, Severity::Warning, title).detail(
-        "The connections that are left when the delay has passed end with the task: an ALB has cut \
-         them all about 8 s after SIGTERM, and their clients come back all at once.",
-    );
-    if group.connection_termination == Some(true) {
-        finding = finding.detail("This NLB cuts them itself when the delay has passed.");
-    }
+    let end = match (group.balancer, group.connection_termination) {
+        (Balancer::Application, _) => "an ALB has cut them all about 8 s after SIGTERM",
+        (_, Some(true)) => "this NLB cuts them all itself",
+        _ => "none outlives the stop timeout",
+    };
+    let mut finding = Finding::new(CODE, Severity::Warning, title).detail(format!(
+        "The connections that are left when the delay has passed end with the task: {end}, and \
+         their clients come back all at once.",
+    ));
     let to = round_up(lifetime).min(LONGEST);
     if lifetime > LONGEST as f64 {
         finding = finding.detail(format!(

@@ -3,7 +3,7 @@
 use super::{Case, Finding, Severity};
 use crate::deploy::facts::Balancer;
 use crate::deploy::remedy;
-use crate::deploy::timeline::{Checker, Course, NLB_REGISTRATION, Span, Timeline, of_100};
+use crate::deploy::timeline::{Checker, Course, NLB_REGISTRATION, Span, Timeline, of_10};
 
 pub(super) const CODE: &str = "grace-too-short";
 
@@ -23,7 +23,7 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
         (_, share) => format!(
             "the grace period of {grace:.0} s is short: {} new tasks are stopped before they \
              are healthy",
-            of_100(share)
+            of_10(share)
         ),
     };
     let mut finding = Finding::new(CODE, severity, title).decides();
@@ -63,10 +63,14 @@ fn arithmetic(case: &Case<'_>, timeline: &Timeline, course: &Course) -> String {
     let most = course.stop.map_or(0.0, |stop| startup - stop.earliest);
     let least = course.stop.map_or(0.0, |stop| startup - stop.latest);
     let why = if course.share < 1.0 {
+        let shown = match group.balancer {
+            Balancer::Network => " and on when the NLB shows its failures",
+            Balancer::Application | Balancer::Gateway => "",
+        };
         format!(
             "whether the first good answer at {startup:.0} s is in time depends on when in its \
-             interval the first check comes: in {} cases it isn't",
-            of_100(course.share)
+             interval the first check comes{shown}: in {} cases it isn't",
+            of_10(course.share)
         )
     } else if least > 0.0 {
         let late = Span::new(least, most);

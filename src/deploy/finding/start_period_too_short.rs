@@ -2,7 +2,7 @@
 
 use super::{Case, Finding, Severity};
 use crate::deploy::remedy;
-use crate::deploy::timeline::{Checker, Course, of_100};
+use crate::deploy::timeline::{Checker, Course, of_10};
 
 pub(super) const CODE: &str = "start-period-too-short";
 
@@ -22,7 +22,7 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
             }
             share => format!(
                 "container {name} is unhealthy before it can answer in {} starts",
-                of_100(share)
+                of_10(share)
             ),
         };
         let mut finding = Finding::new(CODE, severity, title).decides().detail(format!(

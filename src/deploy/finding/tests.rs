@@ -159,6 +159,22 @@ fn long_connections_need_a_long_deregistration_delay() {
 }
 
 #[test]
+fn what_an_alb_does_at_sigterm_is_not_said_of_an_nlb() {
+    let mut facts = sound();
+    let question = Question { connections: Some(3000.0), ..told(10.0) };
+    let details = |facts: &Facts| {
+        let findings = Diagnosis::of(facts, &question).findings;
+        let finding = findings.iter().find(|one| one.code == "deregistration-delay-too-short");
+        finding.expect("a finding").details.join(" ")
+    };
+    assert!(details(&facts).contains("an ALB has cut them"));
+    facts.target_groups[0].balancer = Balancer::Network;
+    assert!(details(&facts).contains("none outlives the stop timeout"));
+    facts.target_groups[0].connection_termination = Some(true);
+    assert!(details(&facts).contains("this NLB cuts them all itself"));
+}
+
+#[test]
 fn spot_gives_two_minutes_whatever_the_delay() {
     let mut facts = sound();
     facts.target_groups[0].deregistration_delay = None;
@@ -278,11 +294,15 @@ fn of_an_nlb_it_says_that_registration_may_hide_the_failures() {
     let mut facts = story();
     facts.target_groups[0].balancer = Balancer::Network;
     facts.target_groups[0].check.port = Some("9002".to_owned());
-    let findings = Diagnosis::of(&facts, &told(150.0)).findings;
+    let findings = Diagnosis::of(&facts, &told(200.0)).findings;
     assert!(findings[0].title.ends_with("stopped 30–180 s after its start"), "{findings:#?}");
     let arithmetic = &findings[0].details[0];
-    for part in ["2·15 to 3·15 + 5 s", "registered the target, 70–180 s", "up to 120 s too late"]
+    for part in ["2·15 to 3·15 + 5 s", "registered the target, 70–180 s", "20–170 s too late"]
     {
         assert!(arithmetic.contains(part), "{arithmetic}");
     }
+    // Within the registration nobody sees the failures, or everybody does.
+    let findings = Diagnosis::of(&facts, &told(150.0)).findings;
+    let arithmetic = &findings[0].details[0];
+    assert!(arithmetic.contains("and on when the NLB shows its failures"), "{arithmetic}");
 }

@@ -209,8 +209,22 @@ fn task_definition(calls: &mut Vec<String>, facts: &Facts, changes: &[Change]) {
          --query taskDefinition --output json |\n  \
          jq {} > task-definition.json\n\
          aws ecs register-task-definition --cli-input-json file://task-definition.json\n\
-         {} --task-definition {family}\n",
+         {}\n",
         word(&format!("{filter}{READ_ONLY}")),
-        update_service(&facts.service)
+        deployment(&facts.service, &family)
     ));
+}
+
+/// How a new revision is deployed. UpdateService refuses it where another controller does that.
+fn deployment(service: &Service, family: &str) -> String {
+    match service.controller {
+        Controller::Ecs => format!("{} --task-definition {family}", update_service(service)),
+        Controller::CodeDeploy(_) => {
+            "# Then name the new revision in the AppSpec of the next deployment by CodeDeploy."
+                .to_owned()
+        }
+        Controller::External => {
+            "# Then name the new revision in the next task set of the service.".to_owned()
+        }
+    }
 }

@@ -10,6 +10,8 @@ const MARGIN: f64 = 1.1;
 const STEP: u64 = 5;
 /// ECS takes no longer grace period.
 const LONGEST_GRACE: u64 = 2_147_483_647;
+/// Seconds that are longer than any check, or any grace period, waits.
+const NEVER: f64 = 1e10;
 /// A container's start period is at most this.
 const LONGEST_START_PERIOD: u64 = 300;
 /// Load balancers take no higher threshold, and no longer interval.
@@ -47,21 +49,24 @@ pub fn grace(facts: &Facts, startup: f64) -> Option<Change> {
         return None;
     }
     let to = search(now, LONGEST_GRACE, |grace| is_safe(facts, &[change(grace)], startup))?;
-    let timeline = Timeline::of(&apply(facts, &[change(to)]), with_margin(startup));
     let wanted = with_margin(startup);
     let mut why = format!("{startup:.0} s and a tenth is {wanted:.0} s");
     if to as f64 >= wanted + STEP as f64 {
         let after = to as f64 - wanted;
         why.push_str(&format!(", and up to {after:.0} s until enough checks in a row have passed"));
     }
-    if let Some(course) = timeline.decisive() {
-        let noticed = course.threshold as f64 * course.interval;
+    if let (Some(before), Some(after)) = (noticed(facts), noticed(&apply(facts, &[change(to)]))) {
         why.push_str(&format!(
-            "; the price: a new task that is really broken is noticed after {to} s, not after {:.0} s",
-            noticed.max(now as f64)
+            "; the price: a new task that is really broken is stopped after {after:.0} s, not after \
+             {before:.0} s"
         ));
     }
     Some(Change { why, ..change(to) })
+}
+
+/// Seconds after which a new task that never answers is stopped at the latest.
+fn noticed(facts: &Facts) -> Option<f64> {
+    Timeline::of(facts, NEVER).stop.map(|stop| stop.latest)
 }
 
 /// The container checks' start periods instead, where they alone stop the tasks and may be that

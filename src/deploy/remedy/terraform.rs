@@ -9,25 +9,31 @@ use super::cli::{load_balancer, minutes};
 use super::{Change, Setting, apply};
 use crate::deploy::facts::{Controller, Facts, Protocol, TargetGroup};
 
+const OVERRIDES: &str = "# lockkeeper_override.tf: Terraform merges this into your resources of the same name\n\
+     # (rename the labels to yours).\n";
+
+const ADDITIONS: &str = "# lockkeeper.tf: new resources, which can't stand in a file of overrides\n\
+     # (rename the labels of target groups to yours).\n";
+
 pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let after = apply(facts, changes);
-    let mut text = String::from(
-        "# lockkeeper_override.tf: Terraform merges this into your resources of the same name\n\
-         # (rename the labels to yours).\n",
-    );
-    service(&mut text, &after, changes);
+    let (mut overrides, mut additions, mut remarks) = (String::new(), String::new(), String::new());
+    service(&mut overrides, &after, changes);
     for group in &after.target_groups {
-        target_group(&mut text, group, changes);
+        target_group(&mut overrides, group, changes);
     }
     for change in changes {
         match &change.setting {
-            Setting::DummyListener { .. } => listener(&mut text, facts, change),
-            Setting::CodeDeployWait => code_deploy(&mut text, facts, change),
+            Setting::DummyListener { .. } => listener(&mut additions, facts, change),
+            Setting::CodeDeployWait => code_deploy(&mut overrides, facts, change),
             _ => {}
         }
     }
-    containers(&mut text, facts, changes);
-    text
+    containers(&mut remarks, facts, changes);
+    let files = [(OVERRIDES, overrides), (ADDITIONS, additions), ("", remarks)];
+    let files = files.into_iter().filter(|(_, body)| !body.is_empty());
+    let text = files.map(|(head, body)| format!("{head}{body}")).collect::<Vec<_>>().join("\n");
+    text.trim_start().to_owned()
 }
 
 /// A label that Terraform takes.
@@ -126,7 +132,6 @@ fn listener(text: &mut String, facts: &Facts, change: &Change) {
     let _ = write!(
         text,
         "\n# Nobody connects to it: it only keeps the target group referred to.\n\
-         # New resources can't stand in an override file: put this one into a file of its own.\n\
          resource \"aws_lb_listener\" \"dummy_{name}\" {{\n  \
            load_balancer_arn = {balancer}\n  \
            port              = {port}\n  \

@@ -12,7 +12,7 @@ fn s4_the_grace_that_is_recommended_lasts_until_enough_checks_have_passed() {
     // 150 s and a tenth are 165 s; the unhealthy target needs two checks more, 15 s apart.
     assert_eq!((change.from, change.to), (Some(15), Some(195)));
     assert!(change.why.contains("165 s, and up to 30 s"), "{}", change.why);
-    assert!(change.why.contains("noticed after 195 s, not after 45 s"), "{}", change.why);
+    assert!(change.why.contains("stopped after 195 s, not after 50 s"), "{}", change.why);
     let timeline = Timeline::of(&apply(&facts, &[change]), 165.0);
     assert_eq!(timeline.verdict, Verdict::Survives);
 }
@@ -162,6 +162,48 @@ fn changes_as_calls_of_the_aws_cli() {
     }
     let mut child = std::process::Command::new("bash").arg("-n").arg("-c").arg(&text).spawn();
     assert!(child.as_mut().expect("bash").wait().expect("an end").success(), "{text}");
+}
+
+#[test]
+fn of_another_controller_a_new_revision_is_not_deployed_by_update_service() {
+    let (mut facts, _) = all();
+    let stop = change(&facts, Setting::StopTimeout { container: "app".to_owned() }, Some(60));
+    let printed = |facts: &Facts| render(facts, std::slice::from_ref(&stop), Format::Cli);
+    facts.service.controller = Controller::Ecs;
+    assert!(printed(&facts).contains("aws ecs update-service"), "{}", printed(&facts));
+    for (controller, next) in [
+        (Controller::CodeDeploy(CodeDeploy::default()), "AppSpec"),
+        (Controller::External, "next task set"),
+    ] {
+        facts.service.controller = controller;
+        let text = printed(&facts);
+        assert!(text.contains("register-task-definition") && text.contains(next), "{text}");
+        assert!(!text.contains("update-service"), "{text}");
+    }
+}
+
+#[test]
+fn a_new_task_that_never_answers_is_stopped_when_the_price_says() {
+    let mut facts = story();
+    facts.target_groups.clear();
+    let check = ContainerCheck { interval: 10, start_period: 60, ..ContainerCheck::default() };
+    facts.next.containers[0].check = Some(check);
+    let change = grace(&facts, 150.0).expect("a change");
+    // 60 s don't count, then three checks fail, each 15 s after the one before where they hang.
+    assert!(change.why.contains("not after 110 s"), "{}", change.why);
+}
+
+#[test]
+fn new_resources_of_terraform_stand_apart_from_the_overrides() {
+    let (facts, changes) = all();
+    let is_listener = |one: &&Change| matches!(one.setting, Setting::DummyListener { .. });
+    let listeners: Vec<_> = changes.iter().filter(is_listener).cloned().collect();
+    let alone = render(&facts, &listeners, Format::Terraform);
+    assert!(!alone.contains("_override.tf") && alone.contains("# lockkeeper.tf"), "{alone}");
+    let both = render(&facts, &changes, Format::Terraform);
+    let (overrides, new) = both.split_once("# lockkeeper.tf").expect("both files");
+    assert!(overrides.contains("_override.tf") && !overrides.contains("aws_lb_listener"), "{both}");
+    assert!(new.contains("resource \"aws_lb_listener\""), "{both}");
 }
 
 #[test]

@@ -108,11 +108,13 @@ impl Picture {
     }
 
     /// Only an ALB's listeners have rules, and only who isn't referred to otherwise needs them.
+    /// Of a service without load balancers there is nothing to know.
     fn knows_listeners(&self, groups: &[facts::TargetGroup]) -> bool {
         let needs_rules = |group: &facts::TargetGroup| {
             group.balancer == Balancer::Application && group.references.is_empty()
         };
-        self.listeners.is_some() && (self.rules.is_some() || !groups.iter().any(needs_rules))
+        let has_rules = self.rules.is_some() || !groups.iter().any(needs_rules);
+        self.service.attachments().is_empty() || (self.listeners.is_some() && has_rules)
     }
 
     /// Says what nobody gave.

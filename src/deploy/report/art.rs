@@ -3,7 +3,7 @@
 use console::measure_text_width;
 
 use super::wrap::wrap;
-use crate::deploy::timeline::{Span, Timeline, Verdict, of_100};
+use crate::deploy::timeline::{Span, Timeline, Verdict, of_10};
 
 /// The room between two labels.
 const GAP: usize = 2;
@@ -42,7 +42,7 @@ fn marks(timeline: &Timeline) -> Vec<Mark> {
     let course = timeline.decisive();
     let unhealthy = course.and_then(|course| Some((course.unhealthy?, course.threshold)));
     let tag = match timeline.verdict {
-        Verdict::Tight { share } => format!("{} stopped", of_100(share)),
+        Verdict::Tight { share } => format!("{} stopped", of_10(share)),
         _ => "stopped".to_owned(),
     };
     match (unhealthy, timeline.stop) {
@@ -63,7 +63,7 @@ fn marks(timeline: &Timeline) -> Vec<Mark> {
     }
     marks.push(answer(timeline, is_lost));
     if let Some(healthy) = timeline.healthy {
-        marks.push(mark(healthy, '┤', none(), "healthy".to_owned()));
+        marks.push(mark(healthy, '┤', none(), timeline.healthy_word().to_owned()));
     }
     marks.sort_by(|a, b| a.span.middle().total_cmp(&b.span.middle()));
     marks

@@ -56,7 +56,7 @@ pub(super) fn all(timeline: &Timeline) -> Vec<Moment> {
         _ => moment(Span::at(timeline.startup), Kind::Good, "first good answer"),
     };
     all.push(answer);
-    all.extend(at(timeline.healthy, Kind::Good, "healthy"));
+    all.extend(at(timeline.healthy, Kind::Good, timeline.healthy_word()));
     all.sort_by(|a, b| a.span.earliest.total_cmp(&b.span.earliest));
     all
 }

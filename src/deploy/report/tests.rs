@@ -29,6 +29,17 @@ then: ";
 }
 
 #[test]
+fn where_nothing_checks_a_task_nobody_says_that_it_is_healthy() {
+    let mut facts = story();
+    facts.target_groups.clear();
+    let text = text(&diagnosis(&facts, 100.0), 200);
+    for part in ["taken for healthy", "ECS takes it for healthy 40 s", "before it answers at 100 s"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn without_a_startup_time_it_says_so() {
     let text = text(&Diagnosis::of(&story(), &Question::default()), 80);
     assert!(text.contains("\n? not known whether it survives: nobody says how long"), "{text}");

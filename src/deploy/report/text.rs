@@ -33,9 +33,10 @@ pub fn text(diagnosis: &Diagnosis, width: u16) -> String {
         let change = format!("smallest change: {}", change.summary());
         text.push_str(&wrap(&harmless(&change), width, "  ", "    "));
     }
-    if is_needed || !diagnosis.changes.is_empty() {
+    if !diagnosis.changes.is_empty() {
+        let what = if is_needed { "" } else { "what would be better, " };
         let how = "as Terraform, Copilot manifest or AWS CLI: --fix terraform|copilot|cli";
-        text.push_str(&wrap(how, width, "  ", "    "));
+        text.push_str(&wrap(&format!("{what}{how}"), width, "  ", "    "));
     }
     for finding in &diagnosis.findings {
         text.push('\n');

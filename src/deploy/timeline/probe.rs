@@ -6,8 +6,12 @@ use super::Span;
 use crate::deploy::facts::{Balancer, Container, Facts, TargetGroup};
 
 /// How long an NLB takes until a new target is registered: 70 s and 180 s have been measured. AWS
-/// states no figure, so both ends are doubtful.
+/// states no figure ("a few minutes"), so both ends are doubtful.
 pub const NLB_REGISTRATION: Span = Span { earliest: 70.0, latest: 180.0 };
+
+/// When an NLB begins to check a new target: at once, or after `Elb.RegistrationInProgress`, for
+/// which 10 s were measured.
+const NLB_CHECKS: Span = Span { earliest: 0.0, latest: 10.0 };
 
 /// Who checks a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,19 +33,24 @@ pub(super) struct Probe {
     pub rests: bool,
     /// Failures in a row that make it unhealthy.
     pub unhealthy: u32,
-    /// Successes in a row that a new target needs.
+    /// Successes in a row that a new target needs, at least.
     pub first: u32,
+    /// The same, at most.
+    pub first_at_most: u32,
     /// Successes in a row that an unhealthy one needs.
     pub again: u32,
     /// Failures don't count before this.
     pub quiet: f64,
+    /// The first check comes within an interval after this.
+    pub begins: Span,
     /// When the target can be healthy at all.
     pub registered: Span,
 }
 
 impl Probe {
     /// A load balancer checks from registration on. A new ALB target needs one success, an
-    /// unhealthy one the healthy threshold; an NLB's always needs that.
+    /// unhealthy one the healthy threshold. An NLB's needs one by AWS's older documents; the newer
+    /// ones speak of "the initial health checks", without a number.
     pub fn of_group(group: &TargetGroup) -> Probe {
         let check = &group.check;
         let is_alb = group.balancer == Balancer::Application;
@@ -52,9 +61,14 @@ impl Probe {
             timeout: check.timeout as f64,
             rests: false,
             unhealthy: check.unhealthy.max(1),
-            first: if is_alb { 1 } else { healthy },
+            first: 1,
+            first_at_most: if is_alb { 1 } else { healthy },
             again: healthy,
             quiet: 0.0,
+            begins: match group.balancer {
+                Balancer::Network => NLB_CHECKS,
+                Balancer::Application | Balancer::Gateway => Span::at(0.0),
+            },
             registered: match group.balancer {
                 Balancer::Network => NLB_REGISTRATION,
                 Balancer::Application | Balancer::Gateway => Span::at(0.0),
@@ -74,8 +88,10 @@ impl Probe {
             rests: true,
             unhealthy: check.retries.max(1),
             first: 1,
+            first_at_most: 1,
             again: 1,
             quiet: check.start_period as f64,
+            begins: Span::at(0.0),
             registered: Span::at(0.0),
         })
     }

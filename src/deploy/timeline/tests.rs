@@ -115,14 +115,14 @@ fn an_unhealthy_target_needs_its_successes_before_the_grace_ends() {
 }
 
 #[test]
-fn a_new_target_of_an_alb_needs_one_success_and_an_nlb_s_all_of_them_and_its_registration() {
+fn a_new_target_of_an_alb_needs_one_success_and_an_nlb_s_its_registration_and_perhaps_more() {
     let mut facts = story();
     facts.target_groups[0].check.healthy = 3;
     assert_eq!(seconds(Timeline::of(&facts, 10.0).healthy), (10.0, 25.0));
     facts.target_groups[0].balancer = Balancer::Network;
     assert_eq!(seconds(Timeline::of(&facts, 10.0).healthy), (70.0, 180.0));
     facts.service.grace = Some(1000);
-    assert_eq!(seconds(Timeline::of(&facts, 300.0).healthy), (330.0, 345.0));
+    assert_eq!(seconds(Timeline::of(&facts, 300.0).healthy), (300.0, 345.0));
 }
 
 #[test]

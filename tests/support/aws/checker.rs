@@ -111,19 +111,24 @@ impl World {
         };
         target.failed += 1;
         target.passed = 0;
+        target.failure = Some((reason, description));
         let is_over = target.failed >= check.unhealthy;
-        if is_over {
-            target.state = TargetState::Unhealthy;
-            target.reason = Some(reason);
-            target.description = Some(description);
-        }
+        let shows = target.is_settled || !self.pace.nlb_hides;
         let now = seconds(self.now());
-        let moments = &mut self.task(&key.task).moments;
-        moments.first_failed_check.get_or_insert(now);
-        if is_over {
-            moments.unhealthy.get_or_insert(now);
-            self.judge(&key.task);
+        self.task(&key.task).moments.first_failed_check.get_or_insert(now);
+        if is_over && shows {
+            self.turn_unhealthy(key);
         }
+    }
+
+    pub(super) fn turn_unhealthy(&mut self, key: &TargetKey) {
+        let group = self.balancers.groups.get_mut(&key.group).expect("a group");
+        let target = group.target_mut(key).expect("a target that is checked");
+        target.state = TargetState::Unhealthy;
+        (target.reason, target.description) = target.failure.clone().unzip();
+        let now = seconds(self.now());
+        self.task(&key.task).moments.unhealthy.get_or_insert(now);
+        self.judge(&key.task);
     }
 
     pub(super) fn turn_healthy(&mut self, key: &TargetKey) {

@@ -2,7 +2,7 @@
 
 use super::clock::{Millis, seconds};
 use super::effect::{ContainerProbe, Effect, Launch, Listen};
-use super::image::{Image, OnTerm, Program};
+use super::image::{Before, Image, OnTerm, Program};
 use super::log::LogEvent;
 use super::task::{Health, Life, Status, Stop};
 use super::world::{Event, World};
@@ -18,7 +18,8 @@ impl World {
             self.logs.open(&group, &stream);
         }
         if let Some(check) = &spec.health_check {
-            self.after(check.interval, Event::ContainerCheck(id.to_owned(), name.to_owned()));
+            let first = check.interval * self.pace.container_phase;
+            self.after(first, Event::ContainerCheck(id.to_owned(), name.to_owned()));
         }
         match self.image(&spec.image).cloned() {
             Some(Image::Program(program)) => {
@@ -42,7 +43,7 @@ impl World {
             self.after(exit.after, Event::ScriptEnds(task.clone(), container.clone()));
         }
         let listens = match script.before {
-            super::image::Before::Refuses => script.answers_after,
+            Before::Refuses => script.answers_after,
             _ => Some(0.0),
         };
         if let Some(after) = listens {
@@ -180,13 +181,13 @@ impl World {
 
     /// The check of a container is due.
     pub(super) fn check_container(&mut self, id: &str, name: &str) {
-        let task = &self.tasks[id];
-        let container = task.container(name).expect("a container of the task");
+        let now = self.now();
+        let container = self.task(id).container_mut(name).expect("a container of the task");
         if container.life != Life::Running {
             return;
         }
+        container.asked = Some(now);
         let check = container.spec.health_check.clone().expect("a check, as it is on the calendar");
-        self.after(check.interval, Event::ContainerCheck(id.to_owned(), name.to_owned()));
         match self.image(&self.tasks[id].container(name).expect("the same").spec.image) {
             Some(Image::Program(program)) => {
                 let program = program.clone();
@@ -203,19 +204,19 @@ impl World {
                 };
                 self.effects.push(Effect::Check(ContainerProbe { launch, timeout: check.timeout }));
             }
-            _ => {
-                let passed = self.manner(id, name) == Some(200);
-                self.container_checked(id, name, passed);
-            }
+            _ => match self.manner(id, name) {
+                Some(Before::Hangs) => {
+                    let event = Event::ContainerCheckTimesOut(id.to_owned(), name.to_owned());
+                    self.after(check.timeout, event);
+                }
+                manner => self.container_checked(id, name, manner == Some(Before::Answers(200))),
+            },
         }
     }
 
-    /// With which status a scripted container answers now.
-    fn manner(&self, id: &str, name: &str) -> Option<u16> {
-        match self.script(id, name)?.manner(self.age(id, name)?) {
-            super::image::Before::Answers(status) => Some(status),
-            _ => None,
-        }
+    /// What a scripted container does to a connection now.
+    fn manner(&self, id: &str, name: &str) -> Option<Before> {
+        Some(self.script(id, name)?.manner(self.age(id, name)?))
     }
 
     /// How long a container has run, in seconds.
@@ -226,25 +227,36 @@ impl World {
         Some(seconds(self.now().saturating_sub(started)))
     }
 
-    /// What the check of a container found.
+    /// What the check of a container found. As Docker does, the next one comes an interval after the
+    /// end of this one, and failures of checks that began in the start period don't count before the
+    /// first success.
     pub fn container_checked(&mut self, id: &str, name: &str, passed: bool) {
-        let Some(age) = self.age(id, name) else { return };
+        if self.age(id, name).is_none() {
+            return;
+        }
         let container = self.task(id).container_mut(name).expect("a container that runs");
-        let check = container.spec.health_check.as_ref().expect("a check");
+        let check = container.spec.health_check.clone().expect("a check");
+        let asked = container.asked.unwrap_or(0).saturating_sub(container.started.unwrap_or(0));
         if passed {
             container.failures = 0;
             container.health = Health::Healthy;
-            self.start_ready(id);
-            if let Some(tie) = self.task(id).tie.clone() {
-                self.soon(&tie.service);
-            }
-        } else if age > check.start_period || container.health == Health::Healthy {
+        } else if seconds(asked) >= check.start_period || container.health == Health::Healthy {
             container.failures += 1;
             if container.failures >= check.retries {
                 container.health = Health::Unhealthy;
-                self.start_ready(id);
-                self.judge(id);
             }
+        }
+        self.after(check.interval, Event::ContainerCheck(id.to_owned(), name.to_owned()));
+        self.start_ready(id);
+        if passed {
+            if self.is_healthy(id) {
+                self.serves(id);
+            }
+            if let Some(tie) = self.task(id).tie.clone() {
+                self.soon(&tie.service);
+            }
+        } else {
+            self.judge(id);
         }
     }
 }

@@ -37,6 +37,7 @@ impl World {
                 ),
                 passed: 0,
                 failed: 0,
+                failure: None,
                 asked: None,
                 is_settled: false,
             };
@@ -87,10 +88,14 @@ impl World {
 
     pub(super) fn initial_over(&mut self, key: &TargetKey) {
         let group = self.balancers.groups.get_mut(&key.group).expect("a group");
+        let check = group.facts.check.clone();
         let Some(target) = group.target_mut(key) else { return };
         target.is_settled = true;
-        if target.passed > 0 && target.state == TargetState::Initial {
+        let needed = if target.state == TargetState::Unhealthy { check.healthy } else { 1 };
+        if target.passed >= needed {
             self.turn_healthy(key);
+        } else if target.state == TargetState::Initial && target.failed >= check.unhealthy {
+            self.turn_unhealthy(key);
         }
     }
 

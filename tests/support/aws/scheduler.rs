@@ -237,7 +237,8 @@ impl World {
     pub(super) fn serves(&mut self, id: &str) {
         let now = seconds(self.now());
         let task = self.task(id);
-        let Some(tie) = task.tie.clone().filter(|_| task.moments.healthy.is_none()) else { return };
+        let is_news = task.moments.healthy.is_none() && task.is_wanted();
+        let Some(tie) = task.tie.clone().filter(|_| is_news) else { return };
         task.moments.healthy = Some(now);
         let service = self.service(&tie.service);
         let resets = service.facts.breaker.is_some_and(|breaker| breaker.resets);

@@ -41,6 +41,8 @@ pub struct Registration {
     pub passed: u32,
     /// Failed checks in a row.
     pub failed: u32,
+    /// Reason and description of the last failure.
+    pub failure: Option<(&'static str, String)>,
     /// Whether a check is waiting for its answer, since when.
     pub asked: Option<Millis>,
     /// Whether an NLB's initial checks are over.

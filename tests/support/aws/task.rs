@@ -241,6 +241,8 @@ pub struct Container {
     pub finished: Option<Millis>,
     /// What its check says.
     pub health: Health,
+    /// When its last check began.
+    pub asked: Option<Millis>,
     /// Failures of its check in a row.
     pub failures: u32,
     /// Whether it was told to stop.
@@ -258,6 +260,7 @@ impl Container {
             started: None,
             finished: None,
             health: Health::Unknown,
+            asked: None,
             failures: 0,
             told: false,
         }

@@ -40,8 +40,12 @@ pub struct Pace {
     pub nlb_registration: f64,
     /// An NLB's `Elb.InitialHealthChecking` after it, whatever the check's interval.
     pub nlb_initial: f64,
-    /// Where in its interval the first check falls, from 0 to 1.
+    /// Whether an NLB shows no failure before its initial checks are over. Which is so isn't known.
+    pub nlb_hides: bool,
+    /// Where in its interval the first check of a target falls, from 0 to 1.
     pub phase: f64,
+    /// The same of a container: Docker waits an interval before the first.
+    pub container_phase: f64,
     /// The service scheduler's turn.
     pub scheduling: f64,
 }
@@ -57,7 +61,9 @@ impl Default for Pace {
             alb_registration: 0.0,
             nlb_registration: 10.0,
             nlb_initial: 80.0,
+            nlb_hides: false,
             phase: 0.5,
+            container_phase: 1.0,
             scheduling: 1.0,
         }
     }
@@ -96,6 +102,8 @@ pub enum Event {
     StopTimeout(String, String),
     /// A container's check is due.
     ContainerCheck(String, String),
+    /// A check of a container that nobody answers is given up.
+    ContainerCheckTimesOut(String, String),
     /// An NLB has registered a target, or an ALB.
     Registered(TargetKey),
     /// A target's check is due.
@@ -282,6 +290,9 @@ impl World {
             Event::ScriptListens(task, container) => self.listen(&task, &container),
             Event::StopTimeout(task, container) => self.kill(&task, &container),
             Event::ContainerCheck(task, container) => self.check_container(&task, &container),
+            Event::ContainerCheckTimesOut(task, container) => {
+                self.container_checked(&task, &container, false);
+            }
             Event::Registered(target) => self.registered(&target),
             Event::TargetCheck(target) => self.check_target(&target),
             Event::CheckTimesOut(target) => self.check_times_out(&target),
