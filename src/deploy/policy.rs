@@ -103,6 +103,7 @@ impl Scope {
             self.read_service(),
             self.read_definitions(),
             only_if(run, in_cluster),
+            self.list_tasks(),
             statement("FollowAndStopTask", ["ecs:DescribeTasks", "ecs:StopTask"], self.tasks()),
             self.pass_roles(),
             statement("ReadLog", ["logs:GetLogEvents"], self.logs()),
@@ -118,18 +119,15 @@ impl Scope {
     }
 
     fn rollout(&self) -> Vec<Value> {
-        vec![
-            self.read_service(),
-            self.read_definitions(),
+        // The doctor's view of a rollout that has failed needs what he needs.
+        let mut statements = self.doctor();
+        let deployments = [self.service_arn(), self.of_service("service-deployment")];
+        statements.extend([
             statement("UpdateService", ["ecs:UpdateService"], self.service_arn()),
-            self.list_tasks(),
-            statement("ReadTasks", ["ecs:DescribeTasks"], self.tasks()),
-            statement(
-                "ReadTargets",
-                ["elasticloadbalancing:DescribeTargetGroups", TARGET_HEALTH[0]],
-                "*",
-            ),
-        ]
+            self.find_deployments(),
+            statement("ReadDeployments", ["ecs:DescribeServiceDeployments"], deployments.to_vec()),
+        ]);
+        statements
     }
 
     fn doctor(&self) -> Vec<Value> {

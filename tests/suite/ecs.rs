@@ -2,6 +2,7 @@
 //! processes.
 
 mod agent;
+mod deploy;
 mod doctor;
 mod hook;
 #[cfg(feature = "lambda")]

@@ -152,12 +152,12 @@ fn unserved_task(groups: &[Group], task: &Task) -> Option<String> {
         let Some(target) = group.targets.iter().find(|target| task.is_at(&target.id)) else {
             continue;
         };
-        if !serves(target) {
-            why = Some(waiting_for(group, target));
-        } else if group.takes_traffic == Some(false) {
-            why = Some(unforwarded(group));
-        } else {
+        if group.takes_traffic == Some(false) {
+            why.get_or_insert_with(|| unforwarded(group));
+        } else if serves(target) {
             return None;
+        } else {
+            why = Some(waiting_for(group, target));
         }
     }
     let names = || groups.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(" or ");

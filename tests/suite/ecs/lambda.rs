@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::hook::paused;
 use super::{definition, ecs};
 use crate::support::aws::{Aws, Status};
-use crate::support::{Running, wait_until};
+use crate::support::{Lockkeeper, Running, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,6 +33,11 @@ struct Function {
 impl Function {
     /// The binary, as a function's bootstrap starts it.
     async fn start(aws: &Aws, arguments: &[&str]) -> Function {
+        let lambda = ecs(aws, &["lambda", "--migrate-task-definition", "migrate"]);
+        Function::of(lambda.args(arguments)).await
+    }
+
+    async fn of(lambda: Lockkeeper) -> Function {
         let invocations = Arc::new(Invocations::default());
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -41,8 +46,7 @@ impl Function {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let process = ecs(aws, &["lambda", "--migrate-task-definition", "migrate"])
-            .args(arguments)
+        let process = lambda
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "migrate")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
@@ -111,6 +115,7 @@ fn nested() -> Value {
         "resourceArn": "arn:aws:ecs:eu-central-1:123456789012:service-deployment/shop/web/1",
         "executionDetails": {
             "serviceArn": "arn:aws:ecs:eu-central-1:123456789012:service/shop/web",
+            "targetServiceRevisionArn": "arn:aws:ecs:eu-central-1:123456789012:service-revision/shop/web/1",
         },
         "hookDetails": {},
     })
@@ -167,6 +172,13 @@ async fn code_deploy_is_told_how_it_ended() {
         assert_eq!(last["deploymentId"], "d-1");
         assert_eq!(last["lifecycleEventHookExecutionId"], "e-1");
     }
+    // The service still has the old task definition when CodeDeploy's first hooks come.
+    let old = ["lambda", "--service", "web"];
+    let old = Function::of(ecs(&aws, &old).args(["--", "exit 0"])).await;
+    old.call(event.clone()).await;
+    let calls = aws.calls("PutLifecycleEventHookExecutionStatus");
+    assert_eq!(calls.last().expect("a call")["status"], "Failed");
+    assert!(old.process.stderr().contains("MIGRATE_TASK_DEFINITION"), "{}", old.process.stderr());
     let unnamed = Function::start(&aws, &["--", "exit 0"]).await;
     unnamed.call(event).await;
     let calls = aws.calls("PutLifecycleEventHookExecutionStatus");

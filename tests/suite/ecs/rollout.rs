@@ -69,6 +69,21 @@ async fn it_ends_when_the_new_tasks_are_healthy_and_again_it_has_nothing_to_do()
 }
 
 #[tokio::test]
+async fn an_answer_that_lags_behind_the_update_is_not_taken_for_its_end() {
+    let (aws, _) = shop(Balancer::Application, Script::web(1.0), Pace::immediate());
+    aws.wait_for_steady("shop", "web").await;
+    let asked = json!({ "cluster": "shop", "services": ["web"] });
+    let old = aws.with(|world| world.answer("DescribeServices", &asked)).expect("an answer");
+    // Two looks before the update, and one after it.
+    aws.fail("DescribeServices", 3, Fault::Answered(old));
+    rollout(&aws, &["--task-definition", "web:2"])
+        .run()
+        .await
+        .expect(0)
+        .expect_text("web:2 serves");
+}
+
+#[tokio::test]
 async fn one_that_is_rolled_back_says_why() {
     let (aws, _) = shop(Balancer::Application, Script::mute(), Pace::immediate());
     aws.wait_for_steady("shop", "web").await;
@@ -125,7 +140,7 @@ async fn targets_that_nobody_refers_to_do_not_serve() {
     aws.service(service, "web:1");
     aws.wait_for("a task", |world| world.tasks.values().any(|task| task.started.is_some())).await;
     let waited = rollout(&aws, &["--settle", "500ms", "--rollout-timeout", "20s"]).run().await;
-    waited.expect(6).expect_text("no listener forwards to target group orphan");
+    waited.expect(6).expect_text("no listener forwards traffic to target group orphan");
 }
 
 #[tokio::test]

@@ -159,6 +159,57 @@ async fn two_at_once_with_one_release_are_one_task() {
 }
 
 #[tokio::test]
+async fn a_token_that_ecs_has_forgotten_starts_no_second_task() {
+    let aws = shell();
+    let folder = Project::new();
+    let go = folder.path().join("go");
+    let script = format!("echo begun; while [ ! -e {} ]; do sleep 0.01; done", go.display());
+    let first = run(&aws, &["--", &script]).start();
+    first.line_with("begun").await;
+    aws.with(|world| world.tokens.clear());
+    let second = run(&aws, &["--", &script]).start();
+    second.line_with("following that one").await;
+    std::fs::write(&go, "").expect("a file");
+    first.wait().await.expect(0);
+    second.wait().await.expect(0);
+    assert_eq!(aws.tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_a_refused_start_has_used_up_is_no_dead_end() {
+    let aws = shell();
+    let used = "The request was refused before with this token.";
+    aws.fail("RunTask", 2, Fault::Refused("ConflictException", used));
+    run(&aws, &["--", "exit 0"]).run().await.expect(0);
+    assert_eq!(aws.tasks().len(), 1);
+    let tokens: Vec<_> =
+        aws.calls("RunTask").iter().map(|call| call["clientToken"].clone()).collect();
+    assert_eq!(tokens.len(), 3);
+    assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2]);
+}
+
+#[tokio::test]
+async fn a_start_whose_answer_is_lost_while_one_leaves_is_stopped_or_said() {
+    let aws = shell();
+    aws.fail("RunTask", 1, Fault::Lost);
+    let one = ecs(&aws, &["run", "--task-definition", "migrate", "--subnets", "subnet-1"]);
+    let one = one
+        .args(["--poll", "30s", "--", "trap 'exit 4' TERM; while :; do sleep 0.01; done"])
+        .start();
+    one.line_with("trying again").await;
+    one.signal(libc::SIGTERM);
+    one.wait().await.expect(4).expect_text("is told to stop: SIGTERM");
+    assert_eq!(aws.tasks().len(), 1);
+
+    let aws = shell();
+    aws.fail("RunTask", 99, Fault::Reset);
+    let one = run(&aws, &["--poll", "30s", "--", "exit 0"]).start();
+    one.line_with("trying again").await;
+    one.signal(libc::SIGTERM);
+    one.wait().await.expect(4).expect_text("MAY RUN");
+}
+
+#[tokio::test]
 async fn progress_is_shown_from_the_tasks_log_and_a_stopped_task_goes_on_next_time() {
     let (aws, database, project) = (aws(), postgres().await, fill(60_000));
     aws.cluster("shop");

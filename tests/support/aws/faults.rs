@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::api::Refusal;
+use super::world::World;
 
 /// What goes wrong.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub enum Fault {
     Reset,
     /// It is done, and then the connection breaks.
     Lost,
+    /// It is answered as ever, and then this happens.
+    Then(fn(&mut World)),
     /// Another error: its code and message.
     Refused(&'static str, &'static str),
     /// It goes well, but with this answer, and nothing happens.
@@ -55,13 +58,15 @@ impl Fault {
                 Refusal { status: if is_query { 403 } else { 400 }, ..Refusal::new(code, message) }
             }
             Fault::Refused(code, message) => Refusal::new(code, *message),
-            Fault::Internal | Fault::Reset | Fault::Lost | Fault::Answered(_) => Refusal {
-                status: 500,
-                ..Refusal::new(
-                    if is_query { "InternalFailure" } else { "ServerException" },
-                    "Service Unavailable. Please try again later.",
-                )
-            },
+            Fault::Internal | Fault::Reset | Fault::Lost | Fault::Then(_) | Fault::Answered(_) => {
+                Refusal {
+                    status: 500,
+                    ..Refusal::new(
+                        if is_query { "InternalFailure" } else { "ServerException" },
+                        "Service Unavailable. Please try again later.",
+                    )
+                }
+            }
         }
     }
 }

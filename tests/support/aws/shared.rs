@@ -79,6 +79,11 @@ impl Shared {
                 drop(self.answer(service, operation, parameters));
                 Outcome::Reset
             }
+            Some(Fault::Then(act)) => {
+                let answer = self.answer(service, operation, parameters);
+                self.with(act);
+                answer
+            }
             Some(Fault::Answered(answer)) => Outcome::Answer(answer),
             Some(fault) => Outcome::Refusal(fault.refusal(service, operation)),
             None => self.answer(service, operation, parameters),
