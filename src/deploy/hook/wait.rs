@@ -123,7 +123,13 @@ impl Wait<'_> {
     ) -> Result<(), HookError> {
         let Some(answer) = Answer::to(exit) else { return Err(HookError::Unanswered { exit }) };
         let mut patience = Patience::new(self.poll);
+        let mut may_be_answered = false;
         while let Err(error) = self.aws.answer_hook(pending, answer).await {
+            // An earlier request was carried out, and its answer got lost.
+            if may_be_answered && matches!(error, AwsError::Invalid { .. }) {
+                break;
+            }
+            may_be_answered |= error.passes();
             // Also after a signal: the answer is what all this was for.
             patience.wait(error, &Stop::default(), listener).await?;
         }

@@ -6,7 +6,7 @@ use lockkeeper::deploy::facts::{
 use serde_json::json;
 
 use super::{aws, definition, ecs, network};
-use crate::support::aws::{Aws, Program, Script};
+use crate::support::aws::{Aws, Fault, Program, Script};
 use crate::support::{Database, Lockkeeper, Project};
 
 /// A blue/green service that pauses before it scales up; its second revision is to be deployed.
@@ -68,6 +68,7 @@ async fn a_paused_deployment_goes_on_when_the_migration_is_done() {
     let aws = paused("exit 0").await;
     assert_eq!(revisions(&aws), [1], "it pauses before there is a new task");
     let task = ["--migrate-task-definition", "migrate", "--", "echo migrating"];
+    aws.fail("ContinueServiceDeployment", 1, Fault::Lost);
     let done = hook(&aws, &task).run().await.expect(0);
     done.expect_text("waits at PRE_SCALE_UP").expect_text("migrating").expect_text("CONTINUE");
     aws.wait_for("the new task", |world| {
