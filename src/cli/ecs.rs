@@ -11,6 +11,7 @@ mod policy;
 mod rollout;
 mod run;
 mod task;
+mod which;
 
 use clap::{Args, Subcommand};
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::place::Place;
 use super::run::service;
-use super::task::{Migration, Model, Prepared, Site, TaskOptions};
+use super::task::{Prepared, Site, TaskOptions};
+use super::which::{Migration, Model};
 use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::aws::service::ServiceNow;

@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::ledger::LedgerEye;
 use super::place::Place;
-use super::task::{Model, OneTask, Site, TaskOptions};
+use super::task::{Site, TaskOptions};
+use super::which::{Model, OneTask};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::oneoff::Eye;
