@@ -6,6 +6,7 @@ mod hook;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger;
+mod pending;
 mod place;
 mod policy;
 mod rollout;

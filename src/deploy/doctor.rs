@@ -21,6 +21,17 @@ pub struct Question {
     pub connections: Option<f64>,
     /// How long the migrations of the release take, where they are known.
     pub migration: Option<f64>,
+    /// What the database lacks of the release, where it was asked.
+    pub pending: Option<Pending>,
+}
+
+/// How many migrations are pending.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Before the rollout.
+    pub expand: usize,
+    /// After it.
+    pub contract: usize,
 }
 
 /// The time from a task's start to its first good answer.

@@ -11,6 +11,7 @@ mod deregistration_too_short;
 mod facts_missing;
 mod grace_too_short;
 mod migration_on_spot;
+mod migrations_pending;
 mod orphaned_target_group;
 mod percentages_cannot_move;
 mod permission_missing;
@@ -78,7 +79,7 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>) -> Vec<Finding>;
 
 /// Findings about settings.
-const OF_SETTINGS: [(&str, Look); 15] = [
+const OF_SETTINGS: [(&str, Look); 16] = [
     (percentages_cannot_move::CODE, percentages_cannot_move::look),
     (start_timeout_kills_migration::CODE, start_timeout_kills_migration::look),
     (stop_timeout_refused::CODE, stop_timeout_refused::look),
@@ -87,6 +88,7 @@ const OF_SETTINGS: [(&str, Look); 15] = [
     (deregistration_beyond_spot::CODE, deregistration_beyond_spot::look),
     (check_waits_for_migration::CODE, check_waits_for_migration::look),
     (migration_on_spot::CODE, migration_on_spot::look),
+    (migrations_pending::CODE, migrations_pending::look),
     (orphaned_target_group::CODE, orphaned_target_group::look),
     (codedeploy_wait_too_short::CODE, codedeploy_wait_too_short::look),
     (check_flood::CODE, check_flood::look),

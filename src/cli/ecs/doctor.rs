@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::pending::pending;
 use super::place::Place;
+use crate::cli::connection::Connection;
 use crate::cli::{print, print_json};
 use crate::deploy::aws::{Aws, describe};
 use crate::deploy::doctor::{Diagnosis, Question, Startup};
@@ -52,6 +54,9 @@ pub struct Doctor {
     /// How long connections live
     #[arg(long, env = "LOCKKEEPER_ECS_CONNECTIONS", value_name = "TIME", value_parser = crate::cli::duration)]
     connections: Option<Duration>,
+    /// The folder of migrations, where a database is given: what it lacks of them is told
+    #[arg(long, env = "LOCKKEEPER_DIR", default_value = "migrations", value_parser = crate::cli::path())]
+    dir: PathBuf,
     /// As JSON
     #[arg(long, env = "LOCKKEEPER_JSON", value_parser = crate::cli::flag())]
     json: bool,
@@ -67,6 +72,8 @@ pub struct Doctor {
     /// Write the timeline as a picture too
     #[arg(long, env = "LOCKKEEPER_ECS_SVG", value_name = "FILE", value_parser = crate::cli::path())]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -109,11 +116,12 @@ impl Doctor {
     /// # Errors
     /// When the service, or a file, can't be read.
     pub async fn run(self) -> Result<Exit, Error> {
-        let question = self.question()?;
-        let facts = match self.from.is_empty() {
+        let mut question = self.question()?;
+        let mut facts = match self.from.is_empty() {
             true => self.ask_aws().await?,
             false => self.read_files()?,
         };
+        question.pending = pending(&self.connection, &self.dir, &mut facts.unknown).await?;
         let diagnosis = Diagnosis::of(&facts, &question);
         self.write_files(&diagnosis, &facts)?;
         if self.json {
@@ -141,6 +149,7 @@ impl Doctor {
             shutdown: seconds(self.shutdown),
             connections: seconds(self.connections),
             migration: estimate.map(|one| one.p90_seconds),
+            pending: None,
         })
     }
 

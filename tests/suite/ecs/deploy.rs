@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{aws, definition, ecs, network};
 use crate::support::aws::{Aws, Fault, Program, Script, World};
-use crate::support::{Lockkeeper, Project};
+use crate::support::{Database, Lockkeeper, Project};
 
 /// A service `web` behind an ALB that runs its first revision, and a migration that is a script.
 async fn shop(migrate: &str) -> Aws {
@@ -127,4 +127,26 @@ async fn what_code_deploy_deploys_is_refused_before_anything_is_done() {
     let refused = deploy(&aws, &Project::new(), "exit 0").run().await.expect(2);
     refused.expect_text("deployed by CodeDeploy");
     assert!(aws.calls("RunTask").is_empty());
+}
+
+#[tokio::test]
+async fn the_doctor_tells_what_the_database_lacks() {
+    let aws = shop("exit 0").await;
+    let database = Database::sqlite();
+    let project = Project::with([
+        ("V1__a.sql", "CREATE TABLE a (id bigint PRIMARY KEY);"),
+        ("V2__b.sql", "CREATE TABLE b (id bigint PRIMARY KEY);"),
+        ("V3__c.sql", "-- lockkeeper: phase=contract\nDROP TABLE a;"),
+    ]);
+    let doctor = ecs(&aws, &["doctor", "--service", "web", "--startup", "5s"]);
+    let doctor = doctor.project(&project).database(&database);
+    doctor.run().await.expect(0).expect_text("2 migrations are to be applied before");
+    Lockkeeper::up(&project, &database).args(["--phase", "expand"]).run().await.expect(0);
+    doctor.run().await.expect(0).expect_text("1 migration is to be applied until");
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    let nothing = doctor.run().await.expect(0);
+    assert!(!nothing.text().contains("migrations-pending"), "{}", nothing.text());
+    let away =
+        doctor.url("postgres://nobody@127.0.0.1:9/none").env("LOCKKEEPER_CONNECT_TIMEOUT", "1s");
+    away.run().await.expect(0).expect_text("the pending migrations");
 }
