@@ -130,6 +130,19 @@ data "aws_iam_policy_document" "run" {
     }
   }
 
+  # Its resources are container instances, which tasks on Fargate don't have.
+  statement {
+    sid       = "ListTasks"
+    actions   = ["ecs:ListTasks"]
+    resources = ["*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [local.cluster]
+    }
+  }
+
   statement {
     sid       = "FollowAndStopTask"
     actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
