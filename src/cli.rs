@@ -192,6 +192,7 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 fn text(text: &str) -> Result<String, &'static str> {
     match may_hold_password(text) {
         true => Err("a URL or a secret has no place here"),
+        false if text.trim().is_empty() => Err("it is empty"),
         false => Ok(text.to_owned()),
     }
 }

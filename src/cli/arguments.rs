@@ -49,7 +49,12 @@ fn command(holds: impl Fn(&Arg) -> bool) -> Command {
         let arg = arg.hide_env_values(true);
         if twin(&arg).is_none() || holds(&arg) { arg } else { arg.env(Resettable::Reset) }
     };
-    Cli::command().mut_subcommands(|command| command.mut_args(&twin))
+    with_twins(Cli::command(), &twin)
+}
+
+/// A command, and those below it.
+fn with_twins(command: Command, twin: &impl Fn(Arg) -> Arg) -> Command {
+    command.mut_args(twin).mut_subcommands(|below| with_twins(below, twin))
 }
 
 /// The name and value of an option's variable, where that is set.
@@ -62,9 +67,12 @@ fn twin(arg: &Arg) -> Option<(String, String)> {
 /// The options that stand on the command line itself, whatever else may be wrong with it.
 fn given() -> BTreeSet<String> {
     let matches = command(|_| false).ignore_errors(true).try_get_matches();
-    let Ok(Some((_, matches))) = matches.as_ref().map(clap::ArgMatches::subcommand) else {
+    let Ok(Some((_, mut matches))) = matches.as_ref().map(clap::ArgMatches::subcommand) else {
         return BTreeSet::new();
     };
+    while let Some((_, below)) = matches.subcommand() {
+        matches = below;
+    }
     let ids = matches.ids().map(clap::Id::as_str);
     let typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
     ids.filter(typed).map(str::to_owned).collect()
@@ -140,9 +148,14 @@ fn without_value(error: &clap::Error) -> Option<clap::Error> {
 fn variable_with(option: &str, value: &str) -> Option<String> {
     let mut command = Cli::command();
     command.build();
-    let args = command.get_subcommands().flat_map(Command::get_arguments);
-    let mut variables = args.filter(|arg| arg.to_string() == option).filter_map(twin);
-    variables.find(|(_, found)| found == value).map(|(name, _)| name)
+    variable_of(&command, option, value)
+}
+
+fn variable_of(command: &Command, option: &str, value: &str) -> Option<String> {
+    let args = command.get_arguments().filter(|arg| arg.to_string() == option);
+    let mut variables = args.filter_map(twin);
+    let here = variables.find(|(_, found)| found == value).map(|(name, _)| name);
+    here.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, option, value)))
 }
 
 /// Whether clap would quote what may be a password. Its usages and tips quote nothing but itself.
@@ -180,7 +193,8 @@ fn wants_json() -> bool {
     let words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     match words.get(1).map(String::as_str) {
         Some("up") => wants_json_log(&words),
-        Some("plan" | "status") => {
+        Some("ecs") if words.get(2).is_some_and(|word| word != "doctor") => wants_json_log(&words),
+        Some("plan" | "status" | "ecs") => {
             let value = env::var("LOCKKEEPER_JSON").unwrap_or_default().to_ascii_lowercase();
             // The words in which clap hears a yes.
             let yes = ["y", "yes", "t", "true", "on", "1"].contains(&value.as_str());

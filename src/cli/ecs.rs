@@ -14,6 +14,8 @@ mod run;
 mod task;
 mod which;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use crate::error::{Error, Exit};
@@ -74,6 +76,9 @@ impl Ecs {
     }
 }
 
+/// How long a command may take to end after a second signal.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// A stop that the first signal asks for, and the second one forces.
 fn stop() -> Result<Stop, Error> {
     let mut signals = Signals::listen()?;
@@ -84,6 +89,9 @@ fn stop() -> Result<Stop, Error> {
         asked.request(name);
         signals.next_beside(name).await;
         asked.force();
+        // A request that nobody answers mustn't keep the process.
+        tokio::time::sleep(LAST_WORDS).await;
+        std::process::exit(Exit::Interrupted.code().into());
     });
     Ok(stop)
 }

@@ -103,7 +103,12 @@ impl OneOff<'_> {
         eyes: &mut Eyes<'_>,
         listener: &mut dyn Listener,
     ) -> Result<(), LaunchError> {
-        let begun = self.begin(listener).await?;
+        let begun = self.begin(listener).await;
+        // Asked to leave while AWS gave no answer.
+        let begun = match begun {
+            Err(LaunchError::Aws(_)) if self.stop.is_requested() => return Err(self.not_begun()),
+            begun => begun?,
+        };
         let task = begun.task.id().to_owned();
         let ended = Follow::new(self, begun).until_stopped(eyes, listener).await;
         // Credentials that end after an hour, a right that is missing: the task doesn't mind.

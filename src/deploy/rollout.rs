@@ -102,7 +102,15 @@ impl Rollout<'_> {
     /// # Errors
     /// [`RolloutError`].
     pub async fn run(&self, listener: &mut dyn Listener) -> Result<String, RolloutError> {
-        let mut watch = Watch::begin(self, listener).await?;
+        let begun = Watch::begin(self, listener).await;
+        // Asked to leave while AWS gave no answer.
+        let mut watch = match begun {
+            Err(RolloutError::Aws(_)) if self.stop.is_requested() => {
+                let reason = self.stop.reason().to_owned();
+                return Err(RolloutError::Interrupted { reason, begun: false });
+            }
+            begun => begun?,
+        };
         let watched = watch.until_serving(listener).await;
         // Credentials that end, a right that is missing: ECS doesn't mind.
         if let Err(RolloutError::Aws(error)) = &watched {

@@ -13,6 +13,7 @@ use crate::cli::{print, print_json};
 use crate::deploy::aws::{Aws, describe};
 use crate::deploy::doctor::{Diagnosis, Question, Startup};
 use crate::deploy::facts::Facts;
+use crate::deploy::migrates::migrates;
 use crate::deploy::offline::{Document, Offline};
 use crate::deploy::remedy::{Format, render};
 use crate::deploy::report;
@@ -116,11 +117,11 @@ impl Doctor {
     /// # Errors
     /// When the service, or a file, can't be read.
     pub async fn run(self) -> Result<Exit, Error> {
-        let mut question = self.question()?;
         let mut facts = match self.from.is_empty() {
             true => self.ask_aws().await?,
             false => self.read_files()?,
         };
+        let mut question = self.question(&facts)?;
         question.pending = pending(&self.connection, &self.dir, &mut facts.unknown).await?;
         let diagnosis = Diagnosis::of(&facts, &question);
         self.write_files(&diagnosis, &facts)?;
@@ -139,11 +140,13 @@ impl Doctor {
         })
     }
 
-    fn question(&self) -> Result<Question, Error> {
+    fn question(&self, facts: &Facts) -> Result<Question, Error> {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let estimate = self.estimate.as_deref().map(estimate).transpose()?;
-        let estimated =
-            estimate.as_ref().map(|one| Startup::estimate(one.p50_seconds, one.p90_seconds));
+        // Of tasks that migrate at their start; of others it says nothing.
+        let at_start = facts.next.containers.iter().any(|one| migrates(one).is_some());
+        let estimated = estimate.as_ref().filter(|_| at_start);
+        let estimated = estimated.map(|one| Startup::estimate(one.p50_seconds, one.p90_seconds));
         Ok(Question {
             startup: seconds(self.startup).map(Startup::told).or(estimated),
             shutdown: seconds(self.shutdown),

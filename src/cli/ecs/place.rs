@@ -23,8 +23,19 @@ pub struct Place {
     pub cluster: String,
     /// How long between two looks
     #[arg(long, env = "LOCKKEEPER_ECS_POLL", value_name = "TIME", default_value = "3s",
-          value_parser = crate::cli::duration)]
+          value_parser = poll)]
     pub poll: Duration,
+}
+
+/// Shorter, and AWS would throttle everybody in the account.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+fn poll(text: &str) -> Result<Duration, String> {
+    let poll = crate::cli::duration(text)?;
+    match poll >= SHORTEST {
+        true => Ok(poll),
+        false => Err("AWS throttles whoever asks that often: give a second or more".to_owned()),
+    }
 }
 
 impl Place {

@@ -174,7 +174,7 @@ impl TaskOptions {
             order,
             intent,
             poll: site.poll,
-            patience: site.patience,
+            patience: site.patience.min(which.timeout),
             timeout: which.timeout,
             stop_wait: stop_timeout + TAKE_DOWN,
             stop: site.stop,

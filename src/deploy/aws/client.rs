@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
@@ -49,13 +51,18 @@ impl Aws {
             .operation_timeout(OPERATION)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .timeout_config(timeouts);
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
         if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
+            // A profile that is named goes before keys in the environment, as with the AWS CLI: else
+            // a deployment would go to another account.
+            let base = ProviderConfig::default().with_http_client(http);
+            let named = ProfileFileCredentialsProvider::builder().configure(&base);
+            let named = named.profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         let config = loader.load().await;
         if config.region().is_none() {

@@ -106,7 +106,13 @@ impl AwsError {
         }
         match &error {
             SdkError::ServiceError(refused) => {
+                let status = refused.raw().status().as_u16();
                 let refused = refused.err();
+                // A proxy's page, or a load balancer's: nothing that AWS would say.
+                if status >= 500 && refused.code().is_none() {
+                    let message = format!("it answered {status}, and not in its own words");
+                    return AwsError::Other { operation, code: None, message };
+                }
                 match cause::<ConflictException>(refused) {
                     Some(conflict) => {
                         AwsError::Conflict { operation, ids: conflict.resource_ids().to_vec() }
@@ -134,7 +140,9 @@ impl AwsError {
                     .to_owned()
             }
             AwsError::NotFound { .. } => {
-                "look at its name, and at region, account and cluster".to_owned()
+                "look at its name, and at --cluster (`default` unless it is given), --region and \
+                 account"
+                    .to_owned()
             }
             AwsError::NoCredentials { .. } => {
                 "see who you are with `aws sts get-caller-identity`; sign in, set AWS_PROFILE, or \

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Pending};
 use crate::deploy::aws::{Aws, AwsError};
 use crate::deploy::news::{Listener, News};
-use crate::deploy::patience::Patience;
+use crate::deploy::patience::{LONGEST, Patience};
 use crate::stop::Stop;
 
 /// Which hook is waited for.
@@ -74,13 +74,17 @@ impl Wait<'_> {
     /// [`HookError`].
     pub async fn until_paused(&self, listener: &mut dyn Listener) -> Result<Pending, HookError> {
         let began = Instant::now();
-        let mut patience = Patience::new(self.poll);
+        let mut patience = Patience::of(self.poll, LONGEST.min(self.timeout));
         let mut told = String::new();
         loop {
             let seen = self.aws.latest_deployment(&self.cluster, &self.service).await;
             let last = match seen {
                 Err(error) => {
-                    patience.wait(error, self.stop, listener).await?;
+                    let waited = patience.wait(error, self.stop, listener).await;
+                    if waited.is_err() && self.stop.is_requested() {
+                        return Err(self.interrupted());
+                    }
+                    waited?;
                     continue;
                 }
                 Ok(None) => "there is no deployment yet".to_owned(),
@@ -97,7 +101,7 @@ impl Wait<'_> {
             };
             patience.reset();
             if self.stop.is_requested() {
-                return Err(HookError::Interrupted { reason: self.stop.reason().to_owned() });
+                return Err(self.interrupted());
             }
             if began.elapsed() > self.timeout {
                 let (service, stage) = (self.service.clone(), self.stage.clone());
@@ -109,6 +113,10 @@ impl Wait<'_> {
             }
             self.stop.sleep(self.poll).await;
         }
+    }
+
+    fn interrupted(&self) -> HookError {
+        HookError::Interrupted { reason: self.stop.reason().to_owned() }
     }
 
     /// Answers the hook by how the migration ended.
