@@ -372,3 +372,44 @@ async fn as_json_each_line_is_an_object() {
         assert!(events.iter().any(|event| event == wanted), "{events:?}");
     }
 }
+
+#[tokio::test]
+async fn an_empty_variable_is_none_and_an_empty_option_is_refused() {
+    let aws = shell();
+    let names =
+        ["POLL", "TIMEOUT", "PROGRESS_PORT", "PUBLIC_IP", "LAUNCH_TYPE", "IMAGE", "SERVICE"];
+    let empty = run(&aws, &["--poll", "50ms", "--", "exit 0"]);
+    let empty = names.iter().fold(empty, |run, name| run.env(format!("LOCKKEEPER_ECS_{name}"), ""));
+    empty.env("LOCKKEEPER_LOG_FORMAT", "").run().await.expect(0);
+    assert!(aws.calls("RegisterTaskDefinition").is_empty());
+    run(&aws, &["--image", ""]).run().await.expect(2).expect_text("it is empty");
+    run(&aws, &["--poll", "0s"]).run().await.expect(2).expect_text("--poll");
+    assert_eq!(aws.tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_named_goes_before_keys_in_the_environment() {
+    let aws = shell();
+    let folder = Project::new();
+    let file = folder.path().join("credentials");
+    let key = "aws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n";
+    std::fs::write(&file, format!("[prod]\n{key}")).expect("a file");
+    let with = |profile: &str| {
+        let run = run(&aws, &["--profile", profile, "--", "exit 0"]);
+        run.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", "/dev/null")
+    };
+    with("prod").run().await.expect(0);
+    with("nix").run().await.expect(2).expect_text("nix");
+}
+
+#[tokio::test]
+async fn who_leaves_while_aws_gives_no_answer_leaves_at_once() {
+    let aws = shell();
+    aws.fail("ListTasks", 999, Fault::Internal);
+    let waiting = run(&aws, &["--poll", "30s", "--", "exit 0"]).start();
+    waiting.line_with("trying again").await;
+    waiting.signal(libc::SIGINT);
+    waiting.wait().await.expect(4).expect_text("no task was started");
+    let short = run(&aws, &["--timeout", "300ms", "--", "exit 0"]).run().await.expect(1);
+    assert!(short.took < std::time::Duration::from_secs(60), "{:?}", short.took);
+}
