@@ -11,6 +11,7 @@ mod moto;
 mod rollout;
 mod run;
 mod s1;
+mod terminal;
 
 use std::time::Duration;
 

@@ -116,3 +116,36 @@ pub async fn heed(agent: Agent, reporter: Reporter, stop: Stop) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> ProtectionError {
+        ProtectionError::Silent("no answer".to_owned())
+    }
+
+    #[test]
+    fn that_it_ends_and_cannot_be_renewed_is_told_once_and_early() {
+        let (reporter, progress) = Reporter::new();
+        let mut told = Told::default();
+        let ago = |minutes: u64| Instant::now().checked_sub(Duration::from_secs(60 * minutes));
+        let warnings = || progress.borrow().warnings.len();
+        told.warn(&error(), ago(6), &reporter);
+        assert_eq!(warnings(), 0, "14 minutes are left");
+        told.warn(&error(), ago(11), &reporter);
+        told.warn(&error(), ago(12), &reporter);
+        assert_eq!(warnings(), 1);
+        let message = progress.borrow().warnings[0].message.clone();
+        assert!(message.starts_with("task protection ends in 8 min"), "{message}");
+    }
+
+    #[test]
+    fn that_there_is_none_is_told_once() {
+        let (reporter, progress) = Reporter::new();
+        let mut told = Told::default();
+        told.warn(&error(), None, &reporter);
+        told.warn(&error(), None, &reporter);
+        assert_eq!(progress.borrow().warnings.len(), 1);
+    }
+}

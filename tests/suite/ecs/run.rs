@@ -194,7 +194,7 @@ async fn a_start_whose_answer_is_lost_while_one_leaves_is_stopped_or_said() {
     aws.fail("RunTask", 1, Fault::Lost);
     let one = ecs(&aws, &["run", "--task-definition", "migrate", "--subnets", "subnet-1"]);
     let one = one
-        .args(["--poll", "30s", "--", "trap 'exit 4' TERM; while :; do sleep 0.01; done"])
+        .args(["--poll", "2s", "--", "trap 'exit 4' TERM; while :; do sleep 0.01; done"])
         .start();
     one.line_with("trying again").await;
     one.signal(libc::SIGTERM);
