@@ -4,11 +4,13 @@
 //! methods know what ECS then takes. Where a default comes from is said beside it.
 
 mod container;
+mod origin;
 mod service;
 mod target;
 mod task;
 
 pub use container::{Condition, Container, ContainerCheck, Dependency, LogStream};
+pub use origin::Origin;
 pub use service::{
     Attachment, Breaker, Capacity, CodeDeploy, Controller, Hook, Launch, Network, Service,
     Strategy, Threshold,
@@ -33,6 +35,8 @@ pub struct Facts {
     pub observed_startup: Option<f64>,
     /// What couldn't be read, in words: a permission that is missing, a field that a file lacks.
     pub unknown: Vec<Unknown>,
+    /// Where it stands in the files that it was read from.
+    pub origin: Origin,
 }
 
 impl Facts {

@@ -26,6 +26,18 @@ const TOOLS: [&[&str]; 20] = [
     &["migrate", "up"],
 ];
 
+/// Options of `lockkeeper up` that hardly any other program's `up` has.
+const OPTIONS: [&str; 8] = [
+    "--phase",
+    "--dir",
+    "--lock-wait",
+    "--listen",
+    "--linger",
+    "--join",
+    "--stop-timeout",
+    "--database-url",
+];
+
 /// Why a container is taken for one that migrates when it starts; `None` for one that isn't.
 pub fn migrates(container: &Container) -> Option<String> {
     let words = words(container);
@@ -34,6 +46,9 @@ pub fn migrates(container: &Container) -> Option<String> {
     }
     if has(&words, &["lockkeeper", "gate", "--migrate"]) {
         return Some("its command is `lockkeeper gate` with migrations".to_owned());
+    }
+    if let Some(sign) = starts_bare(container) {
+        return Some(format!("its command is `up`, and {sign}"));
     }
     if let Some(tool) = TOOLS.iter().find(|tool| has(&words, tool)) {
         return Some(format!("its command has `{}`", tool.join(" ")));
@@ -44,6 +59,29 @@ pub fn migrates(container: &Container) -> Option<String> {
     let variable = container.environment.iter().find(|name| name.starts_with("LOCKKEEPER_"));
     let variable = variable.filter(|_| !only_asks)?;
     Some(format!("its environment has {variable}"))
+}
+
+/// Whether the command is lockkeeper's subcommand alone, as where the image's entry point is
+/// lockkeeper, and what says so: `up` is a word of other programs, too.
+fn starts_bare(container: &Container) -> Option<String> {
+    if !container.entry_point.is_empty() || container.command.first()? != "up" {
+        return None;
+    }
+    let option = OPTIONS.iter().find(|option| {
+        let is_it = |word: &String| word.split('=').next() == Some(option);
+        container.command.iter().any(is_it)
+    });
+    if let Some(option) = option {
+        return Some(format!("{option} is lockkeeper's"));
+    }
+    // `registry.example/shop-migrations:42`: of an image the last part, without what follows.
+    let image = container.image.rsplit('/').next().unwrap_or_default();
+    let names = [("container", container.name.as_str()), ("image", image)];
+    let (what, name) = names.into_iter().find(|(_, name)| {
+        let name = name.to_ascii_lowercase();
+        name.contains("migrat") || name.contains("lockkeeper")
+    })?;
+    Some(format!("its {what} is called {name}"))
 }
 
 /// Entry point and command, split as a shell would; a path counts by its end.
@@ -87,6 +125,26 @@ mod tests {
             assert!(migrates(&container(command, &[])).is_some(), "{command:?}");
         }
         assert!(migrates(&container(&[], &["LOCKKEEPER_DIR"])).is_some());
+    }
+
+    #[test]
+    fn a_bare_subcommand_is_known_by_its_options_or_by_the_names_around_it() {
+        for command in [&["up", "--phase", "expand"][..], &["up", "--listen=0.0.0.0:9002"]] {
+            assert!(migrates(&container(command, &[])).is_some(), "{command:?}");
+        }
+        let named = |name: &str, image: &str| Container {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            ..container(&["up"], &[])
+        };
+        let image = "registry.example/shop-migrations:42";
+        let how = migrates(&named("first", image)).expect("an image of migrations");
+        assert!(how.contains("shop-migrations:42"), "{how}");
+        assert!(migrates(&named("migrate", "registry.example/shop:42")).is_some());
+        assert_eq!(migrates(&named("web", "migrations.example/shop:42")), None);
+        let compose =
+            Container { entry_point: vec!["compose".to_owned()], ..named("migrate", image) };
+        assert_eq!(migrates(&compose), None, "another program's `up`");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Offline {
         }
         match kind {
             Kind::Terraform => terraform::facts(whole, &others, service),
-            _ => copilot::facts(whole, self.environment.as_deref()),
+            _ => copilot::facts(whole, service, self.environment.as_deref()),
         }
     }
 }

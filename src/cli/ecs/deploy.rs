@@ -60,11 +60,11 @@ impl Deploy {
     async fn all_phases(&self, listener: &mut dyn Listener) -> Result<(), Error> {
         let stop = stop()?;
         let aws = self.place.connect().await?;
-        let now = service(&aws, &self.place.cluster, &self.rollout.service).await?;
+        let now = service(&aws, self.place.cluster(), &self.rollout.service).await?;
         let definition = self.rollout.definition(&aws, &now, &stop, listener).await?;
         let site = Site {
             aws: &aws,
-            cluster: &self.place.cluster,
+            cluster: self.place.cluster(),
             poll: self.place.poll,
             patience: LONGEST,
             stop: &stop,

@@ -160,7 +160,7 @@ impl Doctor {
         let aws = self.place.connect().await?;
         let service = self.service.as_deref().unwrap_or_default();
         let next = self.task_definition.as_deref();
-        Ok(describe::facts(&aws, &self.place.cluster, service, next).await?)
+        Ok(describe::facts(&aws, self.place.cluster(), service, next).await?)
     }
 
     fn read_files(&self) -> Result<Facts, Error> {
@@ -170,7 +170,12 @@ impl Doctor {
             service: self.service.clone(),
             environment: self.copilot_env.clone(),
         };
-        Ok(offline.facts()?)
+        let mut facts = offline.facts()?;
+        // What the file says of its cluster goes before a variable that happens to be set.
+        if let (true, Some(name)) = (facts.service.cluster.is_empty(), self.place.named_cluster()) {
+            facts.service.cluster = name.to_owned();
+        }
+        Ok(facts)
     }
 
     fn write_files(&self, diagnosis: &Diagnosis, facts: &Facts) -> Result<(), Error> {

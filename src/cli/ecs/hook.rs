@@ -102,7 +102,7 @@ impl Hook {
         let stop = stop()?;
         let wait = Wait {
             aws: &aws,
-            cluster: self.place.cluster.clone(),
+            cluster: self.place.cluster().to_owned(),
             service: self.service.clone(),
             stage: self.stage.clone(),
             poll: self.place.poll,
@@ -145,10 +145,10 @@ impl Hook {
         pending: &Pending,
         listener: &mut dyn Listener,
     ) -> Result<(), Error> {
-        let now = service(aws, &self.place.cluster, &self.service).await?;
+        let now = service(aws, self.place.cluster(), &self.service).await?;
         let site = Site {
             aws,
-            cluster: &self.place.cluster,
+            cluster: self.place.cluster(),
             poll: self.place.poll,
             patience: LONGEST,
             stop,

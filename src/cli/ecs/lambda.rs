@@ -246,7 +246,7 @@ impl Lambda {
                     .to_owned(),
             });
         }
-        let cluster = self.place.cluster.as_str();
+        let cluster = self.place.cluster();
         let now = service(aws, cluster, name).await?;
         let model = Model { service: Some(&now), definition: None };
         let site = Site { aws, cluster, poll: self.place.poll, patience: LONGEST, stop: &stop };

@@ -17,10 +17,9 @@ pub struct Place {
     /// The profile of the AWS CLI's files; AWS_PROFILE serves too
     #[arg(long, env = "LOCKKEEPER_AWS_PROFILE", value_name = "NAME", value_parser = crate::cli::text)]
     profile: Option<String>,
-    /// The cluster, by name or ARN
-    #[arg(long, env = "LOCKKEEPER_ECS_CLUSTER", value_name = "NAME", default_value = "default",
-          value_parser = crate::cli::text)]
-    pub cluster: String,
+    /// The cluster, by name or ARN; without it, `default`
+    #[arg(long, env = "LOCKKEEPER_ECS_CLUSTER", value_name = "NAME", value_parser = crate::cli::text)]
+    cluster: Option<String>,
     /// How long between two looks
     #[arg(long, env = "LOCKKEEPER_ECS_POLL", value_name = "TIME", default_value = "3s",
           value_parser = poll)]
@@ -39,6 +38,16 @@ fn poll(text: &str) -> Result<Duration, String> {
 }
 
 impl Place {
+    /// The cluster, by name or ARN: the one that ECS takes where none is named.
+    pub fn cluster(&self) -> &str {
+        self.cluster.as_deref().unwrap_or("default")
+    }
+
+    /// The cluster's name, where somebody gave it.
+    pub fn named_cluster(&self) -> Option<&str> {
+        self.cluster.as_deref().map(crate::deploy::task::last_part)
+    }
+
     /// The clients; nothing is asked yet.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ impl RolloutOptions {
     ) -> Rollout<'a> {
         Rollout {
             aws,
-            cluster: place.cluster.clone(),
+            cluster: place.cluster().to_owned(),
             service: self.service.clone(),
             definition,
             force: self.force,
@@ -125,7 +125,7 @@ impl RolloutOptions {
 pub async fn tell_view(place: &Place, service: &str, json: bool, ended: &Result<(), Error>) {
     let Err(Error::Rollout(RolloutError::Failed { definition, .. })) = ended else { return };
     let Ok(aws) = place.connect().await else { return };
-    let view = super::doctor::view(&aws, &place.cluster, service, definition).await;
+    let view = super::doctor::view(&aws, place.cluster(), service, definition).await;
     let Some(diagnosis) = view else { return };
     if json {
         let report = report::json(&diagnosis);
@@ -159,7 +159,7 @@ impl RolloutCommand {
     pub async fn run(self) -> Result<Exit, Error> {
         let stop = stop()?;
         let aws = self.place.connect().await?;
-        let now = service(&aws, &self.place.cluster, &self.options.service).await?;
+        let now = service(&aws, self.place.cluster(), &self.options.service).await?;
         let mut follower = Follower::stderr(self.told.log_format);
         let definition = self.options.definition(&aws, &now, &stop, &mut follower).await?;
         let rollout = self.options.rollout(&aws, &self.place, Some(definition.arn), &stop);

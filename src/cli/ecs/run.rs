@@ -49,12 +49,12 @@ impl Run {
         let mut ledger = LedgerEye::of(&self.connection)?;
         let aws = self.place.connect().await?;
         let service = match &self.service {
-            Some(name) => Some(service(&aws, &self.place.cluster, name).await?),
+            Some(name) => Some(service(&aws, self.place.cluster(), name).await?),
             None => None,
         };
         let site = Site {
             aws: &aws,
-            cluster: &self.place.cluster,
+            cluster: self.place.cluster(),
             poll: self.place.poll,
             patience: LONGEST,
             stop: &stop,

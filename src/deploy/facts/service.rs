@@ -5,7 +5,7 @@
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// Its cluster's name, without the ARN around it.
+    /// Its cluster's name, without the ARN around it; empty where a file doesn't say it.
     pub cluster: String,
     /// How many tasks there are to be.
     pub desired: u32,

@@ -1,3 +1,5 @@
+mod sidecar;
+
 use super::*;
 use crate::deploy::doctor::Diagnosis;
 use crate::deploy::facts::{

@@ -13,59 +13,75 @@ mod seconds;
 use serde_json::{Map, Value};
 
 use super::document::{part, value};
-use super::{Document, OfflineError};
+use super::{Document, OfflineError, choose};
 use crate::deploy::facts::{
-    Attachment, Breaker, Facts, Service, TargetGroup, TaskDefinition, Unknown,
+    Attachment, Breaker, Facts, Origin, Service, TargetGroup, TaskDefinition, Unknown,
 };
 use manifest::Manifest;
 
 /// Kinds of workloads that are services on ECS.
 const SERVICES: [&str; 3] = ["Load Balanced Web Service", "Backend Service", "Worker Service"];
 
-/// The facts in such a manifest, for one environment.
+/// The facts in such a manifest, for one environment, whose name is said where the changes go.
 ///
 /// # Errors
-/// When it can't be read, or isn't of a service on ECS.
-pub fn facts(document: &Document, environment: Option<&str>) -> Result<Facts, OfflineError> {
+/// When it can't be read, isn't of a service on ECS, isn't of this service, or lacks the environment.
+pub fn facts(
+    document: &Document,
+    service: Option<&str>,
+    environment: Option<&str>,
+) -> Result<Facts, OfflineError> {
     let mut manifest = value(document)?;
     let mut unknown = Vec::new();
     let overrides = manifest.as_object_mut().and_then(|top| top.remove("environments"));
-    if let Some(Value::Object(overrides)) = overrides {
-        unknown.extend(apply(&mut manifest, overrides, environment));
+    let overrides = match overrides {
+        Some(Value::Object(overrides)) => overrides,
+        _ => Map::new(),
+    };
+    match environment {
+        Some(name) => apply(&mut manifest, overrides, name, document)?,
+        None => unknown.extend(unchosen(&overrides)),
     }
     let manifest: Manifest = part(&document.path, "", manifest)?;
     if !SERVICES.contains(&manifest.r#type.as_str()) {
         let (path, kind) = (document.path.clone(), manifest.r#type);
         return Err(OfflineError::NotDeployed { path, kind });
     }
-    Ok(gather(manifest, unknown))
+    let manifest = choose(vec![(manifest.name.clone(), manifest)], service, &document.path)?;
+    let origin = Origin { environment: environment.map(str::to_owned), ..Origin::default() };
+    Ok(Facts { origin, ..gather(manifest, unknown) })
 }
 
-/// Lays an environment's overrides over the manifest, and says which weren't.
+/// Lays an environment's overrides over the manifest.
 fn apply(
     manifest: &mut Value,
     mut overrides: Map<String, Value>,
-    chosen: Option<&str>,
-) -> Option<Unknown> {
-    let names = overrides.keys().cloned().collect::<Vec<_>>().join(", ");
-    match chosen {
-        Some(name) => match overrides.remove(name) {
-            Some(found) => {
-                lay_over(manifest, found);
-                None
-            }
-            None => Some(Unknown {
-                what: format!("what differs in environment {name}"),
-                why: format!("the manifest has overrides for {names} alone"),
-                permission: None,
-            }),
-        },
-        None => Some(Unknown {
-            what: format!("what differs in the environments {names}"),
-            why: "none of them was chosen".to_owned(),
-            permission: None,
-        }),
+    chosen: &str,
+    document: &Document,
+) -> Result<(), OfflineError> {
+    let names = overrides.keys().cloned().collect();
+    match overrides.remove(chosen) {
+        // An environment may be named without any overrides.
+        Some(Value::Null) => Ok(()),
+        Some(found) => {
+            lay_over(manifest, found);
+            Ok(())
+        }
+        None => {
+            let (path, name) = (document.path.clone(), chosen.to_owned());
+            Err(OfflineError::NotThatEnvironment { path, name, names })
+        }
     }
+}
+
+/// Which overrides weren't laid over the manifest.
+fn unchosen(overrides: &Map<String, Value>) -> Option<Unknown> {
+    let names = overrides.keys().cloned().collect::<Vec<_>>().join(", ");
+    (!overrides.is_empty()).then(|| Unknown {
+        what: format!("what differs in the environments {names}"),
+        why: "none of them was chosen".to_owned(),
+        permission: None,
+    })
 }
 
 /// Maps are laid over each other; anything else takes the place of what was there.

@@ -100,6 +100,16 @@ pub enum OfflineError {
         /// What it is.
         kind: String,
     },
+    /// The manifest speaks of no environment of that name.
+    #[error("{}: there is no environment {name} in it{}", path.display(), but(names))]
+    NotThatEnvironment {
+        /// The file.
+        path: PathBuf,
+        /// The name that was asked for.
+        name: String,
+        /// Those that there are.
+        names: Vec<String>,
+    },
     /// Only a Copilot manifest has environments.
     #[error("{}: only a Copilot manifest has environments", path.display())]
     NoEnvironments {
@@ -110,6 +120,13 @@ pub enum OfflineError {
 
 fn in_line(line: &Option<usize>) -> String {
     line.map(|line| format!(":{line}")).unwrap_or_default()
+}
+
+fn but(names: &[String]) -> String {
+    match names {
+        [] => ", nor any other".to_owned(),
+        names => format!(", but {}", names.join(", ")),
+    }
 }
 
 fn listed(keys: &[String]) -> String {
@@ -157,6 +174,13 @@ impl OfflineError {
             OfflineError::NotDeployed { .. } => {
                 "give the manifest of a Load Balanced Web Service, Backend Service or Worker Service"
                     .to_owned()
+            }
+            OfflineError::NotThatEnvironment { names, .. } if names.is_empty() => {
+                "leave --copilot-env out: the manifest holds for every environment as it is"
+                    .to_owned()
+            }
+            OfflineError::NotThatEnvironment { .. } => {
+                "choose one of them with --copilot-env".to_owned()
             }
             OfflineError::NoEnvironments { .. } => {
                 "leave the environment out, or give a Copilot manifest".to_owned()

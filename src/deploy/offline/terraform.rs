@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::document::{part, value};
 use super::{Document, OfflineError, choose, cli};
-use crate::deploy::facts::{Facts, Unknown};
+use crate::deploy::facts::{Facts, Origin, Unknown};
 use crate::deploy::reply::Picture;
 use crate::deploy::reply::codedeploy::DeploymentGroup;
 use crate::deploy::reply::ecs::{Service, TaskDefinition};
@@ -21,6 +21,7 @@ use crate::deploy::reply::elb::{Attribute, Listener, Rule, TargetGroup};
 use plan::{Plan, Resource};
 
 const SERVICES: [&str; 1] = ["aws_ecs_service"];
+const CLUSTERS: [&str; 1] = ["aws_ecs_cluster"];
 const DEFINITIONS: [&str; 1] = ["aws_ecs_task_definition"];
 const GROUPS: [&str; 2] = ["aws_lb_target_group", "aws_alb_target_group"];
 const LISTENERS: [&str; 2] = ["aws_lb_listener", "aws_alb_listener"];
@@ -41,7 +42,9 @@ pub fn facts(
     let plan = Plan::of(&top);
     let reader = Reader { path: &document.path, plan: &plan };
     let all = plan.of_types(&SERVICES).map(|found| (found.name(), found)).collect();
-    reader.picture(choose(all, service, &document.path)?, definitions).map(Picture::facts)
+    let of = choose(all, service, &document.path)?;
+    let facts = reader.picture(of, definitions)?.facts();
+    Ok(Facts { origin: reader.origin(of), ..facts })
 }
 
 struct Reader<'a> {
@@ -73,10 +76,37 @@ impl Reader<'_> {
         Ok(picture)
     }
 
+    /// Where Terraform has the service and what belongs to it. What is only looked up can't be
+    /// changed there.
+    fn origin(&self, of: &Resource) -> Origin {
+        let own = |found: &&Resource| !found.is_data;
+        let definition = self.plan.linked(of, "/task_definition", &DEFINITIONS).filter(own);
+        let groups = self.plan.of_types(&GROUPS).filter(own);
+        let deploys = self.plan.of_types(&DEPLOYMENT_GROUPS).find(|found| {
+            let read = self.read::<resource::DeploymentGroup>(&found.address, found.values);
+            read.is_ok_and(|read| read.deploys(Some(&of.name())))
+        });
+        Origin {
+            service: Some(of.address.clone()),
+            task_definition: definition.map(|found| found.address.clone()),
+            target_groups: groups.map(|found| (found.name(), found.address.clone())).collect(),
+            deployment_group: deploys.map(|found| found.address.clone()),
+            ..Origin::default()
+        }
+    }
+
+    /// The cluster's name, or its ARN.
+    fn cluster(&self, of: &Resource) -> Option<String> {
+        let linked = self.plan.linked(of, "/cluster", &CLUSTERS);
+        let named = linked.and_then(|found| found.values.get("name")?.as_str());
+        let value = || of.values.get("cluster")?.as_str();
+        named.or_else(value).map(str::to_owned)
+    }
+
     fn service(&self, of: &Resource) -> Result<Service, OfflineError> {
         let read: resource::Service = self.read(&of.address, of.values)?;
         let blocks = read.load_balancer.len();
-        let mut service = Service::from(read);
+        let mut service = Service { cluster: self.cluster(of), ..read.into() };
         // Terraform sorts the blocks, while the configuration has them as they were written. Where
         // there are several and nothing is known yet, two groups may be taken for each other.
         let attached = service.load_balancers.iter_mut().flatten().zip(0..blocks);

@@ -9,6 +9,13 @@ use crate::deploy::facts::{CodeDeploy, Controller, Facts, Service, TargetGroup, 
 const READ_ONLY: &str = "del(.taskDefinitionArn, .revision, .status, .requiresAttributes, \
                          .compatibilities, .registeredAt, .registeredBy, .deregisteredAt)";
 
+/// What stands for the cluster where nobody names it.
+const PLACEHOLDER: &str = "CLUSTER";
+const UNNAMED: &str =
+    "# Put your cluster's name in place of CLUSTER: nothing given says it (--cluster does).\n";
+/// The one call that names the cluster.
+const UPDATE: &str = "aws ecs update-service";
+
 pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let after = apply(facts, changes);
     let mut calls = Vec::new();
@@ -27,7 +34,11 @@ pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     }
     // The last, for it starts a deployment.
     task_definition(&mut calls, facts, changes);
-    calls.join("\n")
+    let calls = calls.join("\n");
+    match facts.service.cluster.is_empty() && calls.contains(UPDATE) {
+        true => format!("{UNNAMED}{calls}"),
+        false => calls,
+    }
 }
 
 /// A word that a shell takes for itself.
@@ -54,9 +65,14 @@ pub(super) fn load_balancer(facts: &Facts) -> Option<String> {
     })
 }
 
+/// The cluster's name, or a word in its place.
+fn cluster(service: &Service) -> &str {
+    if service.cluster.is_empty() { PLACEHOLDER } else { &service.cluster }
+}
+
 fn update_service(service: &Service) -> String {
-    let (cluster, name) = (word(&service.cluster), word(&service.name));
-    format!("aws ecs update-service --cluster {cluster} --service {name}")
+    let (cluster, name) = (word(cluster(service)), word(&service.name));
+    format!("{UPDATE} --cluster {cluster} --service {name}")
 }
 
 fn service(calls: &mut Vec<String>, after: &Facts, changes: &[Change]) {

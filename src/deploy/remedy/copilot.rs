@@ -5,6 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{Change, Setting};
 use crate::deploy::facts::{Balancer, Facts, TargetGroup};
 
+/// Of a list, Copilot takes the environment's alone.
+const LIST: &str = "taskdef_overrides of an environment take the place of those at the top: copy \
+                    the ones over that are to stay.";
+
 pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let mut manifest = Value::Object(Map::new());
     let mut remarks = Vec::new();
@@ -16,6 +20,13 @@ pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let mut text = String::new();
     if manifest.as_object().is_some_and(|map| !map.is_empty()) {
         text.push_str("# Merge this into the service's manifest.yml, then `copilot svc deploy`.\n");
+        if let Some(name) = &facts.origin.environment {
+            if manifest.get("taskdef_overrides").is_some() {
+                remarks.push(format!("# {LIST}"));
+            }
+            // What stands there goes before what stands at the top.
+            manifest = json!({ "environments": { (name): manifest } });
+        }
         // Maps, lists, strings and numbers have a form in YAML, so there is no error to show.
         text.push_str(&serde_saphyr::to_string(&manifest).unwrap_or_default());
     }

@@ -9,18 +9,18 @@ use super::cli::{load_balancer, minutes};
 use super::{Change, Setting, apply};
 use crate::deploy::facts::{Controller, Facts, Protocol, TargetGroup};
 
-const OVERRIDES: &str = "# lockkeeper_override.tf: Terraform merges this into your resources of the same name\n\
-     # (rename the labels to yours).\n";
+const OVERRIDES: &str =
+    "# lockkeeper_override.tf: Terraform merges this into your resources of the same name.\n";
 
-const ADDITIONS: &str = "# lockkeeper.tf: new resources, which can't stand in a file of overrides\n\
-     # (rename the labels of target groups to yours).\n";
+const ADDITIONS: &str =
+    "# lockkeeper.tf: new resources, which can't stand in a file of overrides.\n";
 
 pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let after = apply(facts, changes);
     let (mut overrides, mut additions, mut remarks) = (String::new(), String::new(), String::new());
     service(&mut overrides, &after, changes);
     for group in &after.target_groups {
-        target_group(&mut overrides, group, changes);
+        target_group(&mut overrides, &after, group, changes);
     }
     for change in changes {
         match &change.setting {
@@ -34,6 +34,56 @@ pub(super) fn render(facts: &Facts, changes: &[Change]) -> String {
     let files = files.into_iter().filter(|(_, body)| !body.is_empty());
     let text = files.map(|(head, body)| format!("{head}{body}")).collect::<Vec<_>>().join("\n");
     text.trim_start().to_owned()
+}
+
+/// A resource as Terraform knows it.
+struct Place {
+    /// `aws_ecs_service`.
+    kind: String,
+    /// The label of its block.
+    label: String,
+    /// What the user must know of it: a line of comment, or nothing.
+    remark: String,
+}
+
+impl Place {
+    /// By its address, or else of this kind and with a label made of this name.
+    fn of(address: Option<&String>, kind: &str, name: &str) -> Place {
+        let made = || Place {
+            kind: kind.to_owned(),
+            label: label(name),
+            remark: "# Rename the label to yours.\n".to_owned(),
+        };
+        let Some(address) = address else { return made() };
+        // The index of an instance stands behind the label, and in brackets there may be any dots.
+        let plain = match address.strip_suffix(']') {
+            Some(inner) => inner.rsplit_once('[').map_or(address.as_str(), |(plain, _)| plain),
+            None => address,
+        };
+        let mut parts = plain.rsplitn(3, '.');
+        let (Some(label), Some(kind)) = (parts.next(), parts.next()) else { return made() };
+        let (label, kind) = (label.to_owned(), kind.to_owned());
+        let remark = parts.next().map_or(String::new(), within);
+        Place { kind, label, remark }
+    }
+
+    fn of_group(facts: &Facts, group: &TargetGroup) -> Place {
+        let address = facts.origin.target_groups.get(&group.name);
+        Place::of(address, "aws_lb_target_group", &group.name)
+    }
+
+    /// The remark, and the head of its block.
+    fn head(&self) -> String {
+        format!("{}resource \"{}\" \"{}\" {{", self.remark, self.kind, self.label)
+    }
+}
+
+/// An override works only in the folder of the module that has the resource.
+fn within(module: &str) -> String {
+    let module = module.replace(char::is_control, " ");
+    format!(
+        "# This belongs into the source folder of {module}, and counts for all its instances.\n"
+    )
 }
 
 /// A label that Terraform takes.
@@ -57,7 +107,8 @@ fn service(text: &mut String, after: &Facts, changes: &[Change]) {
     if lines.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\nresource \"aws_ecs_service\" \"{}\" {{", label(&after.service.name));
+    let place = Place::of(after.origin.service.as_ref(), "aws_ecs_service", &after.service.name);
+    let _ = writeln!(text, "\n{}", place.head());
     arguments(text, "  ", &lines);
     text.push_str("}\n");
 }
@@ -70,7 +121,7 @@ fn arguments<N: AsRef<str>>(text: &mut String, indent: &str, lines: &[(N, String
     }
 }
 
-fn target_group(text: &mut String, after: &TargetGroup, changes: &[Change]) {
+fn target_group(text: &mut String, facts: &Facts, after: &TargetGroup, changes: &[Change]) {
     let of_group = |change: &&Change| match &change.setting {
         Setting::CheckInterval { target_group }
         | Setting::UnhealthyThreshold { target_group }
@@ -81,7 +132,7 @@ fn target_group(text: &mut String, after: &TargetGroup, changes: &[Change]) {
     if own.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\nresource \"aws_lb_target_group\" \"{}\" {{", label(&after.name));
+    let _ = writeln!(text, "\n{}", Place::of_group(facts, after).head());
     for change in &own {
         if let (Setting::DeregistrationDelay { .. }, Some(to)) = (&change.setting, change.to) {
             let _ = writeln!(text, "  deregistration_delay = {to}");
@@ -129,16 +180,18 @@ fn listener(text: &mut String, facts: &Facts, change: &Change) {
         None => "var.load_balancer_arn".to_owned(),
     };
     let name = label(&group.name);
+    let of = Place::of_group(facts, group);
+    let (remark, kind, target) = (of.remark, of.kind, of.label);
     let _ = write!(
         text,
-        "\n# Nobody connects to it: it only keeps the target group referred to.\n\
+        "\n# Nobody connects to it: it only keeps the target group referred to.\n{remark}\
          resource \"aws_lb_listener\" \"dummy_{name}\" {{\n  \
            load_balancer_arn = {balancer}\n  \
            port              = {port}\n  \
            protocol          = \"TCP\"\n\n  \
            default_action {{\n    \
              type             = \"forward\"\n    \
-             target_group_arn = aws_lb_target_group.{name}.arn\n  \
+             target_group_arn = {kind}.{target}.arn\n  \
            }}\n\
          }}\n"
     );
@@ -150,11 +203,13 @@ fn code_deploy(text: &mut String, facts: &Facts, change: &Change) {
         return;
     };
     let terminate = minutes(deploy.terminate_wait.unwrap_or(0));
-    let group = label(deploy.group.as_deref().unwrap_or(&facts.service.name));
+    let name = deploy.group.as_deref().unwrap_or(&facts.service.name);
+    let address = facts.origin.deployment_group.as_ref();
+    let head = Place::of(address, "aws_codedeploy_deployment_group", name).head();
     let _ = write!(
         text,
         "\n# CodeDeploy then waits for `aws deploy continue-deployment`: call it after {wait} s.\n\
-         resource \"aws_codedeploy_deployment_group\" \"{group}\" {{\n  \
+         {head}\n  \
            blue_green_deployment_config {{\n    \
              deployment_ready_option {{\n      \
                action_on_timeout    = \"STOP_DEPLOYMENT\"\n      \
@@ -174,6 +229,8 @@ fn code_deploy(text: &mut String, facts: &Facts, change: &Change) {
 fn containers(text: &mut String, facts: &Facts, changes: &[Change]) {
     for change in changes {
         let Some(container) = change.setting.container(facts) else { continue };
+        let made = || format!("aws_ecs_task_definition.{}", label(&facts.next.family));
+        let definition = facts.origin.task_definition.clone().unwrap_or_else(made);
         let path = change.setting.path().join(".");
         let what = match change.to {
             Some(to) => format!("{path} = {to}"),
@@ -181,8 +238,8 @@ fn containers(text: &mut String, facts: &Facts, changes: &[Change]) {
         };
         let _ = writeln!(
             text,
-            "\n# In container_definitions of aws_ecs_task_definition.{}, container {}:\n#   {what}",
-            label(&facts.next.family),
+            "\n# In container_definitions of {}, container {}:\n#   {what}",
+            definition.replace(char::is_control, " "),
             quoted(&container.name)
         );
     }

@@ -7,7 +7,7 @@ use super::ecs::{Service, TaskDefinition};
 use super::elb::{Attribute, Listener, Rule, TargetGroup, TargetHealthDescription};
 use super::name_of;
 use super::target::references;
-use crate::deploy::facts::{self, Balancer, Controller, Facts, Unknown};
+use crate::deploy::facts::{self, Balancer, Controller, Facts, Origin, Unknown};
 
 /// All replies about one service. Target groups are known by their ARN, or by whatever name the
 /// replies use in its place.
@@ -64,6 +64,7 @@ impl Picture {
             knows_listeners,
             observed_startup: None,
             unknown: self.unknown,
+            origin: Origin::default(),
         }
     }
 

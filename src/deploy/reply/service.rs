@@ -43,8 +43,7 @@ impl Service {
         let platform = self.platform_version.clone();
         facts::Service {
             name: self.service_name.clone().unwrap_or_default(),
-            // The cluster that ECS takes where none is named.
-            cluster: cluster.map_or("default", name_of).to_owned(),
+            cluster: cluster.map_or("", name_of).to_owned(),
             desired: self.desired_count.unwrap_or(1),
             running: self.running_count.unwrap_or(0),
             grace: self.health_check_grace_period_seconds,

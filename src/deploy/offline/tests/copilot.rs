@@ -1,9 +1,13 @@
 //! Manifests of AWS Copilot.
 
+use serde_json::Value;
+
 use super::*;
+use crate::deploy::doctor::{Diagnosis, Question, Startup};
 use crate::deploy::facts::{
     Balancer, Breaker, Condition, ContainerCheck, Launch, Protocol, TargetCheck, TargetGroup,
 };
+use crate::deploy::remedy::{Format, render};
 
 const LEAST: &str = "
 name: web
@@ -106,7 +110,8 @@ fn what_a_manifest_leaves_out_is_what_copilot_takes() {
 
 #[test]
 fn a_whole_manifest_is_read() {
-    let facts = manifest(WHOLE, Some("other")).unwrap();
+    let facts =
+        manifest(&WHOLE.replace("  test:\n", "  other:\n  test:\n"), Some("other")).unwrap();
     assert_eq!((facts.service.desired, facts.service.grace), (2, Some(90)));
     let group = group(&facts);
     let expected = TargetCheck {
@@ -140,10 +145,7 @@ fn a_whole_manifest_is_read() {
     let unknown = facts.unknown.iter().map(|one| one.what.as_str()).collect::<Vec<_>>();
     assert_eq!(
         unknown,
-        [
-            "what differs in environment other",
-            "what ContainerDefinitions[0].Ulimits[-].HardLimit of the task definition is"
-        ]
+        ["what ContainerDefinitions[0].Ulimits[-].HardLimit of the task definition is"]
     );
 }
 
@@ -163,6 +165,60 @@ fn the_overrides_of_the_chosen_environment_count() {
 
     let none = manifest(WHOLE, None).unwrap();
     assert_eq!(none.unknown[0].what, "what differs in the environments prod, test");
+}
+
+#[test]
+fn an_environment_or_a_service_that_the_manifest_does_not_have_is_refused() {
+    let refused = |text: &str, service: Option<&str>, environment: Option<&str>| {
+        let documents = vec![document("copilot/web/manifest.yml", text)];
+        let own = |name: Option<&str>| name.map(str::to_owned);
+        let offline = Offline { documents, service: own(service), environment: own(environment) };
+        let error = offline.facts().unwrap_err();
+        assert!(!error.next().is_empty());
+        error.to_string()
+    };
+    assert_eq!(
+        refused(WHOLE, None, Some("prdo")),
+        "copilot/web/manifest.yml: there is no environment prdo in it, but prod, test"
+    );
+    assert_eq!(
+        refused(LEAST, None, Some("prod")),
+        "copilot/web/manifest.yml: there is no environment prod in it, nor any other"
+    );
+    assert_eq!(
+        refused(WHOLE, Some("foo"), Some("prod")),
+        "copilot/web/manifest.yml: there is no service foo in it, but web"
+    );
+}
+
+#[test]
+fn a_change_for_an_environment_is_printed_where_it_counts() {
+    let text = WHOLE.replace("grace_period: 600s", "grace_period: 10s");
+    let question = Question { startup: Some(Startup::told(400.0)), ..Question::default() };
+    for environment in [None, Some("prod"), Some("test")] {
+        let facts = manifest(&text, environment).unwrap();
+        let diagnosis = Diagnosis::of(&facts, &question);
+        assert_eq!(diagnosis.survives, Some(false), "{environment:?}");
+        let printed = render(&facts, &diagnosis.changes, Format::Copilot);
+        let mut whole: Value = serde_saphyr::from_str(&text).unwrap();
+        merge(&mut whole, serde_saphyr::from_str(&printed).unwrap());
+        // JSON is YAML, too.
+        let mended = manifest(&whole.to_string(), environment).unwrap();
+        let diagnosis = Diagnosis::of(&mended, &question);
+        assert_eq!(diagnosis.survives, Some(true), "{environment:?}:\n{printed}");
+    }
+}
+
+/// As a person merges a part of a manifest into the whole.
+fn merge(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (key, value) in above {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => *below = above,
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Plans and states of Terraform.
 
 use super::*;
-use crate::deploy::facts::{Balancer, Breaker, CodeDeploy, Controller, Launch, Protocol};
+use crate::deploy::doctor::{Diagnosis, Question, Startup};
+use crate::deploy::facts::{Balancer, Breaker, CodeDeploy, Controller, Launch, Protocol, Service};
+use crate::deploy::remedy::{Format, render};
 
 const PLAN: &str = include_str!("terraform/plan.json");
 const STATE: &str = include_str!("terraform/state.json");
@@ -84,6 +86,65 @@ fn what_is_made_anew_is_followed_through_modules() {
         ["health_check_grace_period_seconds of module.service[\"api\"].aws_ecs_service.this: it \
           is known after apply"]
     );
+}
+
+fn changed(value: &str, change: impl FnOnce(&mut serde_json::Value)) -> Facts {
+    let mut value = serde_json::from_str(value).unwrap();
+    change(&mut value);
+    plan(&value.to_string())
+}
+
+#[test]
+fn a_cluster_is_known_by_its_name_its_reference_or_not_at_all() {
+    assert_eq!(plan(NEW).service.cluster, "shop");
+    let without = |plan: &mut serde_json::Value| {
+        let service = &mut plan["planned_values"]["root_module"]["resources"][0];
+        service["values"].as_object_mut().unwrap().remove("cluster");
+        plan["resource_changes"][0]["change"]["after_unknown"]["cluster"] = true.into();
+    };
+    assert_eq!(changed(PLAN, without).service.cluster, "", "nobody says it");
+    let referred = changed(PLAN, |plan| {
+        without(plan);
+        let root = &mut plan["planned_values"]["root_module"]["resources"];
+        root.as_array_mut().unwrap().push(serde_json::json!({
+            "address": "aws_ecs_cluster.main", "mode": "managed", "type": "aws_ecs_cluster",
+            "values": {"name": "till"},
+        }));
+        plan["configuration"]["root_module"] = serde_json::json!({"resources": [{
+            "address": "aws_ecs_service.web",
+            "expressions": {"cluster": {"references": ["aws_ecs_cluster.main.id", "aws_ecs_cluster.main"]}},
+        }]});
+    });
+    assert_eq!(referred.service.cluster, "till");
+}
+
+#[test]
+fn changes_are_printed_with_the_labels_of_the_plan() {
+    let changes = |facts: &Facts| {
+        let question = Question { startup: Some(Startup::told(150.0)), ..Question::default() };
+        let found = Diagnosis::of(facts, &question);
+        let mut changes = found.changes;
+        changes.extend(found.findings.into_iter().flat_map(|finding| finding.alternatives));
+        changes
+    };
+    let relabelled = PLAN
+        .replace("aws_ecs_service.web", "aws_ecs_service.app")
+        .replace("aws_lb_target_group.web", "aws_lb_target_group.main[0]");
+    let facts = plan(&relabelled);
+    let printed = render(&facts, &changes(&facts), Format::Terraform);
+    assert!(printed.contains("resource \"aws_ecs_service\" \"app\" {"), "{printed}");
+    assert!(printed.contains("resource \"aws_lb_target_group\" \"main\" {"), "{printed}");
+    assert!(!printed.contains("Rename") && !printed.contains("source folder"), "{printed}");
+
+    let facts = plan(NEW);
+    let printed = render(&facts, &changes(&facts), Format::Terraform);
+    assert!(printed.contains("source folder of module.service[\"api\"]"), "{printed}");
+    assert!(printed.contains("resource \"aws_ecs_service\" \"this\" {"), "{printed}");
+
+    let unnamed = Facts { service: Service { cluster: String::new(), ..facts.service }, ..facts };
+    let printed = render(&unnamed, &changes(&unnamed), Format::Cli);
+    assert!(printed.starts_with("# Put your cluster's name"), "{printed}");
+    assert!(printed.contains("update-service --cluster CLUSTER --service api"), "{printed}");
 }
 
 #[test]
