@@ -57,7 +57,7 @@ pub struct Scope {
 pub fn policy(subject: Subject, scope: &Scope) -> Value {
     let statements = match subject {
         Subject::Run => scope.run(),
-        Subject::Rollout => [scope.rollout(), vec![scope.pass_roles()]].concat(),
+        Subject::Rollout => scope.rollout(),
         Subject::Deploy => merged(scope.run(), scope.rollout()),
         Subject::Hook => merged(scope.run(), vec![scope.find_deployments(), scope.answer_hooks()]),
         Subject::Doctor => scope.doctor(),
@@ -104,18 +104,24 @@ impl Scope {
             self.read_definitions(),
             only_if(run, in_cluster),
             self.list_tasks(),
-            statement("FollowAndStopTask", ["ecs:DescribeTasks", "ecs:StopTask"], self.tasks()),
+            self.read_tasks(),
+            statement("StopTask", ["ecs:StopTask"], self.tasks()),
             self.pass_roles(),
             statement("ReadLog", ["logs:GetLogEvents"], self.logs()),
         ];
-        if self.registers {
-            let register = ["ecs:RegisterTaskDefinition"];
-            let tag = statement("TagDefinition", ["ecs:TagResource"], self.definitions());
-            let when = json!({"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}});
-            statements.push(statement("RegisterDefinition", register, self.definitions()));
-            statements.push(only_if(tag, when));
-        }
+        statements.extend(self.register());
         statements
+    }
+
+    /// What `--image` does. RegisterTaskDefinition can be narrowed to families.
+    fn register(&self) -> Vec<Value> {
+        if !self.registers {
+            return Vec::new();
+        }
+        let register = ["ecs:RegisterTaskDefinition"];
+        let tag = statement("TagDefinition", ["ecs:TagResource"], self.definitions());
+        let when = json!({"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}});
+        vec![statement("RegisterDefinition", register, self.definitions()), only_if(tag, when)]
     }
 
     fn rollout(&self) -> Vec<Value> {
@@ -126,7 +132,9 @@ impl Scope {
             statement("UpdateService", ["ecs:UpdateService"], self.service_arn()),
             self.find_deployments(),
             statement("ReadDeployments", ["ecs:DescribeServiceDeployments"], deployments.to_vec()),
+            self.pass_roles(),
         ]);
+        statements.extend(self.register());
         statements
     }
 
@@ -135,7 +143,7 @@ impl Scope {
             self.read_service(),
             self.read_definitions(),
             self.list_tasks(),
-            statement("ReadTasks", ["ecs:DescribeTasks"], self.tasks()),
+            self.read_tasks(),
             statement(
                 "ReadLoadBalancers",
                 [
@@ -171,6 +179,10 @@ impl Scope {
 
     fn read_definitions(&self) -> Value {
         statement("ReadDefinitions", ["ecs:DescribeTaskDefinition"], "*")
+    }
+
+    fn read_tasks(&self) -> Value {
+        statement("ReadTasks", ["ecs:DescribeTasks"], self.tasks())
     }
 
     /// Its resources are container instances, which tasks on Fargate don't have: the condition

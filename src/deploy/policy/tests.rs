@@ -129,6 +129,34 @@ fn conditions_name_cluster_service_and_what_creates() {
 }
 
 #[test]
+fn whoever_takes_an_image_may_register_it_and_only_then() {
+    let of_image = BTreeSet::from(["ecs:RegisterTaskDefinition", "ecs:TagResource"]);
+    for subject in [Subject::Run, Subject::Rollout, Subject::Deploy] {
+        for registers in [false, true] {
+            let all = statements(subject, &Scope { registers, ..whole() });
+            let allowed: BTreeSet<_> = all.iter().flat_map(|one| list(&one["Action"])).collect();
+            let found = of_image.iter().filter(|action| allowed.contains(**action)).count();
+            assert_eq!(found, if registers { 2 } else { 0 }, "{subject:?}");
+        }
+    }
+}
+
+#[test]
+fn no_policy_allows_an_action_twice_on_the_same_resource() {
+    for subject in ALL {
+        let mut allowed = BTreeSet::new();
+        for statement in statements(subject, &whole()) {
+            for action in list(&statement["Action"]) {
+                for resource in list(&statement["Resource"]) {
+                    let what = (action.clone(), resource);
+                    assert!(allowed.insert(what.clone()), "{subject:?}: {what:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_not_given_is_a_word_that_iam_refuses() {
     for subject in ALL {
         for statement in statements(subject, &Scope { registers: true, ..Scope::default() }) {
