@@ -78,6 +78,8 @@ pub struct CodeDeploy {
     pub wait: Option<u64>,
     /// Seconds before the old tasks are stopped after success (`terminateBlueInstancesOnDeploymentSuccess`).
     pub terminate_wait: Option<u64>,
+    /// Whether the old tasks are left running after success (its action `KEEP_ALIVE`).
+    pub keeps_old: bool,
 }
 
 /// How tasks are replaced, where ECS does it.

@@ -64,9 +64,10 @@ pub fn facts(documents: &[Document], service: Option<&str>) -> Result<Facts, Off
     let (running, next) = definitions_of(&service, definitions, replies[0].0)?;
     let mut picture = Picture { service, running, next, ..Picture::default() };
     for (_, reply) in &mut replies {
-        picture.target_groups.append(&mut reply.target_groups);
-        extend(&mut picture.listeners, reply.listeners.take());
-        extend(&mut picture.rules, reply.rules.take());
+        let groups = std::mem::take(&mut reply.target_groups);
+        add(&mut picture.target_groups, groups, |one| one.target_group_arn.as_deref());
+        extend(&mut picture.listeners, reply.listeners.take(), |one| one.listener_arn.as_deref());
+        extend(&mut picture.rules, reply.rules.take(), |one| one.rule_arn.as_deref());
     }
     for (path, reply) in replies {
         let groups = &picture.target_groups;
@@ -155,9 +156,18 @@ fn facts_name(definition: &TaskDefinition) -> String {
     crate::deploy::facts::TaskDefinition::from(definition.clone()).name()
 }
 
-fn extend<T>(all: &mut Option<Vec<T>>, more: Option<Vec<T>>) {
+fn extend<T>(all: &mut Option<Vec<T>>, more: Option<Vec<T>>, arn: fn(&T) -> Option<&str>) {
     if let Some(more) = more {
-        all.get_or_insert_default().extend(more);
+        add(all.get_or_insert_default(), more, arn);
+    }
+}
+
+/// Adds what isn't there yet: two files may well show the same.
+fn add<T>(all: &mut Vec<T>, more: Vec<T>, arn: fn(&T) -> Option<&str>) {
+    for one in more {
+        if arn(&one).is_none() || !all.iter().any(|known| arn(known) == arn(&one)) {
+            all.push(one);
+        }
     }
 }
 

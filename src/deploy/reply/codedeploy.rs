@@ -90,9 +90,10 @@ impl DeploymentGroup {
             group: self.deployment_group_name.clone(),
             wait: ready.map(DeploymentReady::seconds),
             terminate_wait: blue
-                .filter(|blue| blue.action.as_deref() != Some("KEEP_ALIVE"))
+                .filter(|blue| !blue.keeps())
                 .and_then(|blue| blue.termination_wait_time_in_minutes)
                 .map(|minutes| minutes * 60),
+            keeps_old: blue.is_some_and(TerminateBlue::keeps),
         }
     }
 
@@ -105,6 +106,13 @@ impl DeploymentGroup {
             .flat_map(|pair| &pair.target_groups)
             .flatten()
             .filter_map(|group| group.name.as_deref())
+    }
+}
+
+impl TerminateBlue {
+    /// `KEEP_ALIVE` never stops the old tasks; whatever wait stands beside it means nothing.
+    fn keeps(&self) -> bool {
+        self.action.as_deref() == Some("KEEP_ALIVE")
     }
 }
 

@@ -250,6 +250,7 @@ fn codedeploy_says_how_long_it_waits_and_which_the_other_target_group_is() {
         group: Some("web".to_owned()),
         wait: Some(240),
         terminate_wait: Some(300),
+        keeps_old: false,
     };
     assert_eq!(facts.service.controller, Controller::CodeDeploy(expected));
     let groups = facts.target_groups.iter().map(|one| (one.name.as_str(), one.is_alternate));
@@ -260,8 +261,38 @@ fn codedeploy_says_how_long_it_waits_and_which_the_other_target_group_is() {
     let Controller::CodeDeploy(waits) = facts.service.controller else { panic!() };
     assert_eq!(waits.wait, Some(0));
 
+    let kept = group.replace(r#""TERMINATE""#, r#""KEEP_ALIVE""#);
+    let facts = read(&[base[0], base[1], base[2], ("d.json", &kept)]).unwrap();
+    let Controller::CodeDeploy(waits) = facts.service.controller else { panic!() };
+    assert_eq!((waits.keeps_old, waits.terminate_wait), (true, None));
+
     let facts = read(&base).unwrap();
     assert!(facts.unknown.iter().any(|one| one.what == "CodeDeploy's deployment group"));
+}
+
+#[test]
+fn what_two_files_show_is_there_once() {
+    let once = [
+        ("s.json", SERVICE),
+        ("t.json", RUNNING),
+        ("groups.json", GROUPS),
+        ("attributes-web-8080.json", ATTRIBUTES),
+        ("listeners.json", LISTENERS),
+        ("rules.json", RULES),
+    ];
+    let twice = [("again.json", GROUPS), ("more.json", LISTENERS), ("others.json", RULES)];
+    assert_eq!(read(&[once.as_slice(), &twice].concat()).unwrap(), read(&once).unwrap());
+    // A group that is there twice is still the only one that a nameless reply can be of.
+    let first: serde_json::Value = serde_json::from_str(GROUPS).unwrap();
+    let only = serde_json::json!({ "TargetGroups": [first["TargetGroups"][0]] }).to_string();
+    let facts = read(&[
+        ("s.json", SERVICE),
+        ("t.json", RUNNING),
+        ("a.json", &only),
+        ("b.json", &only),
+        ("attributes.json", ATTRIBUTES),
+    ]);
+    assert_eq!(facts.unwrap().target_groups[0].deregistration_delay, Some(30));
 }
 
 #[test]

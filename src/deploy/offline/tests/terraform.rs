@@ -78,6 +78,7 @@ fn what_is_made_anew_is_followed_through_modules() {
         group: Some("api".to_owned()),
         wait: Some(240),
         terminate_wait: Some(300),
+        keeps_old: false,
     };
     assert_eq!(facts.service.controller, Controller::CodeDeploy(waits));
     let unknown = facts.unknown.iter().map(|one| format!("{}: {}", one.what, one.why));
