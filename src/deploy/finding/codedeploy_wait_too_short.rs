@@ -38,5 +38,11 @@ pub(super) fn look(case: &Case<'_>) -> Vec<Finding> {
         "Targets of a group that was not referred to are registered 90–180 s later; {ENOUGH} s are \
          known to be enough."
     );
-    vec![finding.detail(detail).change([change])]
+    let mut finding = finding.detail(detail);
+    // Where a listener is known to be missing, that is what mends both.
+    match facts.target_groups.iter().any(|group| is_orphaned(facts, group)) {
+        true => finding.alternatives.push(change),
+        false => finding.changes.push(change),
+    }
+    vec![finding]
 }

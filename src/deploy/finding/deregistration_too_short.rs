@@ -6,6 +6,8 @@ use crate::deploy::remedy::{Change, Setting};
 
 pub(super) const CODE: &str = "deregistration-delay-too-short";
 
+/// Spot's warning, in seconds.
+const SPOT: u64 = 120;
 /// Load balancers take 0 to 3600 s.
 const LONGEST: u64 = 3600;
 
@@ -37,6 +39,12 @@ fn of(case: &Case<'_>, group: &TargetGroup, lifetime: f64) -> Finding {
     }
     if to <= now {
         return finding;
+    }
+    if to > SPOT && case.facts.service.launch.may_be_spot() {
+        return finding.detail(format!(
+            "Its tasks may run on Spot, which takes them away within {SPOT} s: a longer delay would not \
+             be kept there."
+        ));
     }
     let why = format!("each task of a rollout then takes up to {to} s to go");
     let setting = Setting::DeregistrationDelay { target_group: name.clone() };

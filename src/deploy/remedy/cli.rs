@@ -220,13 +220,19 @@ fn task_definition(calls: &mut Vec<String>, facts: &Facts, changes: &[Change]) {
         return;
     }
     let (name, family) = (word(&facts.next.name()), word(&facts.next.family));
+    let filter = word(&format!("{filter}{READ_ONLY}"));
+    // What isn't registered yet is in a file: by its family AWS would give the revision that it replaces.
+    let edited = match facts.next.revision {
+        0 => format!("jq {filter} \\\n  \"${{NEW:?the file of the new task definition}}\""),
+        _ => format!(
+            "aws ecs describe-task-definition --task-definition {name} \\\n  \
+             --query taskDefinition --output json |\n  jq {filter}"
+        ),
+    };
     calls.push(format!(
-        "aws ecs describe-task-definition --task-definition {name} \\\n  \
-         --query taskDefinition --output json |\n  \
-         jq {} > task-definition.json\n\
+        "{edited} > task-definition.json\n\
          aws ecs register-task-definition --cli-input-json file://task-definition.json\n\
          {}\n",
-        word(&format!("{filter}{READ_ONLY}")),
         deployment(&facts.service, &family)
     ));
 }
