@@ -1,7 +1,6 @@
 //! What asks AWS itself: thin adapters over its SDK. They decide nothing.
 
 pub mod client;
-#[cfg(feature = "lambda")]
 pub mod codedeploy;
 pub mod definition;
 pub mod describe;

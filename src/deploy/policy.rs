@@ -144,6 +144,7 @@ impl Scope {
             self.read_definitions(),
             self.list_tasks(),
             self.read_tasks(),
+            self.read_deployment_group(),
             statement(
                 "ReadLoadBalancers",
                 [
@@ -183,6 +184,15 @@ impl Scope {
 
     fn read_tasks(&self) -> Value {
         statement("ReadTasks", ["ecs:DescribeTasks"], self.tasks())
+    }
+
+    /// Which group deploys the service only CodeDeploy knows: all of the account's may be read.
+    fn read_deployment_group(&self) -> Value {
+        statement(
+            "ReadDeploymentGroup",
+            ["codedeploy:GetDeployment", "codedeploy:GetDeploymentGroup"],
+            self.arn("codedeploy", "deploymentgroup:*"),
+        )
     }
 
     /// Its resources are container instances, which tasks on Fargate don't have: the condition

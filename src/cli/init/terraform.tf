@@ -144,8 +144,14 @@ data "aws_iam_policy_document" "run" {
   }
 
   statement {
-    sid       = "FollowAndStopTask"
-    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
+    sid       = "ReadTasks"
+    actions   = ["ecs:DescribeTasks"]
+    resources = ["${local.ecs}:task/${var.cluster_name}/*"]
+  }
+
+  statement {
+    sid       = "StopTask"
+    actions   = ["ecs:StopTask"]
     resources = ["${local.ecs}:task/${var.cluster_name}/*"]
   }
 

@@ -20,7 +20,7 @@ impl Aws {
             true => LifecycleEventStatus::Succeeded,
             false => LifecycleEventStatus::Failed,
         };
-        aws_sdk_codedeploy::Client::new(&self.config)
+        self.codedeploy
             .put_lifecycle_event_hook_execution_status()
             .deployment_id(deployment)
             .lifecycle_event_hook_execution_id(execution)

@@ -3,16 +3,21 @@
 //! A permission that is missing doesn't end it: what it would have told is unknown then, and says
 //! so. Only without the service and the task definition that is to run there is nothing to say.
 
+mod deployment_group;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{Service, Task};
 
+use deployment_group::deployment_group;
+
 use super::startup::Rollout;
 use super::{Aws, AwsError};
 use crate::deploy::facts::{Facts, Unknown};
 use crate::deploy::reply;
+use crate::deploy::reply::codedeploy::DeploymentGroup;
 use crate::deploy::reply::elb::{Listener, Rule};
 use crate::deploy::reply::picture::{WHAT_LISTENERS, what_attributes, what_group};
 use crate::deploy::reply::{Picture, name_of};
@@ -49,7 +54,9 @@ pub async fn facts(
             return Err(AwsError::NotFound { operation: "ecs:DescribeServices", what });
         }
     };
-    let mut picture = Picture { service: said, running, next, unknown, ..Picture::default() };
+    let deployment_group = deployment_group(aws, &found, &mut unknown).await?;
+    let of_service = Picture { service: said, running, next, ..Picture::default() };
+    let mut picture = Picture { deployment_group, unknown, ..of_service };
     target_groups(aws, &mut picture).await?;
     listeners(aws, &mut picture).await?;
     let what = "how long the last rollout's tasks took to start".to_owned();
@@ -72,6 +79,22 @@ fn allowed<T>(
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// As [`allowed`]; what was deleted, though others still name it, is unknown as well.
+fn allowed_or_gone<T>(
+    found: Result<T, AwsError>,
+    what: String,
+    unknown: &mut Vec<Unknown>,
+) -> Result<Option<T>, AwsError> {
+    match found {
+        Err(AwsError::NotFound { operation, what: said }) => {
+            let why = format!("{operation} finds none: {said}");
+            unknown.push(Unknown { what, why, permission: None });
+            Ok(None)
+        }
+        other => allowed(other, what, unknown),
     }
 }
 
@@ -112,29 +135,56 @@ async fn target_groups(aws: &Aws, picture: &mut Picture) -> Result<(), AwsError>
             one.target_group_arn.clone().into_iter().chain(alternate)
         })
         .collect();
-    for arn in arns {
-        let name = arn.rsplit('/').nth(1).unwrap_or(&arn).to_owned();
-        let reply = aws.elb.describe_target_groups().target_group_arns(&arn).send().await;
-        let reply = asked("elasticloadbalancing:DescribeTargetGroups", reply);
-        let reply = allowed(reply, what_group(&name), &mut picture.unknown)?;
+    // CodeDeploy knows its pair by name; one of the two is attached, the other is idle.
+    let is_attached = |name: &str| arns.iter().any(|arn| group_name(arn) == name);
+    let pair = picture.deployment_group.iter().flat_map(DeploymentGroup::target_groups);
+    let idle: Vec<_> = pair.filter(|name| !is_attached(name)).map(str::to_owned).collect();
+    for arn in &arns {
+        let reply = aws.elb.describe_target_groups().target_group_arns(arn).send().await;
+        let reply = asked(DESCRIBE_GROUPS, reply);
+        let reply = allowed(reply, what_group(group_name(arn)), &mut picture.unknown)?;
         let found = reply.and_then(|reply| reply.target_groups).unwrap_or_default();
         picture.target_groups.extend(found.into_iter().map(Into::into));
-
-        let reply = aws.elb.describe_target_group_attributes().target_group_arn(&arn).send().await;
-        let reply = asked("elasticloadbalancing:DescribeTargetGroupAttributes", reply);
-        if let Some(reply) = allowed(reply, what_attributes(&name), &mut picture.unknown)? {
-            let attributes = reply.attributes.unwrap_or_default();
-            let attributes = attributes.into_iter().map(Into::into).collect();
-            picture.attributes.insert(arn.clone(), attributes);
+        belongings(aws, picture, arn).await?;
+    }
+    for name in &idle {
+        let reply = aws.elb.describe_target_groups().names(name).send().await;
+        let reply = asked(DESCRIBE_GROUPS, reply);
+        let reply = allowed_or_gone(reply, what_group(name), &mut picture.unknown)?;
+        for found in reply.and_then(|reply| reply.target_groups).unwrap_or_default() {
+            let arn = found.target_group_arn.clone().unwrap_or_default();
+            picture.target_groups.push(found.into());
+            belongings(aws, picture, &arn).await?;
         }
+    }
+    Ok(())
+}
 
-        let reply = aws.elb.describe_target_health().target_group_arn(&arn).send().await;
-        let reply = asked("elasticloadbalancing:DescribeTargetHealth", reply);
-        let what = format!("the targets of target group {name}");
-        if let Some(reply) = allowed(reply, what, &mut picture.unknown)? {
-            let targets = reply.target_health_descriptions.unwrap_or_default();
-            picture.targets.insert(arn, targets.into_iter().map(Into::into).collect());
-        }
+const DESCRIBE_GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups";
+
+/// `web` of `arn:…:targetgroup/web/73e2d6bc24d8a067`.
+fn group_name(arn: &str) -> &str {
+    arn.rsplit('/').nth(1).unwrap_or(arn)
+}
+
+/// Attributes and targets of a target group.
+async fn belongings(aws: &Aws, picture: &mut Picture, arn: &str) -> Result<(), AwsError> {
+    let name = group_name(arn);
+    let reply = aws.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
+    let reply = asked("elasticloadbalancing:DescribeTargetGroupAttributes", reply);
+    if let Some(reply) = allowed(reply, what_attributes(name), &mut picture.unknown)? {
+        let attributes = reply.attributes.unwrap_or_default();
+        let attributes = attributes.into_iter().map(Into::into).collect();
+        picture.attributes.insert(arn.to_owned(), attributes);
+    }
+
+    let reply = aws.elb.describe_target_health().target_group_arn(arn).send().await;
+    let reply = asked("elasticloadbalancing:DescribeTargetHealth", reply);
+    let what = format!("the targets of target group {name}");
+    if let Some(reply) = allowed(reply, what, &mut picture.unknown)? {
+        let targets = reply.target_health_descriptions.unwrap_or_default();
+        let targets = targets.into_iter().map(Into::into).collect();
+        picture.targets.insert(arn.to_owned(), targets);
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use super::*;
 
 /// The service authorization reference: each action, and the resource types it can be narrowed to.
-const REFERENCE: [(&str, &[&str]); 23] = [
+const REFERENCE: [(&str, &[&str]); 25] = [
+    ("codedeploy:GetDeployment", &["deploymentgroup"]),
+    ("codedeploy:GetDeploymentGroup", &["deploymentgroup"]),
     ("codedeploy:PutLifecycleEventHookExecutionStatus", &[]),
     ("ecs:ContinueServiceDeployment", &["service", "service-deployment"]),
     ("ecs:DescribeServiceDeployments", &["service", "service-deployment"]),
@@ -202,7 +204,8 @@ fn operations(files: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn whatever_is_asked_of_aws_is_in_a_policy() {
-    let described = operations(&["deploy/aws/describe.rs"]);
+    let described = ["deploy/aws/describe.rs", "deploy/aws/describe/deployment_group.rs"];
+    let described = operations(&described);
     assert_eq!(described, actions(Subject::Doctor));
     let adapters = [
         "deploy/aws/launch.rs",

@@ -42,8 +42,10 @@ impl Picture {
         if let Controller::CodeDeploy(of_group) = &mut service.controller {
             match &self.deployment_group {
                 Some(group) => *of_group = group.facts(),
+                // Who asked in vain has said so already.
+                None if self.unknown.iter().any(|one| one.what == WHAT_DEPLOYMENT_GROUP) => {}
                 None => self.unknown.push(Unknown {
-                    what: "CodeDeploy's deployment group".to_owned(),
+                    what: WHAT_DEPLOYMENT_GROUP.to_owned(),
                     why: "`aws deploy get-deployment-group` says it".to_owned(),
                     permission: None,
                 }),
@@ -127,6 +129,11 @@ impl Picture {
                 missing.push((what_group(target_group_name(group)), "describe-target-groups"));
             }
         }
+        for name in self.deployment_group.iter().flat_map(DeploymentGroup::target_groups) {
+            if !groups.iter().any(|group| group.name == name) {
+                missing.push((what_group(name), "describe-target-groups"));
+            }
+        }
         for group in groups.iter().filter(|group| !self.attributes.contains_key(&group.arn)) {
             missing.push((what_attributes(&group.name), "describe-target-group-attributes"));
         }
@@ -156,6 +163,9 @@ impl Picture {
         }
     }
 }
+
+/// What isn't known of CodeDeploy.
+pub const WHAT_DEPLOYMENT_GROUP: &str = "CodeDeploy's deployment group";
 
 /// What isn't known of listeners and rules.
 pub const WHAT_LISTENERS: &str = "who forwards to the target groups";

@@ -67,7 +67,6 @@ async fn a_connection_breaks_or_the_service_fails() {
     assert!(error.is_server_exception(), "{error:?}");
 }
 
-#[cfg(feature = "lambda")]
 #[tokio::test]
 async fn what_codedeploy_is_told_stands_in_the_journal() {
     use aws_sdk_codedeploy::types::LifecycleEventStatus;

@@ -41,7 +41,6 @@ impl Aws {
     }
 
     /// A client of CodeDeploy.
-    #[cfg(feature = "lambda")]
     pub fn codedeploy(&self) -> aws_sdk_codedeploy::Client {
         aws_sdk_codedeploy::Client::new(&self.config())
     }

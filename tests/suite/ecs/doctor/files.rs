@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use lockkeeper::deploy::doctor::{Diagnosis, Question, Startup};
 use lockkeeper::deploy::facts::{
-    Attachment, Balancer, Breaker, Capacity, Controller, Facts, Hook, Launch, Protocol, Service,
-    Strategy, TargetCheck, TargetGroup, Threshold,
+    Attachment, Balancer, Breaker, Capacity, CodeDeploy, Controller, Facts, Hook, Launch, Protocol,
+    Service, Strategy, TargetCheck, TargetGroup, Threshold,
 };
 use lockkeeper::deploy::offline::{Document, Offline};
 use serde_json::{Value, json};
@@ -25,6 +25,9 @@ pub fn documents(aws: &Aws, definitions: &[&str]) -> Vec<Document> {
         for name in definitions {
             let reply = ecs(world, "DescribeTaskDefinition", &json!({ "taskDefinition": name }));
             all.push(document(&name.replace(':', "-"), reply));
+        }
+        if let Some(group) = world.deployment_group_of("shop/web") {
+            all.push(document("deployment-group", ecs(world, "GetDeploymentGroup", &group)));
         }
         all.push(document("groups", elb(world, "DescribeTargetGroups", json!({}))));
         let groups: Vec<TargetGroup> =
@@ -173,10 +176,27 @@ fn providers() -> Aws {
     account(service, Vec::new(), definition("web"), definition("web"))
 }
 
-fn code_deploy() -> Aws {
-    let controller = Controller::CodeDeploy(Default::default());
+/// One that CodeDeploy hasn't deployed yet, so that nobody knows of its deployment group.
+fn code_deploy_to_come() -> Aws {
+    let controller = Controller::CodeDeploy(CodeDeploy::default());
     let service = Service { controller, ..service("web", None) };
     account(service, vec![group("web", Balancer::Network)], definition("web"), definition("web"))
+}
+
+fn code_deploy() -> Aws {
+    let controller = Controller::CodeDeploy(CodeDeploy {
+        application: Some("shop".to_owned()),
+        group: Some("shop-web".to_owned()),
+        wait: Some(120),
+        terminate_wait: Some(300),
+    });
+    let network = Some(super::super::network());
+    let service =
+        Service { controller, network, launch: Launch::Fargate, ..service("blue", Some("green")) };
+    let mut blue = group("blue", Balancer::Network);
+    blue.check = TargetCheck { protocol: Protocol::Tcp, path: None, timeout: 10, ..blue.check };
+    let green = TargetGroup { name: "green".to_owned(), ..blue.clone() };
+    account(service, vec![blue, green], definition("web"), definition("web"))
 }
 
 #[tokio::test]
@@ -187,6 +207,7 @@ async fn facts_and_findings_from_files_are_those_that_aws_tells() {
         ("blue/green", blue_green()),
         ("sidecars", sidecars()),
         ("providers", providers()),
+        ("CodeDeploy to come", code_deploy_to_come()),
         ("CodeDeploy", code_deploy()),
     ];
     for (name, aws) in cases {
@@ -229,6 +250,9 @@ async fn each_of_these_services_has_what_it_was_made_for_and_nothing_else() {
         ["grace-too-short", "start-period-too-short", "start-timeout-kills-migration"]
     );
     assert_eq!(codes(&providers()).await, ["percentages-cannot-move"]);
+    let to_come = codes(&code_deploy_to_come()).await;
+    assert_eq!(to_come, ["grace-too-short", "nlb-check-flood", "facts-missing"]);
     let code_deploy = codes(&code_deploy()).await;
-    assert_eq!(code_deploy, ["grace-too-short", "nlb-check-flood", "facts-missing"]);
+    let orphaned = "orphaned-target-group";
+    assert_eq!(code_deploy, ["grace-too-short", orphaned, "codedeploy-wait-too-short"]);
 }

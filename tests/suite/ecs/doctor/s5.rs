@@ -4,13 +4,11 @@ use lockkeeper::deploy::doctor::{Diagnosis, Question, Startup};
 use lockkeeper::deploy::facts::{
     Balancer, CodeDeploy, Controller, Service, Strategy, TargetCheck, TargetGroup,
 };
-use lockkeeper::deploy::offline::{Document, Offline};
-use lockkeeper::deploy::remedy::{Format, render};
 use serde_json::json;
 
 use super::{asked, definition, doctor, files, service};
 use crate::support::Output;
-use crate::support::aws::{Aws, Pace, Scale, Script};
+use crate::support::aws::{Aws, Fault, Pace, Scale, Script};
 
 /// A blue/green service behind a load balancer whose one listener forwards to `blue`.
 struct Story {
@@ -115,67 +113,83 @@ async fn s5_there_is_no_orphan_behind_an_alb_nor_with_a_dummy_listener() {
     assert_eq!(both.orphans().await, Vec::<String>::new());
 }
 
-/// What `aws deploy get-deployment-group` prints of a group that reroutes after so many minutes.
-fn deployment_group(wait: Option<u64>) -> Document {
-    let ready = match wait {
-        None => json!({ "actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0 }),
-        Some(minutes) => {
-            json!({ "actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": minutes })
-        }
+/// The same, deployed by CodeDeploy, which waits so many minutes before it reroutes traffic.
+fn by_code_deploy(kind: Balancer, minutes: u64) -> Story {
+    let story = story(kind);
+    let group = CodeDeploy {
+        application: Some("shop".to_owned()),
+        group: Some("shop-web".to_owned()),
+        wait: Some(minutes * 60),
+        terminate_wait: Some(300),
     };
-    let json = json!({ "deploymentGroupInfo": {
-        "applicationName": "shop",
-        "deploymentGroupName": "web",
-        "blueGreenDeploymentConfiguration": {
-            "deploymentReadyOption": ready,
-            "terminateBlueInstancesOnDeploymentSuccess":
-                { "action": "TERMINATE", "terminationWaitTimeInMinutes": 5 },
-        },
-        "ecsServices": [{ "clusterName": "shop", "serviceName": "web" }],
-        "loadBalancerInfo": { "targetGroupPairInfoList": [
-            { "targetGroups": [{ "name": "blue" }, { "name": "green" }] },
-        ] },
-    } });
-    Document { path: "deployment-group.json".into(), text: json.to_string() }
-}
-
-/// What the doctor finds where CodeDeploy deploys, and how the changes are printed.
-fn of_code_deploy(story: &Story, wait: Option<u64>) -> (Vec<&'static str>, [String; 2]) {
-    let controller = Controller::CodeDeploy(CodeDeploy::default());
     story.aws.with(|world| {
         let service = world.services.get_mut("shop/web").expect("the service");
-        service.facts.controller = controller;
+        service.facts.controller = Controller::CodeDeploy(group);
+        service.facts.strategy = Strategy::Rolling;
     });
-    let mut documents = files::documents(&story.aws, &["web:1"]);
-    documents.push(deployment_group(wait));
-    let offline = Offline { documents, ..Offline::default() };
-    let facts = offline.facts().expect("the facts");
+    story
+}
+
+/// What the doctor finds where CodeDeploy deploys: by asking AWS as from files.
+async fn codes(story: &Story) -> Vec<&'static str> {
     let question = Question { startup: Some(Startup::told(10.0)), ..Question::default() };
-    let diagnosis = Diagnosis::of(&facts, &question);
-    let codes = diagnosis.findings.iter().map(|finding| finding.code).collect();
-    let forms = [Format::Terraform, Format::Cli];
-    (codes, forms.map(|form| render(&facts, &diagnosis.changes, form)))
+    let told = asked(&story.aws, None).await;
+    assert_eq!(told, files::read(&story.aws, &["web:1"]));
+    let findings = Diagnosis::of(&told, &question).findings;
+    findings.iter().map(|finding| finding.code).collect()
 }
 
 #[tokio::test]
 async fn s5_codedeploy_that_reroutes_at_once_is_told_to_wait() {
-    let nlb = story(Balancer::Network);
-    let (codes, [terraform, cli]) = of_code_deploy(&nlb, None);
-    assert_eq!(codes, ["orphaned-target-group", "codedeploy-wait-too-short"]);
+    let nlb = by_code_deploy(Balancer::Network, 0);
+    assert_eq!(codes(&nlb).await, ["orphaned-target-group", "codedeploy-wait-too-short"]);
+    let said = doctor(&nlb.aws, &["--startup", "10s"]).run().await.expect(0);
+    said.expect_text("no listener refers to green")
+        .expect_text("CodeDeploy reroutes the traffic at once");
+    let mut terraform = nlb.fix("terraform").await;
     for part in ["aws_codedeploy_deployment_group", "wait_time_in_minutes = 10", "after 300 s"] {
-        assert!(terraform.contains(part), "{terraform}");
+        terraform = terraform.expect_text(part);
     }
+    let mut cli = nlb.fix("cli").await;
     for part in ["--application-name shop", "\"waitTimeInMinutes\":10", "continue-deployment"] {
-        assert!(cli.contains(part), "{cli}");
+        cli = cli.expect_text(part);
     }
     nlb.aws.listener(&nlb.balancer, 10_080, &[(&nlb.green, 1)]);
-    assert_eq!(of_code_deploy(&nlb, None).0, Vec::<&str>::new(), "the dummy listener is enough");
-    let alb = story(Balancer::Application);
-    assert_eq!(of_code_deploy(&alb, None).0, Vec::<&str>::new());
+    assert_eq!(codes(&nlb).await, Vec::<&str>::new(), "the dummy listener is enough");
+    let alb = by_code_deploy(Balancer::Application, 0);
+    assert_eq!(codes(&alb).await, Vec::<&str>::new());
 }
 
 #[tokio::test]
 async fn s5_codedeploy_that_waits_long_enough_is_not_told_to() {
-    let nlb = story(Balancer::Network);
-    assert_eq!(of_code_deploy(&nlb, Some(10)).0, ["orphaned-target-group"]);
+    let nlb = by_code_deploy(Balancer::Network, 10);
+    assert_eq!(codes(&nlb).await, ["orphaned-target-group"]);
+}
+
+#[tokio::test]
+async fn what_codedeploy_does_not_tell_is_unknown_and_ends_nothing() {
+    let nlb = by_code_deploy(Balancer::Network, 0);
+    for operation in ["GetDeployment", "GetDeploymentGroup"] {
+        nlb.aws.fail(operation, 1, Fault::Denied);
+        let unknown = asked(&nlb.aws, None).await.unknown;
+        let [only] = unknown.as_slice() else { panic!("{unknown:?}") };
+        assert_eq!(only.what, "CodeDeploy's deployment group");
+        assert_eq!(only.permission, Some(format!("codedeploy:{operation}")));
+    }
+    // CodeDeploy forgets old deployments.
+    let gone = Fault::Refused("DeploymentDoesNotExistException", "The deployment is not there");
+    nlb.aws.fail("GetDeployment", 1, gone);
+    let unknown = asked(&nlb.aws, None).await.unknown;
+    let [only] = unknown.as_slice() else { panic!("{unknown:?}") };
+    assert_eq!(only.permission, None);
+    assert!(only.why.contains("codedeploy:GetDeployment finds none"), "{}", only.why);
+}
+
+#[tokio::test]
+async fn a_target_group_of_codedeploy_that_was_deleted_is_unknown() {
+    let nlb = by_code_deploy(Balancer::Network, 0);
+    nlb.aws.with(|world| world.balancers.groups.remove(&nlb.green).expect("green"));
+    let facts = asked(&nlb.aws, None).await;
+    let unknown: Vec<_> = facts.unknown.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(unknown, ["target group green"]);
 }

@@ -1,6 +1,7 @@
 //! The operations: what is asked, and what AWS would answer.
 
 pub mod balancers;
+pub mod codedeploy;
 pub mod definitions;
 pub mod logs;
 pub mod placing;
@@ -96,6 +97,8 @@ impl World {
             "UpdateTaskProtection" => self.update_protection(request),
             "GetLogEvents" => self.log_events(request),
             "DescribeLogStreams" => self.log_streams(request),
+            "GetDeployment" => self.get_deployment(request),
+            "GetDeploymentGroup" => self.get_deployment_group(request),
             "PutLifecycleEventHookExecutionStatus" => Ok(json!({
                 "lifecycleEventHookExecutionId": request["lifecycleEventHookExecutionId"],
             })),

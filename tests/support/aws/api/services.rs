@@ -8,6 +8,7 @@ use super::super::scheduler;
 use super::super::service::Service;
 use super::super::task::Status;
 use super::super::world::World;
+use super::codedeploy::show_task_sets;
 use super::{Refusal, Reply, merge, strings};
 
 /// The parameters of UpdateService that have an effect.
@@ -142,6 +143,7 @@ impl World {
         if let Some(rollout) = service.rollout() {
             json["currentServiceDeployment"] = json!(rollout.arn);
         }
+        show_task_sets(key, service, &mut json);
         json
     }
 
