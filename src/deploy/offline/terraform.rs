@@ -57,7 +57,9 @@ impl Reader<'_> {
             [] => self.definitions(of, &mut unknown)?,
             elsewhere => cli::definitions(elsewhere, &service)?,
         };
-        let mut picture = Picture { service, running, next, unknown, ..Picture::default() };
+        let scheduling = of.text("scheduling_strategy").map(str::to_owned);
+        let mut picture =
+            Picture { service, running, next, scheduling, unknown, ..Picture::default() };
         for group in self.plan.of_types(&GROUPS) {
             let (found, attributes) = self.target_group(group)?;
             picture.attributes.insert(group.key(), attributes);

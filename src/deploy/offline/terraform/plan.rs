@@ -52,7 +52,8 @@ impl Resource<'_> {
         self.text("name").unwrap_or(&self.address).to_owned()
     }
 
-    fn text(&self, field: &str) -> Option<&str> {
+    /// An attribute that is text, and not empty.
+    pub fn text(&self, field: &str) -> Option<&str> {
         self.values.get(field)?.as_str().filter(|text| !text.is_empty())
     }
 

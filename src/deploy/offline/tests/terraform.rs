@@ -149,6 +149,12 @@ fn a_task_definition_that_a_pipeline_makes_may_be_given_beside_the_plan() {
 }
 
 #[test]
+fn a_daemon_is_said_not_to_be_judged() {
+    let facts = plan(&PLAN.replace(r#""REPLICA""#, r#""DAEMON""#));
+    assert_eq!(facts.unknown[0].what, "how ECS replaces the tasks of web");
+}
+
+#[test]
 fn wrong_values_are_named_with_the_resource() {
     let wrong = PLAN
         .replace(r#""deployment_maximum_percent": 200"#, r#""deployment_maximum_percent": "all""#);
