@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::configuration::{Configuration, indices, module_of, without_indices};
 use crate::deploy::reply::family_of;
 
+/// Blocks that the provider fills in where they are left out.
+const COMPUTED: [&str; 2] = ["health_check", "deployment_configuration"];
+
 /// A plan, or a state.
 pub struct Plan<'a> {
     resources: Vec<Resource<'a>>,
@@ -204,7 +207,11 @@ fn later_at(unknown: &Value, given: Option<&Value>, path: &[&str]) -> Option<usi
     }
     let expression = given.and_then(|all| all.get(field));
     match unknown.get(field)? {
-        Value::Bool(true) => (given.is_none() || expression.is_some()).then_some(1),
+        Value::Bool(true) => {
+            // A block that nobody computes is unknown only where its number is.
+            let is_generated = !rest.is_empty() && !COMPUTED.contains(field);
+            (given.is_none() || expression.is_some() || is_generated).then_some(1)
+        }
         inner => later_at(inner, expression, rest).map(|depth| depth + 1),
     }
 }
