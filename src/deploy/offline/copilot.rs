@@ -9,6 +9,7 @@ mod containers;
 mod count;
 mod manifest;
 mod seconds;
+mod settle;
 
 use serde_json::{Map, Value};
 
@@ -28,11 +29,14 @@ const SERVICES: [&str; 3] = ["Load Balanced Web Service", "Backend Service", "Wo
 /// When it can't be read, or isn't of a service on ECS.
 pub fn facts(document: &Document, environment: Option<&str>) -> Result<Facts, OfflineError> {
     let mut manifest = value(document)?;
+    settle::drop_empty(&mut manifest);
     let mut unknown = Vec::new();
     let overrides = manifest.as_object_mut().and_then(|top| top.remove("environments"));
     if let Some(Value::Object(overrides)) = overrides {
         unknown.extend(apply(&mut manifest, overrides, environment));
     }
+    settle::take_filled_in(&mut manifest, "", &mut unknown);
+    unknown.extend(settle::unread(&manifest));
     let manifest: Manifest = part(&document.path, "", manifest)?;
     if !SERVICES.contains(&manifest.r#type.as_str()) {
         let (path, kind) = (document.path.clone(), manifest.r#type);
