@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::document::{value, whole};
 use super::{Document, OfflineError, choose};
@@ -59,10 +60,11 @@ pub fn facts(documents: &[Document], service: Option<&str>) -> Result<Facts, Off
     let replies = documents.iter().map(|document| Ok((document.path.as_path(), reply(document)?)));
     let mut replies = replies.collect::<Result<Vec<_>, OfflineError>>()?;
     let service = chosen(&mut replies, service)?;
+    let scheduling = scheduling(documents, service.service_name.as_deref())?;
     let definitions: Vec<_> =
         replies.iter_mut().filter_map(|(_, reply)| reply.task_definition.take()).collect();
     let (running, next) = definitions_of(&service, definitions, replies[0].0)?;
-    let mut picture = Picture { service, running, next, ..Picture::default() };
+    let mut picture = Picture { service, running, next, scheduling, ..Picture::default() };
     for (_, reply) in &mut replies {
         let groups = std::mem::take(&mut reply.target_groups);
         add(&mut picture.target_groups, groups, |one| one.target_group_arn.as_deref());
@@ -121,6 +123,21 @@ fn chosen(replies: &mut [(&Path, Reply)], name: Option<&str>) -> Result<Service,
     let all = all.filter(|service| service.status.as_deref() != Some("INACTIVE"));
     let named = |service: Service| (service.service_name.clone().unwrap_or_default(), service);
     choose(all.map(named).collect(), name, path)
+}
+
+/// The scheduling strategy of the service of that name.
+fn scheduling(documents: &[Document], name: Option<&str>) -> Result<Option<String>, OfflineError> {
+    for document in documents {
+        let top = value(document)?;
+        let several = top.get("services").and_then(Value::as_array);
+        let mut all = several.into_iter().flatten().chain([&top]);
+        let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
+        let found = all.find(|one| name.is_some() && text(one, "serviceName").as_deref() == name);
+        if let Some(found) = found {
+            return Ok(text(found, "schedulingStrategy"));
+        }
+    }
+    Ok(None)
 }
 
 /// What the service runs, and what it is to run: the one that it doesn't run yet, or the same.

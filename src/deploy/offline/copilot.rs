@@ -9,6 +9,7 @@ mod containers;
 mod count;
 mod manifest;
 mod seconds;
+mod settle;
 
 use serde_json::{Map, Value};
 
@@ -32,6 +33,7 @@ pub fn facts(
     environment: Option<&str>,
 ) -> Result<Facts, OfflineError> {
     let mut manifest = value(document)?;
+    settle::drop_empty(&mut manifest);
     let mut unknown = Vec::new();
     let overrides = manifest.as_object_mut().and_then(|top| top.remove("environments"));
     let overrides = match overrides {
@@ -42,6 +44,8 @@ pub fn facts(
         Some(name) => apply(&mut manifest, overrides, name, document)?,
         None => unknown.extend(unchosen(&overrides)),
     }
+    settle::take_filled_in(&mut manifest, "", &mut unknown);
+    unknown.extend(settle::unread(&manifest));
     let manifest: Manifest = part(&document.path, "", manifest)?;
     if !SERVICES.contains(&manifest.r#type.as_str()) {
         let (path, kind) = (document.path.clone(), manifest.r#type);

@@ -136,6 +136,27 @@ fn listed(keys: &[String]) -> String {
     }
 }
 
+/// The form that would do, by what is said to be wrong.
+fn wanted(message: &str) -> &'static str {
+    let expected = message.split("expected ").nth(1).unwrap_or(message);
+    let has = |words: &[&str]| words.iter().any(|word| expected.starts_with(word));
+    if message.contains("is no duration") {
+        "a duration with its unit, such as 60s or 1m30s,"
+    } else if has(&["u16", "u32", "u64"]) || message.contains("whole number") {
+        "a whole number"
+    } else if has(&["a sequence"]) {
+        "a list"
+    } else if has(&["a map", "struct"]) {
+        "a map of fields"
+    } else if has(&["a boolean"]) {
+        "true or false"
+    } else if has(&["a string"]) {
+        "a text"
+    } else {
+        "what its documentation asks for"
+    }
+}
+
 impl OfflineError {
     /// What to do about it.
     pub fn next(&self) -> String {
@@ -149,7 +170,9 @@ impl OfflineError {
             OfflineError::Together { .. } => {
                 "give one file of Terraform or of Copilot, or several of the AWS CLI".to_owned()
             }
-            OfflineError::Value { .. } => "mend it there".to_owned(),
+            OfflineError::Value { message, .. } => {
+                format!("write {} there", wanted(message))
+            }
             OfflineError::NoService { .. } => {
                 "add the output of `aws ecs describe-services --cluster CLUSTER --services NAME`, \
                  or a file that has the service"

@@ -20,6 +20,7 @@ use crate::deploy::reply::ecs::{Service, TaskDefinition};
 use crate::deploy::reply::elb::{Attribute, Listener, Rule, TargetGroup};
 use plan::{Plan, Resource};
 
+const FARGATE: &str = "FARGATE";
 const SERVICES: [&str; 1] = ["aws_ecs_service"];
 const CLUSTERS: [&str; 1] = ["aws_ecs_cluster"];
 const DEFINITIONS: [&str; 1] = ["aws_ecs_task_definition"];
@@ -54,15 +55,21 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn picture(&self, of: &Resource, elsewhere: &[Document]) -> Result<Picture, OfflineError> {
-        let service = self.service(of)?;
-        let mut unknown = self.later(of, &service);
+        let mut service = self.service(of)?;
+        let mut unknown = self.later(of, &resource::SERVICE);
         let (running, next) = match elsewhere {
             [] => self.definitions(of, &mut unknown)?,
             elsewhere => cli::definitions(elsewhere, &service)?,
         };
-        let mut picture = Picture { service, running, next, unknown, ..Picture::default() };
+        self.launch(of, &mut service, &mut unknown);
+        let scheduling = of.text("scheduling_strategy").map(str::to_owned);
+        let mut picture =
+            Picture { service, running, next, scheduling, unknown, ..Picture::default() };
         for group in self.plan.of_types(&GROUPS) {
             let (found, attributes) = self.target_group(group)?;
+            if attaches(&picture.service, &group.key()) {
+                picture.unknown.extend(self.later(group, &resource::TARGET_GROUP));
+            }
             picture.attributes.insert(group.key(), attributes);
             picture.target_groups.push(found);
         }
@@ -124,6 +131,21 @@ impl Reader<'_> {
         Ok(service)
     }
 
+    /// A task definition for Fargate alone says where its tasks run, if the service doesn't.
+    fn launch(&self, of: &Resource, service: &mut Service, unknown: &mut Vec<Unknown>) {
+        let providers = service.capacity_provider_strategy.as_deref().unwrap_or_default();
+        if service.launch_type.is_some() || !providers.is_empty() {
+            return;
+        }
+        let definition = self.plan.linked(of, "/task_definition", &DEFINITIONS);
+        let kinds = definition.and_then(|one| one.values.get("requires_compatibilities"));
+        if kinds.is_some_and(|kinds| *kinds == serde_json::json!([FARGATE])) {
+            service.launch_type = Some(FARGATE.to_owned());
+            let known = format!("launch_type of {}", of.address);
+            unknown.retain(|one| one.what != known);
+        }
+    }
+
     /// What the service runs, and what it is to run.
     fn definitions(
         &self,
@@ -140,6 +162,7 @@ impl Reader<'_> {
             // A state: what is there runs.
             return Ok((Some(next.clone()), next));
         };
+        unknown.extend(self.later(found, &resource::TASK_DEFINITION));
         let before = change.before.filter(|before| before.is_object());
         let running = before.map(|before| self.definition(found, before)).transpose()?;
         if change.is_later("container_definitions") {
@@ -170,20 +193,11 @@ impl Reader<'_> {
         Ok(TaskDefinition { container_definitions: containers, ..read.into() })
     }
 
-    /// What of the service isn't known before it is applied.
-    fn later(&self, of: &Resource, service: &Service) -> Vec<Unknown> {
-        let Some(change) = self.plan.change(of) else { return Vec::new() };
-        let fields = [
-            ("desired_count", service.desired_count.is_none()),
-            (
-                "health_check_grace_period_seconds",
-                service.health_check_grace_period_seconds.is_none(),
-            ),
-        ];
-        let unknown = fields.into_iter().filter(|(field, lacks)| *lacks && change.is_later(field));
-        let say =
-            |(field, _)| later(format!("{field} of {}", of.address), "it is known after apply");
-        unknown.map(say).collect()
+    /// What of these attributes isn't known before it is applied.
+    fn later(&self, of: &Resource, attributes: &[&str]) -> Vec<Unknown> {
+        let unknown = self.plan.given_later(of, attributes);
+        let say = |field| later(format!("{field} of {}", of.address), "it is known after apply");
+        unknown.into_iter().map(say).collect()
     }
 
     fn target_group(&self, of: &Resource) -> Result<(TargetGroup, Vec<Attribute>), OfflineError> {
@@ -254,6 +268,15 @@ impl Reader<'_> {
     ) -> Result<T, OfflineError> {
         part(self.path, address, values.clone())
     }
+}
+
+/// Whether a service registers its tasks with the target group that is known by this key.
+fn attaches(service: &Service, key: &str) -> bool {
+    service.load_balancers.iter().flatten().any(|one| {
+        let advanced = one.advanced_configuration.as_ref();
+        let other = advanced.and_then(|one| one.alternate_target_group_arn.as_deref());
+        one.target_group_arn.as_deref() == Some(key) || other == Some(key)
+    })
 }
 
 fn later(what: String, why: &str) -> Unknown {

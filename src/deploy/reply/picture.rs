@@ -9,6 +9,9 @@ use super::name_of;
 use super::target::references;
 use crate::deploy::facts::{self, Balancer, Controller, Facts, Origin, Unknown};
 
+/// The scheduling strategy with a task on each instance.
+const DAEMON: &str = "DAEMON";
+
 /// All replies about one service. Target groups are known by their ARN, or by whatever name the
 /// replies use in its place.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub struct Picture {
     pub rules: Option<Vec<Rule>>,
     /// CodeDeploy's deployment group.
     pub deployment_group: Option<DeploymentGroup>,
+    /// The service's `schedulingStrategy`; `None` is ECS's default, `REPLICA`.
+    pub scheduling: Option<String>,
     /// What couldn't be read.
     pub unknown: Vec<Unknown>,
 }
@@ -51,6 +56,9 @@ impl Picture {
                 }),
             }
         }
+        if self.scheduling.as_deref() == Some(DAEMON) {
+            self.daemon(&mut service);
+        }
         let target_groups = self.groups(&service);
         let knows_listeners = self.knows_listeners(&target_groups);
         self.miss(&service, &target_groups, knows_listeners);
@@ -68,6 +76,21 @@ impl Picture {
             unknown: self.unknown,
             origin: Origin::default(),
         }
+    }
+
+    /// A daemon has one task on each instance: ECS's defaults are then 0 and 100 %, and how many
+    /// tasks there are follows from the instances.
+    fn daemon(&mut self, service: &mut facts::Service) {
+        service.minimum_percent.get_or_insert(0);
+        service.maximum_percent.get_or_insert(100);
+        self.unknown.push(Unknown {
+            what: format!("how ECS replaces the tasks of {}", service.name),
+            why:
+                "it is a DAEMON service, with a task on each instance, but is judged as a REPLICA \
+                  one"
+                .to_owned(),
+            permission: None,
+        });
     }
 
     /// The target groups of the service, the alternate ones behind their own.

@@ -16,20 +16,28 @@ impl<'a> Configuration<'a> {
         Configuration { root: top.pointer("/configuration/root_module") }
     }
 
-    /// Addresses of the resources that an attribute (a JSON pointer) of a resource refers to, the
-    /// most precise first. They have the indices that the configuration gives: mostly none.
-    pub fn references(&self, address: &str, attribute: &str) -> Vec<String> {
-        let (path, resource) = split(address);
-        let expression = self.module(&path).and_then(|module| {
-            let all = module.get("resources")?.as_array()?;
-            let here = |one: &&Value| one.get("address").and_then(Value::as_str) == Some(&resource);
-            all.iter().find(here)?.get("expressions")?.pointer(attribute)
-        });
-        let mut found = Vec::new();
-        if let Some(expression) = expression {
-            self.follow(&path, expression, DEEPEST, &mut found);
+    /// What an attribute (a JSON pointer) of a resource refers to.
+    pub fn references(&self, address: &str, attribute: &str) -> References {
+        let (path, _) = split(address);
+        let mut found = References::default();
+        if let Some(resource) = self.resource(address)
+            && let Some(expression) =
+                resource.get("expressions").and_then(|all| all.pointer(attribute))
+        {
+            self.follow(&path, (resource, expression), DEEPEST, &mut found);
         }
         found
+    }
+
+    /// The expressions of a resource; `None` where the document has none of it.
+    pub fn expressions(&self, address: &str) -> Option<&'a Value> {
+        self.resource(address)?.get("expressions")
+    }
+
+    fn resource(&self, address: &str) -> Option<&'a Value> {
+        let (path, resource) = split(address);
+        let all = self.module(&path)?.get("resources")?.as_array()?;
+        all.iter().find(|one| one.get("address").and_then(Value::as_str) == Some(&resource))
     }
 
     fn module(&self, path: &[String]) -> Option<&'a Value> {
@@ -40,13 +48,14 @@ impl<'a> Configuration<'a> {
         module.get("module_calls")?.get(name)
     }
 
-    /// Through variables to the caller, and through outputs into modules.
+    /// Through variables to the caller, and through outputs into modules. An expression comes with
+    /// the resource or call that it stands in, whose `for_each` is what `each.value` is of.
     fn follow(
         &self,
         path: &[String],
-        expression: &'a Value,
+        (holder, expression): (&'a Value, &'a Value),
         depth: usize,
-        found: &mut Vec<String>,
+        found: &mut References,
     ) {
         let references = expression.get("references").and_then(Value::as_array);
         let references = references.into_iter().flatten().filter_map(Value::as_str);
@@ -57,22 +66,46 @@ impl<'a> Configuration<'a> {
                     let Some((last, parents)) = path.split_last() else { continue };
                     let call = self.module(parents).and_then(|module| self.call(module, last));
                     let given = call.and_then(|call| call.get("expressions")?.get(name));
-                    given.iter().for_each(|given| self.follow(parents, given, depth - 1, found));
+                    if let (Some(call), Some(given)) = (call, given) {
+                        self.follow(parents, (call, given), depth - 1, found);
+                    }
                 }
                 ["module", name, output, ..] => {
                     let inner = [path, &[without_indices(name)]].concat();
                     let output = self.module(&inner).and_then(|module| {
                         module.get("outputs")?.get(without_indices(output))?.get("expression")
                     });
-                    output.iter().for_each(|one| self.follow(&inner, one, depth - 1, found));
+                    // An output has no `each`.
+                    output.iter().for_each(|one| {
+                        self.follow(&inner, (&Value::Null, one), depth - 1, found);
+                    });
                 }
-                ["data", kind, name, ..] => found.push(join(path, &["data", kind, name])),
-                ["local" | "each" | "count" | "path" | "self" | "terraform", ..] => {}
-                [kind, name, ..] => found.push(join(path, &[kind, name])),
+                ["data", kind, name, ..] => {
+                    found.addresses.push(join(path, &["data", kind, name]));
+                }
+                ["each", "value", ..] => {
+                    found.by_instance = true;
+                    if let Some(all) = holder.get("for_each_expression") {
+                        self.follow(path, (holder, all), depth - 1, found);
+                    }
+                }
+                ["each" | "count", ..] => found.by_instance = true,
+                ["local" | "path" | "self" | "terraform", ..] => {}
+                [kind, name, ..] => found.addresses.push(join(path, &[kind, name])),
                 _ => {}
             }
         }
     }
+}
+
+/// What an expression refers to.
+#[derive(Default)]
+pub struct References {
+    /// Addresses of resources, the most precise first. They have the indices that the
+    /// configuration gives: mostly none.
+    pub addresses: Vec<String>,
+    /// Whether `each.key`, `each.value` or `count.index` chooses among their instances.
+    pub by_instance: bool,
 }
 
 /// Module names and the resource without its index, of a resource's address.
@@ -131,6 +164,19 @@ pub fn without_indices(address: &str) -> String {
         depth == 0
     });
     outside.collect()
+}
+
+/// The indices in an address, as they are written: `"web"` of `aws_ecs_service.this["web"]`.
+pub fn indices(address: &str) -> Vec<&str> {
+    let inside = |word: &'_ str| word.find('[').map(|start| start + 1);
+    let mut found = Vec::new();
+    let mut rest = address;
+    while let Some(start) = inside(rest) {
+        let Some(length) = rest[start..].find(']') else { break };
+        found.push(&rest[start..start + length]);
+        rest = &rest[start + length..];
+    }
+    found
 }
 
 #[cfg(test)]

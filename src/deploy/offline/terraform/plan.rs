@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::configuration::{Configuration, module_of, without_indices};
+use super::configuration::{Configuration, indices, module_of, without_indices};
 use crate::deploy::reply::family_of;
+
+/// Blocks that the provider fills in where they are left out.
+const COMPUTED: [&str; 2] = ["health_check", "deployment_configuration"];
 
 /// A plan, or a state.
 pub struct Plan<'a> {
@@ -52,7 +55,8 @@ impl Resource<'_> {
         self.text("name").unwrap_or(&self.address).to_owned()
     }
 
-    fn text(&self, field: &str) -> Option<&str> {
+    /// An attribute that is text, and not empty.
+    pub fn text(&self, field: &str) -> Option<&str> {
         self.values.get(field)?.as_str().filter(|text| !text.is_empty())
     }
 
@@ -117,23 +121,34 @@ impl<'a> Plan<'a> {
             return self.of_types(kinds).find(|resource| resource.is(value));
         }
         let references = self.configuration.references(&from.address, attribute);
-        let exact = references.iter().find_map(|reference| {
+        let exact = references.addresses.iter().find_map(|reference| {
             self.of_types(kinds).find(|resource| resource.address == *reference)
         });
+        let means = |one: &&Resource| {
+            let plain = without_indices(&one.address);
+            references.addresses.iter().any(|other| without_indices(other) == plain)
+        };
         // Without indices it is the one of the same instance of a module, or the only one.
         let similar = || {
-            let means = |one: &&Resource| {
-                references
-                    .iter()
-                    .any(|other| without_indices(&one.address) == without_indices(other))
-            };
             let is_near = |one: &&Resource| module_of(&one.address) == module_of(&from.address);
             let near = only(self.of_types(kinds).filter(means).filter(is_near));
             near.or_else(|| only(self.of_types(kinds).filter(means)))
         };
+        // The instance of the same key, where the referrer's own chooses it.
+        let of_key = || {
+            let keys = indices(&from.address);
+            let fits = |one: &&Resource| {
+                let own = indices(&one.address);
+                !own.is_empty() && own.iter().all(|key| keys.contains(key))
+            };
+            only(self.of_types(kinds).filter(means).filter(fits)).filter(|_| references.by_instance)
+        };
         // A value that is left out refers to nothing.
-        let is_meant = !references.is_empty() || self.is_later(from, attribute);
-        exact.or_else(similar).or_else(|| only(self.of_types(kinds)).filter(|_| is_meant))
+        let is_meant = !references.addresses.is_empty() || self.is_later(from, attribute);
+        exact
+            .or_else(of_key)
+            .or_else(similar)
+            .or_else(|| only(self.of_types(kinds)).filter(|_| is_meant))
     }
 
     /// What the resource is known by that an attribute means, or else the attribute's value.
@@ -148,10 +163,56 @@ impl<'a> Plan<'a> {
         linked.or_else(|| value.filter(|value| !value.is_empty()).map(str::to_owned))
     }
 
+    /// Those of these attributes (`health_check.interval`) that the configuration gives a value
+    /// that is known only after apply. What it leaves out is the provider's or AWS's default,
+    /// though the plan calls it unknown as well.
+    pub fn given_later(&self, of: &Resource, attributes: &[&str]) -> Vec<String> {
+        let Some(unknown) = self.change(of).and_then(|change| change.unknown) else {
+            return Vec::new();
+        };
+        let expressions = self.configuration.expressions(&of.address);
+        let mut found: Vec<String> = Vec::new();
+        for attribute in attributes {
+            let path = attribute.split('.').collect::<Vec<_>>();
+            if let Some(depth) = later_at(unknown, expressions, &path) {
+                let name = path[..depth].join(".");
+                if !found.contains(&name) {
+                    found.push(name);
+                }
+            }
+        }
+        found
+    }
+
     fn is_later(&self, from: &Resource, attribute: &str) -> bool {
         let unknown = self.change(from).and_then(|change| change.unknown);
         let found = unknown.and_then(|unknown| unknown.pointer(attribute));
         found.and_then(Value::as_bool) == Some(true)
+    }
+}
+
+/// How many words of the path lead to what isn't known yet, and is given. Expressions of blocks that
+/// are generated aren't in the configuration: they count as given.
+fn later_at(unknown: &Value, given: Option<&Value>, path: &[&str]) -> Option<usize> {
+    let (field, rest) = path.split_first()?;
+    if let Value::Array(blocks) = unknown {
+        let of_blocks = given.and_then(Value::as_array);
+        let expressions = |at: usize| match of_blocks {
+            // The plan sorts some blocks: where the numbers differ, any may be meant.
+            Some(all) if all.len() == blocks.len() => all.get(at),
+            _ => given.filter(|one| one.is_object()),
+        };
+        let mut depths = blocks.iter().enumerate();
+        return depths.find_map(|(at, block)| later_at(block, expressions(at), path));
+    }
+    let expression = given.and_then(|all| all.get(field));
+    match unknown.get(field)? {
+        Value::Bool(true) => {
+            // A block that nobody computes is unknown only where its number is.
+            let is_generated = !rest.is_empty() && !COMPUTED.contains(field);
+            (given.is_none() || expression.is_some() || is_generated).then_some(1)
+        }
+        inner => later_at(inner, expression, rest).map(|depth| depth + 1),
     }
 }
 

@@ -271,6 +271,21 @@ fn codedeploy_says_how_long_it_waits_and_which_the_other_target_group_is() {
 }
 
 #[test]
+fn a_daemon_has_defaults_of_its_own_and_is_said_not_to_be_judged() {
+    let replica = read(&[("s.json", SERVICE), ("t.json", RUNNING)]).unwrap();
+    let whole = changed(r#""REPLICA""#, r#""DAEMON""#);
+    let both = |facts: &Facts| (facts.service.minimum_percent, facts.service.maximum_percent);
+    assert_eq!(both(&whole), (Some(50), Some(200)), "what is said counts");
+    let daemon = "how ECS replaces the tasks of web";
+    let says = |facts: &Facts| facts.unknown.iter().any(|one| one.what == daemon);
+    assert!(says(&whole) && !says(&replica));
+    let input =
+        r#"{"serviceName": "web", "taskDefinition": "web:41", "schedulingStrategy": "DAEMON"}"#;
+    let facts = read(&[("s.json", input), ("t.json", RUNNING)]).unwrap();
+    assert_eq!(both(&facts), (Some(0), Some(100)));
+}
+
+#[test]
 fn what_two_files_show_is_there_once() {
     let once = [
         ("s.json", SERVICE),

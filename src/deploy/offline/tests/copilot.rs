@@ -297,3 +297,51 @@ fn a_wrong_value_is_named_with_its_place() {
     let error = wrong("healthy_threshold: 3", "healthy_threshold: [3]");
     assert!(error.contains("http: healthcheck: healthy_threshold: invalid type"), "{error}");
 }
+
+#[test]
+fn what_has_nothing_under_it_is_empty() {
+    let empty = format!("{LEAST}variables:\nsecrets:\nsidecars:\ncount:\n");
+    assert_eq!(manifest(&empty, None).unwrap(), manifest(LEAST, None).unwrap());
+    let named = format!("{LEAST}variables:\n  LOG_LEVEL:\n");
+    let facts = manifest(&named, None).unwrap();
+    assert_eq!(facts.next.containers[0].environment, ["LOG_LEVEL"]);
+}
+
+#[test]
+fn what_copilot_fills_in_is_not_known() {
+    let filled = LEAST.replace("path: '/'", "healthcheck:\n    interval: ${EVERY}");
+    let facts = manifest(&format!("{filled}count: ${{COUNT}}\n"), None).unwrap();
+    let unknown = facts.unknown.iter().map(|one| format!("{}: {}", one.what, one.why));
+    let mut unknown = unknown.collect::<Vec<_>>();
+    unknown.sort();
+    assert_eq!(
+        unknown,
+        [
+            "count: Copilot fills in ${COUNT} when it deploys",
+            "http.healthcheck.interval: Copilot fills in ${EVERY} when it deploys",
+        ]
+    );
+}
+
+#[test]
+fn keys_that_are_not_read_are_named() {
+    let wrong = WHOLE
+        .replace("    start_period: 2m", "    startperiod: 2m")
+        .replace("    grace_period: 1m30s", "    grace: 1m30s")
+        .replace("  deregistration_delay: 50s", "  draining: 50s");
+    let facts = manifest(&format!("{wrong}nlb:\n  prot: 443\n"), Some("prod")).unwrap();
+    let known = manifest(WHOLE, Some("prod")).unwrap().unknown;
+    let more = facts.unknown.iter().filter(|one| !known.contains(one));
+    assert_eq!(
+        more.map(|one| one.what.as_str()).collect::<Vec<_>>(),
+        ["http.draining", "http.healthcheck.grace", "nlb.prot", "image.healthcheck.startperiod"]
+    );
+}
+
+#[test]
+fn what_to_do_about_a_wrong_value_names_the_form() {
+    let next = |from: &str, to: &str| manifest(&WHOLE.replace(from, to), None).unwrap_err().next();
+    assert_eq!(next("memory: 2048", "memory: much"), "write a whole number there");
+    let duration = "write a duration with its unit, such as 60s or 1m30s, there";
+    assert_eq!(next("timeout: 10s", "timeout: 10"), duration);
+}

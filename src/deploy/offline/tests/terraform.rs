@@ -1,5 +1,7 @@
 //! Plans and states of Terraform.
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::deploy::doctor::{Diagnosis, Question, Startup};
 use crate::deploy::facts::{Balancer, Breaker, CodeDeploy, Controller, Launch, Protocol, Service};
@@ -207,6 +209,103 @@ fn a_task_definition_that_a_pipeline_makes_may_be_given_beside_the_plan() {
         refused(&[("plan.json", &without), ("s.json", r#"{"services": []}"#)]),
         "plan.json and s.json can't be read together"
     );
+}
+
+#[test]
+fn every_value_that_is_read_and_known_after_apply_is_named() {
+    let mut later: Value = serde_json::from_str(PLAN).unwrap();
+    let service = &mut later["resource_changes"][0]["change"]["after_unknown"];
+    service["deployment_minimum_healthy_percent"] = true.into();
+    service["deployment_circuit_breaker"] = json!([{ "enable": true }]);
+    service["launch_type"] = true.into();
+    service["load_balancer"] = true.into();
+    let check = json!([{ "interval": true, "unhealthy_threshold": true, "timeout": true }]);
+    let unknown = json!({ "health_check": check, "arn": true });
+    let change = json!({ "before": null, "after_unknown": unknown });
+    let group = json!({ "address": "aws_lb_target_group.web", "change": change });
+    later["resource_changes"].as_array_mut().unwrap().push(group);
+    let resources = later["configuration"]["root_module"]["resources"].as_array_mut().unwrap();
+    let given = json!({ "references": ["var.given"] });
+    resources[0]["expressions"]["deployment_minimum_healthy_percent"] = given.clone();
+    // A dynamic block isn't in the configuration.
+    resources[0]["expressions"].as_object_mut().unwrap().remove("load_balancer");
+    resources[0]["expressions"]["deployment_circuit_breaker"] = json!([{ "enable": given }]);
+    // The timeout is left out, and so is the launch type: what the provider then takes is known.
+    let check = json!([{ "interval": given, "unhealthy_threshold": given }]);
+    let expressions = json!({ "health_check": check });
+    resources.push(json!({ "address": "aws_lb_target_group.web", "expressions": expressions }));
+    let unknown = plan(&later.to_string()).unknown;
+    let unknown = unknown.iter().map(|one| one.what.as_str()).collect::<Vec<_>>();
+    assert_eq!(
+        unknown,
+        [
+            "deployment_minimum_healthy_percent of aws_ecs_service.web",
+            "deployment_circuit_breaker.enable of aws_ecs_service.web",
+            "load_balancer of aws_ecs_service.web",
+            "health_check.interval of aws_lb_target_group.web",
+            "health_check.unhealthy_threshold of aws_lb_target_group.web",
+        ]
+    );
+}
+
+#[test]
+fn a_task_definition_for_fargate_says_where_tasks_run_if_the_service_does_not() {
+    let silent = PLAN.replace(r#""launch_type": "EC2","#, "");
+    assert_eq!(plan(&silent).service.launch, Launch::Ec2);
+    let fargate = silent.replace(r#""EC2""#, r#""FARGATE""#);
+    assert_eq!(plan(&fargate).service.launch, Launch::Fargate);
+}
+
+/// A plan with two services, each with a task definition and a target group of its own key.
+fn by_key(expression: Value, group: Value) -> String {
+    let mut planned = Vec::new();
+    for key in ["api", "web"] {
+        let mut add = |kind: &str, values: Value| {
+            let address = format!("{kind}.this[\"{key}\"]");
+            planned.push(json!({ "address": address, "type": kind, "values": values }));
+        };
+        let attached = json!([{ "container_name": key, "container_port": 80 }]);
+        add("aws_ecs_service", json!({ "name": key, "load_balancer": attached }));
+        let containers = format!(r#"[{{"name": "{key}"}}]"#);
+        let definition = json!({ "family": key, "container_definitions": containers });
+        add("aws_ecs_task_definition", definition);
+        add("aws_lb_target_group", json!({ "name": key }));
+    }
+    let balancer = json!([{ "target_group_arn": group }]);
+    let service = json!({
+        "address": "aws_ecs_service.this",
+        "for_each_expression": { "references": ["aws_ecs_task_definition.this"] },
+        "expressions": { "task_definition": expression, "load_balancer": balancer },
+    });
+    json!({
+        "format_version": "1.2",
+        "planned_values": { "root_module": { "resources": planned } },
+        "configuration": { "root_module": { "resources": [service] } },
+    })
+    .to_string()
+}
+
+#[test]
+fn of_several_instances_the_one_of_the_same_key_is_meant() {
+    let group = json!({ "references": ["aws_lb_target_group.this", "each.key"] });
+    let of_key = json!({ "references": ["aws_ecs_task_definition.this", "each.key"] });
+    let of_value = json!({ "references": ["each.value.arn", "each.value"] });
+    for expression in [of_key, of_value] {
+        for key in ["api", "web"] {
+            let text = by_key(expression.clone(), group.clone());
+            let documents = vec![document("plan.json", &text)];
+            let service = Some(key.to_owned());
+            let facts = Offline { documents, service, environment: None }.facts().unwrap();
+            assert_eq!((facts.service.name.as_str(), facts.next.family.as_str()), (key, key));
+            assert_eq!(facts.target_groups[0].name, key);
+        }
+    }
+}
+
+#[test]
+fn a_daemon_is_said_not_to_be_judged() {
+    let facts = plan(&PLAN.replace(r#""REPLICA""#, r#""DAEMON""#));
+    assert_eq!(facts.unknown[0].what, "how ECS replaces the tasks of web");
 }
 
 #[test]
