@@ -74,14 +74,13 @@ fn why_it_lives(timeline: &Timeline) -> String {
         ),
         (_, Some(healthy)) if timeline.courses.is_empty() => {
             let early = match healthy.latest < timeline.startup {
-                true => format!(
-                    ", and an old one may go before it answers at {:.0} s",
-                    timeline.startup
-                ),
+                true => {
+                    format!(", and stops old ones before it answers at {:.0} s", timeline.startup)
+                }
                 false => String::new(),
             };
             format!(
-                ": nothing checks a new task, so ECS takes it for healthy {healthy} after its start{early}"
+                ": nothing checks a new task, so ECS takes it for good {healthy} after its start{early}"
             )
         }
         (_, Some(healthy)) => format!(": a new task is healthy {healthy} after its start"),

@@ -33,7 +33,7 @@ fn where_nothing_checks_a_task_nobody_says_that_it_is_healthy() {
     let mut facts = story();
     facts.target_groups.clear();
     let text = text(&diagnosis(&facts, 100.0), 200);
-    for part in ["taken for healthy", "ECS takes it for healthy 40 s", "before it answers at 100 s"]
+    for part in ["taken for good", "ECS takes it for good 40 s", "before it answers at 100 s"]
     {
         assert!(text.contains(part), "{text}");
     }

@@ -228,7 +228,7 @@ async fn each_of_these_services_has_what_it_was_made_for_and_nothing_else() {
         sidecars,
         ["grace-too-short", "start-period-too-short", "start-timeout-kills-migration"]
     );
-    assert_eq!(codes(&providers()).await, ["percentages-cannot-move"]);
+    assert_eq!(codes(&providers()).await, ["percentages-cannot-move", "nothing-checks"]);
     let code_deploy = codes(&code_deploy()).await;
     assert_eq!(code_deploy, ["grace-too-short", "nlb-check-flood", "facts-missing"]);
 }
