@@ -49,7 +49,8 @@ fn headline(diagnosis: &Diagnosis) -> (&'static str, String) {
         (None, _) => (
             "?",
             "not known whether it survives: nobody says how long a new task needs until its first \
-             good answer. Tell it, let it be estimated on a copy, or let the last rollout be read"
+             good answer. Give --startup, or --estimate with an estimate's report; or ask AWS, which \
+             may know the last rollout"
                 .to_owned(),
         ),
     }
