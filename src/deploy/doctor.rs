@@ -85,7 +85,16 @@ impl Startup {
                 format!("estimated on a copy: half of the runs {p50:.0} s, 9 of 10 {p90:.0} s")
             }
         };
-        format!("{:.0} s ({source})", self.seconds)
+        format!("{:.0} s{} ({source})", self.seconds, longer(self.seconds))
+    }
+}
+
+/// ` = 20 min` where minutes, or hours, are easier to grasp than so many seconds.
+fn longer(seconds: f64) -> String {
+    match seconds.round() {
+        many if many >= 7200.0 => format!(" = {:.1} h", many / 3600.0),
+        many if many >= 300.0 => format!(" = {:.0} min", many / 60.0),
+        _ => String::new(),
     }
 }
 

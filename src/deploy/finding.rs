@@ -12,6 +12,7 @@ mod facts_missing;
 mod grace_too_short;
 mod migration_on_spot;
 mod migrations_pending;
+mod nothing_checks;
 mod orphaned_target_group;
 mod percentages_cannot_move;
 mod permission_missing;
@@ -79,7 +80,8 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>) -> Vec<Finding>;
 
 /// Findings about settings.
-const OF_SETTINGS: [(&str, Look); 16] = [
+const OF_SETTINGS: [(&str, Look); 17] = [
+    (nothing_checks::CODE, nothing_checks::look),
     (percentages_cannot_move::CODE, percentages_cannot_move::look),
     (start_timeout_kills_migration::CODE, start_timeout_kills_migration::look),
     (stop_timeout_refused::CODE, stop_timeout_refused::look),

@@ -49,7 +49,8 @@ fn headline(diagnosis: &Diagnosis) -> (&'static str, String) {
         (None, _) => (
             "?",
             "not known whether it survives: nobody says how long a new task needs until its first \
-             good answer. Tell it, let it be estimated on a copy, or let the last rollout be read"
+             good answer. Give --startup, or --estimate with an estimate's report; or ask AWS, which \
+             may know the last rollout"
                 .to_owned(),
         ),
     }
@@ -74,14 +75,13 @@ fn why_it_lives(timeline: &Timeline) -> String {
         ),
         (_, Some(healthy)) if timeline.courses.is_empty() => {
             let early = match healthy.latest < timeline.startup {
-                true => format!(
-                    ", and an old one may go before it answers at {:.0} s",
-                    timeline.startup
-                ),
+                true => {
+                    format!(", and stops old ones before it answers at {:.0} s", timeline.startup)
+                }
                 false => String::new(),
             };
             format!(
-                ": nothing checks a new task, so ECS takes it for healthy {healthy} after its start{early}"
+                ": nothing checks a new task, so ECS takes it for good {healthy} after its start{early}"
             )
         }
         (_, Some(healthy)) => format!(": a new task is healthy {healthy} after its start"),

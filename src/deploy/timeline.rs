@@ -139,7 +139,7 @@ impl Timeline {
 
     /// What ECS says of a task that gets through: only a check can tell whether it is true.
     pub fn healthy_word(&self) -> &'static str {
-        if self.courses.is_empty() { "taken for healthy" } else { "healthy" }
+        if self.courses.is_empty() { "taken for good" } else { "healthy" }
     }
 
     /// The check that decides: it stops the most tasks, or lets them be healthy last.

@@ -185,8 +185,8 @@ impl Doctor {
         if let Some(path) = &self.html {
             write(path, &report::html(diagnosis, facts))?;
         }
-        match (&self.svg, &diagnosis.timeline) {
-            (Some(path), Some(timeline)) => write(path, &report::svg(timeline)),
+        match (&self.svg, report::svg(diagnosis)) {
+            (Some(path), Some(picture)) => write(path, &picture),
             (Some(_), None) => Err(Error::Usage {
                 message:
                     "there is no timeline to be drawn: nobody says how long a task takes to start"

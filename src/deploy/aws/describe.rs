@@ -55,7 +55,8 @@ pub async fn facts(
         }
     };
     let deployment_group = deployment_group(aws, &found, &mut unknown).await?;
-    let of_service = Picture { service: said, running, next, ..Picture::default() };
+    let scheduling = found.scheduling_strategy().map(|one| one.as_str().to_owned());
+    let of_service = Picture { service: said, running, next, scheduling, ..Picture::default() };
     let mut picture = Picture { deployment_group, unknown, ..of_service };
     target_groups(aws, &mut picture).await?;
     listeners(aws, &mut picture).await?;

@@ -57,7 +57,7 @@ fn codes_are_unlike_each_other_and_fit_for_the_name_of_a_file() {
     all.sort_unstable();
     let count = all.len();
     all.dedup();
-    assert_eq!((all.len(), count), (18, 18));
+    assert_eq!((all.len(), count), (19, 19));
 }
 
 #[test]
@@ -243,6 +243,21 @@ fn a_container_s_own_check_needs_a_start_period_or_the_grace() {
     let finding = &Diagnosis::of(&facts, &told(400.0)).findings[0];
     assert_eq!(finding.changes[0].setting.name(), "health_check_grace_period_seconds");
     mended(&facts, &told(400.0), finding);
+}
+
+#[test]
+fn a_service_that_nothing_checks_is_named() {
+    let mut facts = sound();
+    facts.target_groups.clear();
+    facts.service.load_balancers.clear();
+    let finding = only(&facts, &told(150.0), "nothing-checks");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert!(finding.details[0].contains("up to 110 s in which"), "{:?}", finding.details);
+    let finding = only(&facts, &told(10.0), "nothing-checks");
+    assert!(finding.details[0].contains("at 10 s, in time"), "{:?}", finding.details);
+    facts.next.containers[0].check =
+        Some(ContainerCheck { start_period: 60, ..ContainerCheck::default() });
+    none(&facts, &told(10.0));
 }
 
 #[test]

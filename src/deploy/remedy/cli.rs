@@ -186,7 +186,7 @@ fn code_deploy(calls: &mut Vec<String>, facts: &Facts, deploy: &CodeDeploy, chan
             "actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 2 * minutes(wait),
         },
         "terminateBlueInstancesOnDeploymentSuccess": {
-            "action": "TERMINATE",
+            "action": if deploy.keeps_old { "KEEP_ALIVE" } else { "TERMINATE" },
             "terminationWaitTimeInMinutes": minutes(deploy.terminate_wait.unwrap_or(0)),
         },
     });

@@ -55,7 +55,10 @@ pub fn grace(facts: &Facts, startup: f64) -> Option<Change> {
         let after = to as f64 - wanted;
         why.push_str(&format!(", and up to {after:.0} s until enough checks in a row have passed"));
     }
-    if let (Some(before), Some(after)) = (noticed(facts), noticed(&apply(facts, &[change(to)]))) {
+    // Where a check notices it later than the grace ends, a longer one costs nothing.
+    if let (Some(before), Some(after)) = (noticed(facts), noticed(&apply(facts, &[change(to)])))
+        && after.round() > before.round()
+    {
         why.push_str(&format!(
             "; the price: a new task that is really broken is stopped after {after:.0} s, not after \
              {before:.0} s"

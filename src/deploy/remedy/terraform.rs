@@ -203,6 +203,7 @@ fn code_deploy(text: &mut String, facts: &Facts, change: &Change) {
         return;
     };
     let terminate = minutes(deploy.terminate_wait.unwrap_or(0));
+    let action = if deploy.keeps_old { "KEEP_ALIVE" } else { "TERMINATE" };
     let name = deploy.group.as_deref().unwrap_or(&facts.service.name);
     let address = facts.origin.deployment_group.as_ref();
     let head = Place::of(address, "aws_codedeploy_deployment_group", name).head();
@@ -216,7 +217,7 @@ fn code_deploy(text: &mut String, facts: &Facts, change: &Change) {
                wait_time_in_minutes = {}\n    \
              }}\n    \
              terminate_blue_instances_on_deployment_success {{\n      \
-               action                           = \"TERMINATE\"\n      \
+               action                           = \"{action}\"\n      \
                termination_wait_time_in_minutes = {terminate}\n    \
              }}\n  \
            }}\n\

@@ -194,6 +194,19 @@ fn a_new_task_that_never_answers_is_stopped_when_the_price_says() {
 }
 
 #[test]
+fn a_price_that_nobody_pays_is_not_named() {
+    let mut facts = story();
+    facts.target_groups.clear();
+    facts.service.grace = None;
+    let check = ContainerCheck { interval: 10, ..ContainerCheck::default() };
+    facts.next.containers[0].check = Some(check);
+    // Checks that hang fail at 15, 30 and 45 s: a grace of 40 s makes that no later.
+    let change = grace(&facts, 35.0).expect("a change");
+    assert_eq!(change.to, Some(40));
+    assert!(!change.why.contains("the price"), "{}", change.why);
+}
+
+#[test]
 fn new_resources_of_terraform_stand_apart_from_the_overrides() {
     let (facts, changes) = all();
     let is_listener = |one: &&Change| matches!(one.setting, Setting::DummyListener { .. });

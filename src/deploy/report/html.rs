@@ -29,9 +29,7 @@ pub fn html(diagnosis: &Diagnosis, facts: &Facts) -> String {
     if let Some(startup) = &diagnosis.startup {
         let _ = writeln!(page, "<p>First good answer after {}.</p>", escaped(&startup.words()));
     }
-    if let Some(timeline) = &diagnosis.timeline {
-        page.push_str(&svg(timeline));
-    }
+    page.extend(svg(diagnosis));
     for finding in &diagnosis.findings {
         self::finding(&mut page, finding);
     }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::headline;
 use super::html::escaped;
 use super::moment::{Kind, Moment, all, end};
-use crate::deploy::timeline::Timeline;
+use crate::deploy::doctor::Diagnosis;
 
 /// Units of the picture.
 const WIDTH: f64 = 800.0;
@@ -20,15 +21,18 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}\
 @media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}.axis{fill:#999}\
 .neutral{fill:#99a}.failure{fill:#e93}.end{fill:#f66}.good{fill:#5c7}.ground{fill:#161616}}";
 
-/// As SVG, for itself or within a page.
-pub fn svg(timeline: &Timeline) -> String {
-    let moments = all(timeline);
+/// As SVG, for itself or within a page; `None` where there is no timeline to be drawn.
+pub fn svg(diagnosis: &Diagnosis) -> Option<String> {
+    let moments = all(diagnosis.timeline.as_ref()?);
+    let (_, verdict) = headline(diagnosis);
+    let title = escaped(&format!("{}: {verdict}", diagnosis.subject.name()));
     let last = end(&moments);
     let bottom = TOP + ROW * moments.len() as f64;
     let height = bottom + 28.0;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
-         <title>The life of a new task, in seconds after its start</title>\n\
+         <title>{title}</title>\n\
+         <desc>The life of a new task, in seconds after its start</desc>\n\
          <style>{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n"
     );
@@ -47,7 +51,7 @@ pub fn svg(timeline: &Timeline) -> String {
         row(&mut text, moment, TOP + ROW * number as f64, last);
     }
     text.push_str("</svg>\n");
-    text
+    Some(text)
 }
 
 fn row(text: &mut String, moment: &Moment, y: f64, last: f64) {

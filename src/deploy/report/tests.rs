@@ -33,8 +33,7 @@ fn where_nothing_checks_a_task_nobody_says_that_it_is_healthy() {
     let mut facts = story();
     facts.target_groups.clear();
     let text = text(&diagnosis(&facts, 100.0), 200);
-    for part in ["taken for healthy", "ECS takes it for healthy 40 s", "before it answers at 100 s"]
-    {
+    for part in ["taken for good", "ECS takes it for good 40 s", "before it answers at 100 s"] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -43,6 +42,7 @@ fn where_nothing_checks_a_task_nobody_says_that_it_is_healthy() {
 fn without_a_startup_time_it_says_so() {
     let text = text(&Diagnosis::of(&story(), &Question::default()), 80);
     assert!(text.contains("\n? not known whether it survives: nobody says how long"), "{text}");
+    assert!(text.contains("--startup") && text.contains("--estimate"), "{text}");
     assert!(!text.contains("first good answer after"), "{text}");
 }
 
@@ -146,7 +146,9 @@ fn picture_and_page_are_whole_stay_within_their_bounds_and_fetch_nothing() {
     for _ in 0..100 {
         let (facts, startup) = random(&mut rng);
         let diagnosis = diagnosis(&facts, startup);
-        let picture = svg(diagnosis.timeline.as_ref().expect("a timeline"));
+        let picture = svg(&diagnosis).expect("a picture");
+        let titled = picture.contains("<title>shop/web: ") && picture.contains("survive");
+        assert!(titled, "{picture}");
         let page = html(&diagnosis, &facts);
         assert!(is_nested(&picture), "{picture}");
         assert!(is_nested(&page), "{page}");

@@ -34,9 +34,10 @@ pub fn text(diagnosis: &Diagnosis, width: u16) -> String {
         text.push_str(&wrap(&harmless(&change), width, "  ", "    "));
     }
     if !diagnosis.changes.is_empty() {
-        let what = if is_needed { "" } else { "what would be better, " };
-        let how = "as Terraform, Copilot manifest or AWS CLI: --fix terraform|copilot|cli";
-        text.push_str(&wrap(&format!("{what}{how}"), width, "  ", "    "));
+        let what = if is_needed { "it" } else { "what would be better" };
+        let how = "as Terraform, Copilot manifest or calls of the AWS CLI";
+        let line = format!("--fix terraform|copilot|cli prints {what} {how}");
+        text.push_str(&wrap(&line, width, "  ", "    "));
     }
     for finding in &diagnosis.findings {
         text.push('\n');

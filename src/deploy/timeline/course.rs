@@ -1,7 +1,7 @@
 //! How one check goes for a new task, over all the phases that its first check may have.
 //!
-//! The first check comes somewhere in the first interval: at `phase` of it, 0 up to 1. From then
-//! on all is arithmetic, and what happens changes only at a few phases. Between two of them every
+//! The first check comes somewhere in the first interval: at `phase` of it, 0 up to 1; but for one
+//! that is punctual, whose phase is 0 and the only one. From then on all is arithmetic, and what happens changes only at a few phases. Between two of them every
 //! moment is a straight line, so looking at the ends of each piece gives exact spans and shares.
 
 use serde::Serialize;
@@ -54,6 +54,8 @@ struct Mode {
 struct Piece {
     from: f64,
     to: f64,
+    /// Its share of all phases.
+    share: f64,
     mode: Mode,
     /// The first check whose failure counts.
     counted: f64,
@@ -84,7 +86,7 @@ impl Course {
         for mode in &modes {
             let pieces = pieces(probe, *mode, startup, grace);
             let stopped = pieces.iter().filter(|piece| piece.stopped);
-            let share: f64 = stopped.map(|piece| piece.to - piece.from).sum();
+            let share: f64 = stopped.map(|piece| piece.share).sum();
             course.share += share / modes.len() as f64;
             for piece in &pieces {
                 course.add(piece, probe, startup, grace);
@@ -162,6 +164,10 @@ fn ends(span: Span) -> impl Iterator<Item = f64> {
 }
 
 fn pieces(probe: &Probe, mode: Mode, startup: f64, grace: f64) -> Vec<Piece> {
+    if probe.is_punctual {
+        let only = Piece::of(probe, mode, startup, grace, 0.0, 0.0);
+        return vec![Piece { share: 1.0, ..only }];
+    }
     let moments = [startup, probe.quiet, grace, grace - mode.late, mode.shown];
     let phase = |moment: f64| ((moment - mode.begins) / mode.period).rem_euclid(1.0);
     let mut ends = moments.map(phase).to_vec();
@@ -193,7 +199,19 @@ impl Piece {
             (at(check) + mode.late).max(mode.shown) >= grace
                 || at(healthy).max(mode.registered) > grace
         });
-        Piece { from, to, mode, counted, passing, unhealthy, healthy, healthy_at_most, stopped }
+        let share = to - from;
+        Piece {
+            from,
+            to,
+            share,
+            mode,
+            counted,
+            passing,
+            unhealthy,
+            healthy,
+            healthy_at_most,
+            stopped,
+        }
     }
 
     /// When a check fails that begins before the task can answer. Between its ends, the moment from

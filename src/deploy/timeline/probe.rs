@@ -43,6 +43,8 @@ pub(super) struct Probe {
     pub quiet: f64,
     /// The first check comes within an interval after this.
     pub begins: Span,
+    /// Whether it comes at that very moment instead.
+    pub is_punctual: bool,
     /// When the target can be healthy at all.
     pub registered: Span,
 }
@@ -69,6 +71,7 @@ impl Probe {
                 Balancer::Network => NLB_CHECKS,
                 Balancer::Application | Balancer::Gateway => Span::at(0.0),
             },
+            is_punctual: false,
             registered: match group.balancer {
                 Balancer::Network => NLB_REGISTRATION,
                 Balancer::Application | Balancer::Gateway => Span::at(0.0),
@@ -77,13 +80,16 @@ impl Probe {
     }
 
     /// Docker waits an interval after the end of each check, doesn't count failures of checks that
-    /// begin in the start period, and takes one success for healthy (moby, `daemon/health.go`).
-    /// When the first check comes on Fargate isn't stated: within the first interval.
+    /// begin in the start period, and takes one success for healthy (moby, `daemon/health.go`). Its
+    /// first check comes an interval after the start. In a start period newer versions check more
+    /// often than older ones, so the first check after it may come anywhere in an interval.
     fn of_container(container: &Container) -> Option<Probe> {
         let check = container.check.as_ref()?;
+        let interval = check.interval.max(1) as f64;
+        let is_punctual = check.start_period == 0;
         Some(Probe {
             by: Checker::Container(container.name.clone()),
-            interval: check.interval.max(1) as f64,
+            interval,
             timeout: check.timeout as f64,
             rests: true,
             unhealthy: check.retries.max(1),
@@ -91,7 +97,8 @@ impl Probe {
             first_at_most: 1,
             again: 1,
             quiet: check.start_period as f64,
-            begins: Span::at(0.0),
+            begins: Span::at(if is_punctual { interval } else { 0.0 }),
+            is_punctual,
             registered: Span::at(0.0),
         })
     }

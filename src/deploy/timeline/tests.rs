@@ -126,6 +126,22 @@ fn a_new_target_of_an_alb_needs_one_success_and_an_nlb_s_its_registration_and_pe
 }
 
 #[test]
+fn a_container_is_first_checked_an_interval_after_its_start() {
+    let mut facts = story();
+    facts.target_groups.clear();
+    facts.service.grace = None;
+    let check = ContainerCheck { interval: 10, timeout: 5, retries: 3, ..Default::default() };
+    facts.next.containers[0].check = Some(check);
+    // Checks at 10, 20 and 30 s where they are refused; at 10, 25 and 40 s where they hang.
+    assert_eq!(Timeline::of(&facts, 25.0).verdict, Verdict::Survives);
+    assert_eq!(Timeline::of(&facts, 30.0).verdict, Verdict::Survives);
+    assert_eq!(Timeline::of(&facts, 35.0).verdict, Verdict::Tight { share: 0.5 });
+    let timeline = Timeline::of(&facts, 41.0);
+    assert_eq!(timeline.verdict, Verdict::Fails);
+    assert_eq!(timeline.stop, Some(Span::new(30.0, 45.0)));
+}
+
+#[test]
 fn a_container_that_is_unhealthy_after_its_start_period_stops_its_task() {
     let mut facts = story();
     facts.target_groups.clear();

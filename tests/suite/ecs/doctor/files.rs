@@ -189,6 +189,7 @@ fn code_deploy() -> Aws {
         group: Some("shop-web".to_owned()),
         wait: Some(120),
         terminate_wait: Some(300),
+        keeps_old: false,
     });
     let network = Some(super::super::network());
     let service =
@@ -249,7 +250,7 @@ async fn each_of_these_services_has_what_it_was_made_for_and_nothing_else() {
         sidecars,
         ["grace-too-short", "start-period-too-short", "start-timeout-kills-migration"]
     );
-    assert_eq!(codes(&providers()).await, ["percentages-cannot-move"]);
+    assert_eq!(codes(&providers()).await, ["percentages-cannot-move", "nothing-checks"]);
     let to_come = codes(&code_deploy_to_come()).await;
     assert_eq!(to_come, ["grace-too-short", "nlb-check-flood", "facts-missing"]);
     let code_deploy = codes(&code_deploy()).await;

@@ -121,6 +121,7 @@ fn by_code_deploy(kind: Balancer, minutes: u64) -> Story {
         group: Some("shop-web".to_owned()),
         wait: Some(minutes * 60),
         terminate_wait: Some(300),
+        keeps_old: false,
     };
     story.aws.with(|world| {
         let service = world.services.get_mut("shop/web").expect("the service");
@@ -146,10 +147,17 @@ async fn s5_codedeploy_that_reroutes_at_once_is_told_to_wait() {
     let said = doctor(&nlb.aws, &["--startup", "10s"]).run().await.expect(0);
     said.expect_text("no listener refers to green")
         .expect_text("CodeDeploy reroutes the traffic at once");
+    // The listener that is missing mends both; the wait would stop every deployment that nobody continues.
+    let listeners = nlb.fix("cli").await.expect_text("create-listener");
+    assert!(!listeners.text().contains("STOP_DEPLOYMENT"), "{}", listeners.text());
+    // Where listeners can't be read, the wait is all there is.
+    let denied = || nlb.aws.fail("DescribeListeners", 1, Fault::Denied);
+    denied();
     let mut terraform = nlb.fix("terraform").await;
     for part in ["aws_codedeploy_deployment_group", "wait_time_in_minutes = 10", "after 300 s"] {
         terraform = terraform.expect_text(part);
     }
+    denied();
     let mut cli = nlb.fix("cli").await;
     for part in ["--application-name shop", "\"waitTimeInMinutes\":10", "continue-deployment"] {
         cli = cli.expect_text(part);

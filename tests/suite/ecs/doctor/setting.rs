@@ -101,6 +101,8 @@ impl Setting {
         let phase = |first: f64, interval: u64| first / interval as f64;
         let target = self.facts.target_groups[0].check.interval;
         let container = self.facts.next.containers[0].check.as_ref().map_or(30, |one| one.interval);
+        let check = self.facts.next.containers[0].check.as_ref();
+        let has_start_period = check.is_some_and(|one| one.start_period > 0);
         let pace = Pace {
             provisioning: random.u64(0..20) as f64,
             pulling: random.u64(0..30) as f64,
@@ -111,7 +113,11 @@ impl Setting {
             nlb_initial: random.u64(70..170) as f64 + 0.1,
             nlb_hides: random.bool(),
             phase: phase(random.u64(0..target) as f64 + 0.4, target),
-            container_phase: phase(random.u64(0..container) as f64 + 0.6, container),
+            container_phase: match has_start_period {
+                true => phase(random.u64(0..container) as f64 + 0.6, container),
+                // An interval after the start, and never at the very moment of anything else.
+                false => phase(container as f64 + 0.01, container),
+            },
             ..Pace::default()
         };
         let before = if random.bool() { Before::Refuses } else { Before::Hangs };
