@@ -200,9 +200,9 @@ fn a_price_that_nobody_pays_is_not_named() {
     facts.service.grace = None;
     let check = ContainerCheck { interval: 10, ..ContainerCheck::default() };
     facts.next.containers[0].check = Some(check);
-    // Checks that hang fail at 15, 30 and 45 s: a grace of 40 s makes that no later.
+    // Checks that hang fail at 15, 30 and 45 s: a grace of 45 s makes that no later.
     let change = grace(&facts, 35.0).expect("a change");
-    assert_eq!(change.to, Some(40));
+    assert_eq!(change.to, Some(45));
     assert!(!change.why.contains("the price"), "{}", change.why);
 }
 

@@ -1,7 +1,7 @@
 //! How one check goes for a new task, over all the phases that its first check may have.
 //!
 //! The first check comes somewhere in the first interval: at `phase` of it, 0 up to 1; but for one
-//! that is punctual, whose phase is 0 and the only one. From then on all is arithmetic, and what happens changes only at a few phases. Between two of them every
+//! that is punctual, whose phase is at most a second. From then on all is arithmetic, and what happens changes only at a few phases. Between two of them every
 //! moment is a straight line, so looking at the ends of each piece gives exact spans and shares.
 
 use serde::Serialize;
@@ -164,18 +164,21 @@ fn ends(span: Span) -> impl Iterator<Item = f64> {
 }
 
 fn pieces(probe: &Probe, mode: Mode, startup: f64, grace: f64) -> Vec<Piece> {
-    if probe.is_punctual {
-        let only = Piece::of(probe, mode, startup, grace, 0.0, 0.0);
-        return vec![Piece { share: 1.0, ..only }];
-    }
+    // One that is punctual still comes up to a second late.
+    let last = if probe.is_punctual { (1.0 / mode.period).min(1.0) } else { 1.0 };
     let moments = [startup, probe.quiet, grace, grace - mode.late, mode.shown];
     let phase = |moment: f64| ((moment - mode.begins) / mode.period).rem_euclid(1.0);
     let mut ends = moments.map(phase).to_vec();
-    ends.extend([0.0, 1.0]);
+    ends.retain(|end| *end < last);
+    ends.extend([0.0, last]);
     ends.sort_by(f64::total_cmp);
     let neighbours = ends.windows(2).map(|two| (two[0], two[1]));
     let real = neighbours.filter(|(from, to)| to - from > TINY);
-    real.map(|(from, to)| Piece::of(probe, mode, startup, grace, from, to)).collect()
+    let piece = |(from, to): (f64, f64)| {
+        let piece = Piece::of(probe, mode, startup, grace, from, to);
+        Piece { share: (to - from) / last, ..piece }
+    };
+    real.map(piece).collect()
 }
 
 impl Piece {

@@ -43,7 +43,7 @@ pub(super) struct Probe {
     pub quiet: f64,
     /// The first check comes within an interval after this.
     pub begins: Span,
-    /// Whether it comes at that very moment instead.
+    /// Whether it comes within a second instead.
     pub is_punctual: bool,
     /// When the target can be healthy at all.
     pub registered: Span,

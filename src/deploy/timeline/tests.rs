@@ -138,7 +138,7 @@ fn a_container_is_first_checked_an_interval_after_its_start() {
     assert_eq!(Timeline::of(&facts, 35.0).verdict, Verdict::Tight { share: 0.5 });
     let timeline = Timeline::of(&facts, 41.0);
     assert_eq!(timeline.verdict, Verdict::Fails);
-    assert_eq!(timeline.stop, Some(Span::new(30.0, 45.0)));
+    assert_eq!(timeline.stop, Some(Span::new(30.0, 46.0)));
 }
 
 #[test]

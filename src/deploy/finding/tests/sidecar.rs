@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::deploy::offline::{Document, Offline};
 
-const PAGE: &str = include_str!("../../../../docs/deployment.md");
+const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deployment.md"));
 const WRITTEN: &str = include_str!("../../../cli/init/sidecar.json");
 
 /// The containers of the page's example.
