@@ -71,6 +71,11 @@ const CONTAINER_CHECK: [&str; 5] = ["command", "interval", "retries", "timeout",
 pub fn drop_empty(value: &mut Value) {
     match value {
         Value::Object(map) => {
+            // One without overrides is an environment nevertheless.
+            if let Some(Value::Object(all)) = map.get_mut("environments") {
+                let empty = all.values_mut().filter(|one| one.is_null());
+                empty.for_each(|one| *one = Value::Object(Map::new()));
+            }
             map.retain(|_, value| !value.is_null());
             let inner = map.iter_mut().filter(|(key, _)| !NAMES.contains(&key.as_str()));
             inner.for_each(|(_, value)| drop_empty(value));
