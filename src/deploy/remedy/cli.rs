@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Change, Setting, apply};
-use crate::deploy::facts::{CodeDeploy, Controller, Facts, Service, TargetGroup, Threshold};
+use crate::deploy::facts::{CodeDeploy, Controller, Facts, Service, TargetGroup};
 
 /// What DescribeTaskDefinition says and RegisterTaskDefinition doesn't take.
 const READ_ONLY: &str = "del(.taskDefinitionArn, .revision, .status, .requiresAttributes, \
@@ -78,38 +78,29 @@ fn update_service(service: &Service) -> String {
 fn service(calls: &mut Vec<String>, after: &Facts, changes: &[Change]) {
     let service = &after.service;
     for change in changes {
-        let option = match (&change.setting, change.to) {
-            (Setting::Grace, Some(to)) => format!("--health-check-grace-period-seconds {to}"),
-            // A part that is left out of the configuration would be set back.
-            (Setting::MaximumPercent, Some(to)) => format!(
-                "--deployment-configuration {}",
-                word(&format!(
-                    "maximumPercent={to},minimumHealthyPercent={}{}",
-                    service.minimum_percent_or_default(),
-                    breaker(service)
-                ))
-            ),
+        let call = match (&change.setting, change.to) {
+            (Setting::Grace, Some(to)) => {
+                let update = update_service(service);
+                format!("{update} \\\n  --health-check-grace-period-seconds {to}\n")
+            }
+            (Setting::MaximumPercent, Some(to)) => maximum_percent(service, to),
             _ => continue,
         };
-        calls.push(format!("{} \\\n  {option}\n", update_service(service)));
+        calls.push(call);
     }
 }
 
-/// The circuit breaker as it is. Its newer fields are unknown to an AWS CLI of early 2026, so they are
-/// left out where none is set.
-fn breaker(service: &Service) -> String {
-    let Some(breaker) = service.breaker else { return String::new() };
-    let threshold = breaker.threshold.map(|threshold| match threshold {
-        Threshold::Count(value) => ("COUNT", value),
-        Threshold::BoundedPercent(value) => ("BOUNDED_PERCENT", value),
-        Threshold::UnboundedPercent(value) => ("UNBOUNDED_PERCENT", value),
-    });
-    let resets = breaker.resets;
-    let threshold = threshold.map_or(String::new(), |(kind, value)| {
-        format!(",resetOnHealthyTask={resets},thresholdConfiguration={{type={kind},value={value}}}")
-    });
-    let rollback = breaker.rollback;
-    format!(",deploymentCircuitBreaker={{enable=true,rollback={rollback}{threshold}}}")
+/// A part of the configuration that is left out would be set back, alarms and hooks among them: so all of
+/// it is passed on.
+fn maximum_percent(service: &Service, to: u64) -> String {
+    let (cluster, name) = (word(cluster(service)), word(&service.name));
+    format!(
+        "aws ecs describe-services --cluster {cluster} --services {name} \\\n  \
+         --query 'services[0].deploymentConfiguration' --output json |\n  \
+         jq '.maximumPercent = {to}' > deployment-configuration.json\n\
+         {} \\\n  --deployment-configuration file://deployment-configuration.json\n",
+        update_service(service)
+    )
 }
 
 /// The ARN, or a call that finds it by the name.

@@ -1,7 +1,5 @@
 use super::*;
-use crate::deploy::facts::{
-    Balancer, CodeDeploy, ContainerCheck, Controller, Reference, Strategy, Threshold,
-};
+use crate::deploy::facts::{Balancer, CodeDeploy, ContainerCheck, Controller, Reference, Strategy};
 use crate::deploy::timeline::tests::story;
 use crate::deploy::timeline::{Timeline, Verdict};
 
@@ -145,7 +143,8 @@ fn changes_as_calls_of_the_aws_cli() {
     let text = render(&facts, &changes, Format::Cli);
     for part in [
         "aws ecs update-service --cluster shop --service web \\\n  --health-check-grace-period-seconds 195\n",
-        "'maximumPercent=150,minimumHealthyPercent=50,deploymentCircuitBreaker={enable=true,rollback=true}'",
+        "jq '.maximumPercent = 150' > deployment-configuration.json",
+        "--deployment-configuration file://deployment-configuration.json",
         "--names web-8080",
         "--health-check-interval-seconds 20 --unhealthy-threshold-count 10",
         "Key=deregistration_delay.timeout_seconds,Value=600",
@@ -217,17 +216,6 @@ fn new_resources_of_terraform_stand_apart_from_the_overrides() {
     let (overrides, new) = both.split_once("# lockkeeper.tf").expect("both files");
     assert!(overrides.contains("_override.tf") && !overrides.contains("aws_lb_listener"), "{both}");
     assert!(new.contains("resource \"aws_lb_listener\""), "{both}");
-}
-
-#[test]
-fn a_breaker_keeps_its_threshold() {
-    let mut facts = story();
-    let breaker = facts.service.breaker.as_mut().expect("a breaker");
-    breaker.threshold = Some(Threshold::Count(5));
-    let changes = [change(&facts, Setting::MaximumPercent, Some(150))];
-    let text = render(&facts, &changes, Format::Cli);
-    let part = "resetOnHealthyTask=false,thresholdConfiguration={type=COUNT,value=5}}'";
-    assert!(text.contains(part), "{text}");
 }
 
 #[test]
