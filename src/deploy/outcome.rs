@@ -27,8 +27,8 @@ const INTERRUPTED: u8 = 4;
 impl Outcome {
     /// Success is a stop because an essential container ended, and the named container's exit code 0.
     /// A container that had ended before somebody stopped the rest of its task (`after_its_end`)
-    /// counts as well, and its own code says how. Without an exit code nothing is a success: the image wasn't pulled, memory ran
-    /// out, or it never started.
+    /// counts as well, and its own code says how. Without an exit code nothing is a success: the image
+    /// wasn't pulled, memory ran out, or it never started.
     pub fn of(task: &Task, container: &str, after_its_end: bool) -> Self {
         let code = task.container(container).and_then(|one| one.exit_code);
         let by_itself = task.stop_code.as_deref() == Some("EssentialContainerExited");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::reply::name_of;
 
 /// Who needs the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Subject {
     /// Who calls `ecs run`.
     Run,
@@ -24,8 +24,6 @@ pub enum Subject {
     Doctor,
     /// The Lambda function's role.
     Lambda,
-    /// The role of a task with a gate, which watches its own target.
-    Gate,
     /// The role of a service's task that migrates, and holds its own protection.
     Protection,
 }
@@ -62,7 +60,6 @@ pub fn policy(subject: Subject, scope: &Scope) -> Value {
         Subject::Hook => merged(scope.run(), vec![scope.find_deployments(), scope.answer_hooks()]),
         Subject::Doctor => scope.doctor(),
         Subject::Lambda => merged(scope.run(), scope.lambda()),
-        Subject::Gate => vec![statement("WatchOwnTarget", TARGET_HEALTH, "*")],
         Subject::Protection => vec![statement(
             "ProtectOwnTask",
             ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
@@ -71,8 +68,6 @@ pub fn policy(subject: Subject, scope: &Scope) -> Value {
     };
     json!({"Version": "2012-10-17", "Statement": statements})
 }
-
-const TARGET_HEALTH: [&str; 1] = ["elasticloadbalancing:DescribeTargetHealth"];
 
 /// Without those that say the same.
 fn merged(mut statements: Vec<Value>, more: Vec<Value>) -> Vec<Value> {
@@ -152,7 +147,7 @@ impl Scope {
                     "elasticloadbalancing:DescribeRules",
                     "elasticloadbalancing:DescribeTargetGroupAttributes",
                     "elasticloadbalancing:DescribeTargetGroups",
-                    TARGET_HEALTH[0],
+                    "elasticloadbalancing:DescribeTargetHealth",
                 ],
                 "*",
             ),

@@ -29,7 +29,7 @@ pub struct Change {
 }
 
 /// A way to write changes down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Terraform's override files.
     Terraform,

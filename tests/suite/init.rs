@@ -262,7 +262,7 @@ async fn a_policy_is_printed_as_iam_takes_it() {
     assert_eq!(run["Version"], "2012-10-17");
     assert!(!run.to_string().contains("ACCOUNT"), "{run}");
     assert!(run.to_string().contains("task-definition/b:*"), "{run}");
-    for command in ["rollout", "deploy", "hook", "doctor", "lambda", "gate", "protection"] {
+    for command in ["rollout", "deploy", "hook", "doctor", "lambda", "protection"] {
         let output = Lockkeeper::new(["ecs", "policy", command]).run().await.expect(0);
         let policy: Value = serde_json::from_str(&output.stdout).expect("JSON");
         assert!(!policy["Statement"].as_array().expect("a list").is_empty(), "{command}");

@@ -11,7 +11,6 @@ use super::which::{Migration, Model};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
 use crate::deploy::news::{Listener, News};
-use crate::deploy::oneoff::Eye;
 use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
 use crate::terminal::follower::Follower;
@@ -59,6 +58,8 @@ impl Deploy {
 
     async fn all_phases(&self, listener: &mut dyn Listener) -> Result<(), Error> {
         let stop = stop()?;
+        // A fault in how the database is named is told before anything is started.
+        LedgerEye::of(&self.connection)?;
         let aws = self.place.connect().await?;
         let now = service(&aws, self.place.cluster(), &self.rollout.service).await?;
         let definition = self.rollout.definition(&aws, &now, &stop, listener).await?;
@@ -95,10 +96,8 @@ impl Deploy {
     ) -> Result<(), Error> {
         let mut command = self.command.clone();
         command.extend(["--phase".to_owned(), phase.to_owned()]);
-        let mut ledger = LedgerEye::of(&self.connection)?;
         let which = self.migration.which();
         let prepared = self.task.prepare(site, model, which, command, listener).await?;
-        let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
-        Ok(prepared.one.run(&mut eyes, listener).await?)
+        prepared.run(Some(&self.connection), listener).await
     }
 }

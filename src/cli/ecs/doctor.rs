@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Deserialize;
 
 use super::pending::pending;
@@ -63,7 +63,7 @@ pub struct Doctor {
     json: bool,
     /// Print nothing but the changes that make it survive
     #[arg(long, env = "LOCKKEEPER_ECS_FIX", value_name = "FORM", conflicts_with = "json")]
-    fix: Option<Fix>,
+    fix: Option<Format>,
     /// Write it as Markdown too, for a pull request
     #[arg(long, env = "LOCKKEEPER_ECS_MARKDOWN", value_name = "FILE", value_parser = crate::cli::path())]
     markdown: Option<PathBuf>,
@@ -75,23 +75,6 @@ pub struct Doctor {
     svg: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Fix {
-    Terraform,
-    Copilot,
-    Cli,
-}
-
-impl Fix {
-    fn format(self) -> Format {
-        match self {
-            Fix::Terraform => Format::Terraform,
-            Fix::Copilot => Format::Copilot,
-            Fix::Cli => Format::Cli,
-        }
-    }
 }
 
 /// What counts of an estimate's report.
@@ -128,7 +111,7 @@ impl Doctor {
         if self.json {
             print_json(&report::json(&diagnosis))?;
         } else if let Some(fix) = self.fix {
-            print(&render(&facts, &diagnosis.changes, fix.format()))?;
+            print(&render(&facts, &diagnosis.changes, fix))?;
         } else {
             print(&report::text(&diagnosis, stdout_width()))?;
         }

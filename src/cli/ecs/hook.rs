@@ -15,7 +15,6 @@ use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::hook::{Pending, Wait};
 use crate::deploy::news::{Listener, News};
-use crate::deploy::oneoff::Eye;
 use crate::deploy::oneoff::LaunchError;
 use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
@@ -128,9 +127,11 @@ impl Hook {
                     exit
                 }
                 Err(error) => {
-                    let stage = pending.stage.clone();
-                    follower
-                        .tell(News::HookAnswered { stage, answer: "not answered: it waits on" });
+                    follower.tell(News::Warning {
+                        message: format!("the hook of {} is not answered", pending.stage),
+                        next: "run the same command again before the hook's own timeout ends"
+                            .to_owned(),
+                    });
                     return Err(error);
                 }
             },
@@ -161,9 +162,7 @@ impl Hook {
         let model = Model { service: Some(&now), definition: definition.as_ref() };
         let command = self.command.clone();
         let prepared = self.task.prepare(site, model, which, command, listener).await?;
-        let mut ledger = LedgerEye::of(&self.connection)?;
-        let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
-        Ok(prepared.one.run(&mut eyes, listener).await?)
+        prepared.run(Some(&self.connection), listener).await
     }
 }
 

@@ -251,8 +251,7 @@ impl Lambda {
         let model = Model { service: Some(&now), definition: None };
         let site = Site { aws, cluster, poll: self.place.poll, patience: LONGEST, stop: &stop };
         let prepared = self.prepare(site, model).await?;
-        let mut eyes = prepared.eyes(None);
-        Ok(prepared.one.run(&mut eyes, &mut Follower::stderr(LogFormat::Json)).await?)
+        prepared.run(None, &mut Follower::stderr(LogFormat::Json)).await
     }
 
     async fn prepare<'a>(&self, site: Site<'a>, model: Model<'_>) -> Result<Prepared<'a>, Error> {

@@ -11,8 +11,8 @@ use crate::history::History;
 use crate::migration::{Catalog, CatalogError, Phase};
 use crate::runner::SurveyError;
 
-/// Counts what is pending, where a database and migrations are given. One that can't be asked is unknown, and no reason
-/// not to judge the rest.
+/// Counts what is pending, where a database and migrations are given. One that can't be asked is unknown,
+/// and no reason not to judge the rest.
 ///
 /// # Errors
 /// Where the files or the options are wrong.

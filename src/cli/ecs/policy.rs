@@ -1,6 +1,6 @@
 //! `ecs policy`: what IAM must allow.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::cli::{flag, print_json, text};
 use crate::deploy::policy::{Scope, Subject, policy};
@@ -11,7 +11,7 @@ use crate::error::{Error, Exit};
 pub struct Policy {
     /// Who needs it: the caller of a command of `ecs`, or a role
     #[arg(value_enum)]
-    command: PolicyOf,
+    command: Subject,
     /// The region
     #[arg(long, env = "LOCKKEEPER_AWS_REGION", value_name = "REGION", value_parser = text)]
     region: Option<String>,
@@ -44,42 +44,6 @@ pub struct Policy {
     registers: bool,
 }
 
-/// Whose policy is printed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PolicyOf {
-    /// `ecs run`
-    Run,
-    /// `ecs rollout`
-    Rollout,
-    /// `ecs deploy`
-    Deploy,
-    /// `ecs hook`
-    Hook,
-    /// `ecs doctor`
-    Doctor,
-    /// The role of the Lambda function that answers hooks
-    Lambda,
-    /// The role of a task whose gate watches its own target
-    Gate,
-    /// The role of a service's task that migrates and protects itself meanwhile
-    Protection,
-}
-
-impl From<PolicyOf> for Subject {
-    fn from(of: PolicyOf) -> Self {
-        match of {
-            PolicyOf::Run => Subject::Run,
-            PolicyOf::Rollout => Subject::Rollout,
-            PolicyOf::Deploy => Subject::Deploy,
-            PolicyOf::Hook => Subject::Hook,
-            PolicyOf::Doctor => Subject::Doctor,
-            PolicyOf::Lambda => Subject::Lambda,
-            PolicyOf::Gate => Subject::Gate,
-            PolicyOf::Protection => Subject::Protection,
-        }
-    }
-}
-
 impl Policy {
     /// Runs it.
     ///
@@ -97,7 +61,7 @@ impl Policy {
             function: self.function,
             registers: self.registers,
         };
-        print_json(&policy(self.command.into(), &scope))?;
+        print_json(&policy(self.command, &scope))?;
         Ok(Exit::Done)
     }
 }

@@ -8,7 +8,6 @@ use super::task::{Site, TaskOptions};
 use super::which::{Model, OneTask};
 use super::{Told, stop};
 use crate::cli::connection::Connection;
-use crate::deploy::oneoff::Eye;
 use crate::deploy::patience::LONGEST;
 use crate::error::{Error, Exit};
 use crate::terminal::follower::Follower;
@@ -46,7 +45,8 @@ impl Run {
     /// Whatever keeps the task from its success.
     pub async fn run(self) -> Result<Exit, Error> {
         let stop = stop()?;
-        let mut ledger = LedgerEye::of(&self.connection)?;
+        // A fault in how the database is named is told before anything is started.
+        LedgerEye::of(&self.connection)?;
         let aws = self.place.connect().await?;
         let service = match &self.service {
             Some(name) => Some(service(&aws, self.place.cluster(), name).await?),
@@ -63,8 +63,7 @@ impl Run {
         let model = Model { service: service.as_ref(), definition: None };
         let which = self.what.which();
         let prepared = self.task.prepare(site, model, which, self.command, &mut follower).await?;
-        let mut eyes = prepared.eyes(ledger.as_mut().map(|eye| eye as &mut dyn Eye));
-        let ended = prepared.one.run(&mut eyes, &mut follower).await;
+        let ended = prepared.run(Some(&self.connection), &mut follower).await;
         follower.finish();
         ended?;
         Ok(Exit::Done)

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::ledger::LedgerEye;
 use super::which::{Model, Named, Which};
+use crate::cli::connection::Connection;
 use crate::deploy::aws::Aws;
 use crate::deploy::aws::definition::Definition;
 use crate::deploy::aws::launch::Order;
 use crate::deploy::aws::service::ServiceNow;
 use crate::deploy::facts::{Capacity, Container, Launch, Network};
 use crate::deploy::news::{Listener, News};
-use crate::deploy::oneoff::{Eyes, OneOff};
+use crate::deploy::oneoff::{Eye, Eyes, OneOff};
 use crate::deploy::patience::Patience;
 use crate::deploy::task::last_part;
 use crate::deploy::token::{Intent, of_files};
@@ -88,9 +90,19 @@ pub struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// Where its progress is seen.
-    pub fn eyes<'e>(&self, ledger: Option<&'e mut dyn crate::deploy::oneoff::Eye>) -> Eyes<'e> {
-        Eyes::new(self.port, self.container.log.clone(), ledger)
+    /// Runs it to its end. Its progress is seen in the database too, where one is given.
+    ///
+    /// # Errors
+    /// Whatever keeps the task from its success, and a database that is given wrongly.
+    pub async fn run(
+        &self,
+        connection: Option<&Connection>,
+        listener: &mut dyn Listener,
+    ) -> Result<(), Error> {
+        let mut ledger = connection.map(LedgerEye::of).transpose()?.flatten();
+        let ledger = ledger.as_mut().map(|eye| eye as &mut dyn Eye);
+        let mut eyes = Eyes::new(self.port, self.container.log.clone(), ledger);
+        Ok(self.one.run(&mut eyes, listener).await?)
     }
 }
 

@@ -33,14 +33,13 @@ const REFERENCE: [(&str, &[&str]); 25] = [
     ("logs:PutLogEvents", &["log-group"]),
 ];
 
-const ALL: [Subject; 8] = [
+const ALL: [Subject; 7] = [
     Subject::Run,
     Subject::Rollout,
     Subject::Deploy,
     Subject::Hook,
     Subject::Doctor,
     Subject::Lambda,
-    Subject::Gate,
     Subject::Protection,
 ];
 

@@ -1,8 +1,9 @@
 //! How one check goes for a new task, over all the phases that its first check may have.
 //!
 //! The first check comes somewhere in the first interval: at `phase` of it, 0 up to 1; but for one
-//! that is punctual, whose phase is at most a second. From then on all is arithmetic, and what happens changes only at a few phases. Between two of them every
-//! moment is a straight line, so looking at the ends of each piece gives exact spans and shares.
+//! that is punctual, whose phase is at most a second. From then on all is arithmetic, and what happens
+//! changes only at a few phases. Between two of them every moment is a straight line, so looking at the
+//! ends of each piece gives exact spans and shares.
 
 use serde::Serialize;
 
