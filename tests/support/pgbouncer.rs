@@ -90,6 +90,17 @@ impl PgBouncer {
     }
 }
 
+impl Drop for PgBouncer {
+    /// What it wrote tells why a test failed.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let watcher = self.watcher.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let log = fs::read_to_string(watcher.folder().join("log")).unwrap_or_default();
+            eprintln!("PgBouncer's log:\n{log}");
+        }
+    }
+}
+
 fn is_up(watcher: &Watcher, folder: &Path) -> bool {
     let started = Instant::now();
     loop {

@@ -18,6 +18,9 @@ const FAREWELL: Duration = Duration::from_millis(300);
 /// How often it is looked who gets which session. Others who come and go at the same time may hide it
 /// from one look, though from hardly one in ten.
 const LOOKS: usize = 12;
+/// How often where both sessions ended. A pooler hangs up on both only where many others come and go, and
+/// there a few looks see sessions change hands.
+const LOOKS_AFTER_THE_END: usize = 3;
 
 const WHICH: &str = "select pg_backend_pid()::text";
 
@@ -44,11 +47,12 @@ pub async fn is_there(
         // Whether the server hears of it or not, it is gone.
         other.close().await.ok();
     }
-    if end(connection, [&first, &second], translate).await? {
-        return Ok(false);
-    }
+    let looks = match end(connection, [&first, &second], translate).await? {
+        true => LOOKS_AFTER_THE_END,
+        false => LOOKS,
+    };
     let mut other = connect(options, translate).await?;
-    for _ in 0..LOOKS {
+    for _ in 0..looks {
         if share(connection, &mut other, &mine, translate).await? {
             return Ok(true);
         }
