@@ -5,9 +5,11 @@ mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod gate;
 mod in_task;
 mod init;
 mod listen;
+mod migrate;
 mod new;
 mod operator;
 mod plan;
@@ -55,6 +57,7 @@ enum Command {
     Plan(plan::PlanCommand),
     Status(status::Status),
     Wait(wait::Wait),
+    Gate(gate::GateCommand),
     Probe(probe::Probe),
     New(new::New),
     Init(init::Init),
@@ -209,6 +212,7 @@ impl Command {
             Command::Up(command) => command.logs_json(),
             Command::Plan(command) => command.answers_json(),
             Command::Status(command) => command.answers_json(),
+            Command::Gate(command) => command.logs_json(),
             #[cfg(feature = "ecs")]
             Command::Ecs(command) => command.speaks_json(),
             Command::Wait(_)
@@ -231,6 +235,7 @@ impl Command {
             Command::Plan(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Wait(command) => command.run().await,
+            Command::Gate(command) => command.run().await,
             Command::Probe(command) => command.run().await,
             Command::New(command) => command.run(),
             Command::Init(command) => command.run(),

@@ -9,6 +9,7 @@ use crate::db::{DbError, ErrorKind, UrlError};
 use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
+use crate::gate::GateError;
 use crate::history::HistoryError;
 use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
@@ -33,7 +34,13 @@ pub enum Exit {
     Human,
     /// 6: the deployment is not fit, or not settled.
     Unfit,
-    /// As the container that was waited for.
+    /// 10: the gate didn't reach the database in time.
+    Unreached,
+    /// 11: the schema wasn't ready in time.
+    SchemaLate,
+    /// 12: the gate's child wasn't ready in time.
+    ChildLate,
+    /// As the container that was waited for, or the child.
     Of(u8),
 }
 
@@ -48,6 +55,9 @@ impl Exit {
             Exit::Interrupted => 4,
             Exit::Human => 5,
             Exit::Unfit => 6,
+            Exit::Unreached => 10,
+            Exit::SchemaLate => 11,
+            Exit::ChildLate => 12,
             Exit::Of(code) => code,
         }
     }
@@ -148,6 +158,9 @@ pub enum Error {
     #[cfg(feature = "ecs")]
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// The gate didn't open, or wasn't closed in order.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -203,6 +216,7 @@ impl Error {
             Error::Rollout(error) => ecs::rollout(error),
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::hook(error),
+            Error::Gate(error) => gate(error),
             Error::NotReady { .. }
             | Error::Probe { .. }
             | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown)
@@ -260,9 +274,55 @@ impl Error {
             Error::Rollout(error) => ecs::next(ecs::next_of_rollout(error)),
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
+            Error::Gate(error) => plain().note("next", next_of_gate(error)),
             Error::Probe { .. } => plain(),
         }
     }
+}
+
+fn gate(error: &GateError) -> Exit {
+    match error {
+        GateError::TooLong { .. } | GateError::Start { .. } => Exit::Usage,
+        GateError::Unreached { .. } => Exit::Unreached,
+        GateError::Schema { .. } => Exit::SchemaLate,
+        GateError::NotReady { .. } => Exit::ChildLate,
+        // One that ends before it is ready hasn't done what it was for, whatever it says.
+        GateError::EndedEarly { ended } if ended.code() == 0 => Exit::ChildLate,
+        GateError::EndedEarly { ended } => Exit::Of(ended.code()),
+        GateError::Killed { .. } => Exit::Of(137),
+        GateError::Fatal { .. } => Exit::Failed,
+        GateError::Stopped { .. } => Exit::Interrupted,
+    }
+}
+
+fn next_of_gate(error: &GateError) -> String {
+    match error {
+        GateError::TooLong { sum, shorten: (option, to), .. } => {
+            let (to, sum) = (humantime::format_duration(*to), humantime::format_duration(*sum));
+            return format!(
+                "shorten {option} to {to}, or give the container a stop timeout of {sum}"
+            );
+        }
+        GateError::Unreached { .. } => {
+            "look at host, port and security groups; --connect-timeout says how long to try"
+        }
+        GateError::Schema { .. } => {
+            "see with `lockkeeper status` what is at work or why not; --schema-timeout gives it longer"
+        }
+        GateError::Start { .. } => {
+            "look at the path behind `--`, and whether this user may run it"
+        }
+        GateError::NotReady { .. } => {
+            "look at the child's log; --child-timeout gives it longer, --child-ready says how it shows it"
+        }
+        GateError::EndedEarly { .. } => "look at the child's log",
+        GateError::Killed { .. } => {
+            "see what keeps the child from ending; --child-stop gives it longer"
+        }
+        GateError::Fatal { .. } => "see what became of it; the orchestrator starts another",
+        GateError::Stopped { .. } => "run it again",
+    }
+    .to_owned()
 }
 
 fn run(error: &RunError) -> Exit {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // In the order of the floors: a module imports only from those above it in this list.
+pub mod child;
 pub mod db;
 pub mod nearest;
 pub mod place;
@@ -22,7 +23,9 @@ pub mod backfill;
 pub mod deploy;
 pub mod runner;
 
+pub mod ask;
 pub mod error;
+pub mod gate;
 pub mod http;
 pub mod terminal;
 

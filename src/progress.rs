@@ -6,6 +6,7 @@
 mod current;
 mod eta;
 mod event;
+mod gate;
 mod lock;
 mod migration;
 mod moments;
@@ -21,6 +22,7 @@ use serde::Serialize;
 pub use current::Current;
 pub use eta::{Eta, Rate};
 pub use event::{BackfillStart, BatchDone, EcsTask, Event, Holder, LeaderStep, PendingMigration};
+pub use gate::{Gate, GateEntered, GatePhase, PhaseBegan};
 pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
 pub use moments::Moments;
@@ -34,8 +36,12 @@ pub use warning::{Note, Warning};
 pub struct Progress {
     /// Where the run stands.
     pub state: State,
-    /// Whether the schema is at the target and the process isn't stopping.
+    /// Whether the schema is at the target and the process isn't stopping; of a gate, whether traffic may
+    /// come to its child.
     pub ready: bool,
+    /// The gate in front of a web process, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The version that the schema is to reach.
     pub target: Option<i64>,
     /// The run's id.
@@ -97,6 +103,7 @@ impl Default for Progress {
         Progress {
             state: State::Starting,
             ready: false,
+            gate: None,
             target: None,
             run: String::new(),
             task: None,
@@ -156,6 +163,9 @@ impl Progress {
         }
         self.elapsed_seconds = seconds;
         self.fold(at, event);
+        if let Some(gate) = &self.gate {
+            self.ready = gate.is_open();
+        }
         self.moments.enter(seconds, self.state);
     }
 
@@ -183,6 +193,7 @@ impl Progress {
             }
             Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
             Event::LockWaiting { holder, leader, helps } => self.wait(holder, leader, helps),
+            Event::RunAwaited => self.await_run(),
             Event::LockTaken => {
                 self.moments.lock_taken = at.as_secs_f64();
                 self.lock = Lock { state: LockState::Held, holder: None, helps: false };
@@ -254,6 +265,7 @@ impl Progress {
                 self.reason = Some(reason);
                 self.stopping_seconds = Some(at.as_secs_f64());
             }
+            Event::Gate(entered) => self.gate.get_or_insert_default().enter(at, entered),
             Event::Finished => {
                 self.state = State::Ready;
                 self.ready = true;
@@ -336,6 +348,15 @@ impl Progress {
             }
             current
         });
+    }
+
+    fn await_run(&mut self) {
+        self.go_on_to(State::Waiting);
+        if self.lock.state != LockState::Awaited {
+            self.moments.waiting = self.elapsed_seconds;
+        }
+        self.lock = Lock { state: LockState::Awaited, ..Lock::default() };
+        self.current = None;
     }
 
     fn start_step(&mut self, at: Duration, version: i64, step: u32, start: Option<BackfillStart>) {

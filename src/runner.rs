@@ -13,6 +13,7 @@ mod pooled;
 mod resolve;
 mod steps;
 mod survey;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Every module at the top of `src/`, with its floor.
-const FLOORS: [(&str, u8); 24] = [
+const FLOORS: [(&str, u8); 26] = [
     ("main", 7),
     ("cli", 6),
+    ("ask", 5),
     ("error", 5),
     ("terminal", 5),
     ("http", 5),
@@ -29,6 +30,7 @@ const FLOORS: [(&str, u8); 24] = [
     ("migration", 1),
     ("batch", 1),
     ("progress", 0),
+    ("child", 0),
     ("db", 0),
     ("nearest", 0),
     ("place", 0),

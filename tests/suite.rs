@@ -37,6 +37,7 @@ mod suite {
     mod fake_aws;
     mod fence;
     mod follower;
+    mod gate;
     mod halves;
     mod held;
     mod history;

@@ -23,13 +23,8 @@ pub struct InTask {
 
 impl InTask {
     /// Asks the agent, where there is one, and lets it be watched from now on.
-    pub async fn enter(
-        reporter: &Reporter,
-        progress: &watch::Receiver<Progress>,
-        stop: &Stop,
-    ) -> Self {
+    pub async fn enter(reporter: &Reporter, progress: &watch::Receiver<Progress>) -> Self {
         let Some(agent) = Agent::here() else { return InTask::default() };
-        tokio::spawn(heed(agent.clone(), reporter.clone(), stop.clone()));
         let guard = tokio::spawn(guard(agent.clone(), reporter.clone(), progress.clone()));
         // Without an answer it is a run as any other.
         let task = agent.task().await.ok();
@@ -37,6 +32,13 @@ impl InTask {
             reporter.emit(Event::InTask(named(task)));
         }
         InTask { id: task.map(|task| task.id().to_owned()), guard: Some(guard) }
+    }
+
+    /// Takes the agent's word that the task is to stop for a signal.
+    pub fn heed(reporter: &Reporter, stop: &Stop) {
+        if let Some(agent) = Agent::here() {
+            tokio::spawn(heed(agent, reporter.clone(), stop.clone()));
+        }
     }
 
     /// Who this process is, for the ledger: a task is found by its id, a container's host name nowhere.

@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::gate::Wish;
 use crate::http::{self, Operator};
 use crate::progress::{Event, Progress, Reporter};
 use crate::stop::Stop;
@@ -95,6 +97,22 @@ impl Server {
             tasks.spawn(http::serve(listener, router.clone(), shutdown.clone()));
         }
         Ok(Some(Server { shutdown, tasks }))
+    }
+
+    /// Does something while it answers, and wishes for the gate's end where it doesn't any more.
+    pub async fn beside<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        wish: &UnboundedSender<Wish>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return done,
+            _ = self.tasks.join_next() => {}
+        }
+        // Who doesn't listen any more has ended.
+        let _ = wish.send(Wish::Fatal { reason: "the management port is lost".to_owned() });
+        work.await
     }
 
     /// Lets the open answers end, the event streams with the last state among them.

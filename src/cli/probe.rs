@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use ureq::http::Uri;
 
+use crate::ask::{self, Asked};
 use crate::error::{Error, Exit};
-use crate::terminal::format::one_line;
-
-/// The longest body that is read.
-const LONGEST: u64 = 10_000;
 
 /// Ask a URL: exit 0 on 2xx, 1 otherwise
 #[derive(Debug, Args)]
@@ -28,100 +24,14 @@ impl Probe {
     /// # Errors
     /// [`Error::Probe`] on anything but 2xx.
     pub async fn run(self) -> Result<Exit, Error> {
-        let refused = |reason| Error::Probe { url: without_passwords(&self.url), reason };
-        let Some(uri) = uri(&self.url) else {
+        let refused = |reason| Error::Probe { url: ask::without_passwords(&self.url), reason };
+        let Some(uri) = ask::uri(&self.url) else {
             return Err(refused("this is no URL of the form http://HOST:PORT/PATH".to_owned()));
         };
-        match ask(uri, self.timeout).await {
+        match ask::get(uri, self.timeout).await {
             Asked::Well => Ok(Exit::Done),
-            Asked::Unwell { status, body } => Err(refused(says(&status, &body))),
+            Asked::Unwell { status, body } => Err(refused(ask::says(&status, &body))),
             Asked::Silent(reason) => Err(refused(reason)),
-        }
-    }
-}
-
-/// What came of asking a URL.
-pub enum Asked {
-    /// 2xx.
-    Well,
-    /// Another answer: its status, and its body unless that is too long to be a reason.
-    Unwell { status: String, body: String },
-    /// No answer, and why.
-    Silent(String),
-}
-
-/// Asks a URL once: that one, not what a proxy or a redirect makes of it. A proxy answers for
-/// servers that are down, and a page to log in is no health.
-pub async fn ask(uri: Uri, timeout: Duration) -> Asked {
-    let ask = move || {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(timeout))
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0);
-        let agent: ureq::Agent = config.build().into();
-        match agent.get(uri).call() {
-            Ok(response) if response.status().is_success() => Asked::Well,
-            Ok(mut response) => {
-                let body = response.body_mut().with_config().limit(LONGEST).read_to_string();
-                let status = response.status().to_string();
-                Asked::Unwell { status, body: body.unwrap_or_default() }
-            }
-            Err(error) => Asked::Silent(error.to_string()),
-        }
-    };
-    let asked = tokio::task::spawn_blocking(ask).await;
-    asked.unwrap_or_else(|error| Asked::Silent(error.to_string()))
-}
-
-/// `answered 503 Service Unavailable: …`, with the first line of the body.
-pub fn says(status: &str, body: &str) -> String {
-    match body.lines().next() {
-        Some(line) => format!("answered {status}: {}", one_line(line)),
-        None => format!("answered {status}"),
-    }
-}
-
-/// The URL, where it is one that can be asked.
-pub fn uri(url: &str) -> Option<Uri> {
-    let uri: Uri = url.parse().ok()?;
-    let http = matches!(uri.scheme_str(), Some("http" | "https"));
-    (http && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
-}
-
-/// The URL without users and passwords, which may hold any character and so end at the last `@`,
-/// and without its parameters.
-pub fn without_passwords(url: &str) -> String {
-    let (scheme, rest) = match url.find("://") {
-        Some(at) => url.split_at(at + 3),
-        None => ("", url),
-    };
-    let rest = rest.rsplit('@').next().unwrap_or_default();
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    // What has no host may be nothing but a password.
-    if scheme.is_empty() { "URL".to_owned() } else { format!("{scheme}{rest}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_the_url_is_not_shown() {
-        assert_eq!(without_passwords("http://a:b@c/d"), "http://c/d");
-        assert_eq!(without_passwords("http://c/d"), "http://c/d");
-        assert_eq!(without_passwords("http://c:1/d?password=b"), "http://c:1/d");
-        assert_eq!(without_passwords("http://a:b?c#d@e@f/g"), "http://f/g");
-        assert_eq!(without_passwords("a:b@c/d"), "URL");
-    }
-
-    #[test]
-    fn what_can_be_asked_is_told_from_what_can_not() {
-        for url in ["http://h", "https://h:1/x?y", "http://[::1]:9002/ready"] {
-            assert!(uri(url).is_some(), "{url}");
-        }
-        for url in ["nonsense", "h:9002", "postgres://h/d", "http://", "u:p@h/x", "http://a b"] {
-            assert!(uri(url).is_none(), "{url}");
         }
     }
 }

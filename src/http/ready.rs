@@ -6,13 +6,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::{Faces, json};
-use crate::progress::{Eta, Progress, State as RunState};
+use crate::progress::{Eta, Gate, GatePhase, LockState, Progress, State as RunState};
 
 /// What a load balancer's log or a waiting instance gets to read.
 #[derive(Debug, Serialize)]
 struct Readiness<'a> {
     ready: bool,
     state: RunState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<GatePhase>,
     reason: Option<String>,
     target: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +34,7 @@ pub(super) async fn ready(State(faces): State<Faces>) -> Response {
     let readiness = Readiness {
         ready: progress.ready,
         state: progress.state,
+        phase: progress.gate.as_ref().and_then(Gate::phase),
         reason: reason(&progress),
         target: progress.target,
         current: progress.current.as_ref().map(|current| Position {
@@ -52,8 +55,16 @@ pub(super) async fn ready(State(faces): State<Faces>) -> Response {
 /// Why traffic has to wait.
 fn reason(progress: &Progress) -> Option<String> {
     let foreign = progress.reason.clone();
+    if progress.ready {
+        return None;
+    }
+    if let Some(reason) = progress.gate.as_ref().and_then(gate) {
+        return Some(reason);
+    }
     match progress.state {
-        RunState::Ready if progress.ready => None,
+        RunState::Waiting if progress.lock.state == LockState::Awaited => {
+            Some("migrations are pending, and no run is at work".to_owned())
+        }
         RunState::Waiting => Some(match &progress.lock.holder {
             Some(holder) => format!(
                 "run {} on {} (process {}) holds the lock since {}",
@@ -72,6 +83,18 @@ fn reason(progress: &Progress) -> Option<String> {
         RunState::Starting => Some("starting".to_owned()),
         RunState::Connecting => Some(foreign.unwrap_or_else(|| "connecting".to_owned())),
         state => Some(foreign.unwrap_or_else(|| state.as_str().to_owned())),
+    }
+}
+
+/// What the gate waits for, where that isn't the schema.
+fn gate(gate: &Gate) -> Option<String> {
+    let began = gate.phases.last()?;
+    let note = began.note.as_deref().unwrap_or_default();
+    match began.phase {
+        GatePhase::Reach | GatePhase::Schema | GatePhase::Open => None,
+        GatePhase::Child => Some(format!("{note} isn't ready yet")),
+        GatePhase::Notice | GatePhase::Stop => Some(format!("closing: {note}")),
+        GatePhase::Closed => Some(format!("closed: {note}")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Warning;
+use super::{GateEntered, Warning};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,8 @@ pub enum Event {
         /// Whether this process helps it.
         helps: bool,
     },
+    /// Something is pending, nobody is at it, and this process won't be.
+    RunAwaited,
     /// The lock is ours.
     LockTaken,
     /// A step began.
@@ -127,6 +129,8 @@ pub enum Event {
         /// Whether it ends now, as it stands: there was a signal before, or the time is over.
         ends_now: bool,
     },
+    /// The gate enters a phase.
+    Gate(GateEntered),
     /// Everything up to the target is applied.
     Finished,
     /// Stopped before the end; another run goes on from there.

@@ -7,7 +7,7 @@ use super::Holder;
 /// The run lock's part of [`Progress`](crate::progress::Progress).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Lock {
-    /// `none`, `waiting` or `held`.
+    /// `none`, `awaited`, `waiting` or `held`.
     pub state: LockState,
     /// Who else holds it, while waiting.
     pub holder: Option<Holder>,
@@ -22,6 +22,8 @@ pub enum LockState {
     /// Not tried for.
     #[default]
     None,
+    /// Nobody holds it, and another run is waited for.
+    Awaited,
     /// Another holds it.
     Waiting,
     /// This run holds it.

@@ -113,7 +113,7 @@ impl Run<'_> {
     }
 
     /// Looks how far the leader is. `None` when it has left nothing to do.
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         session: &mut dyn Session,
         told: &mut Option<Vec<PendingMigration>>,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::moment;
-use crate::progress::{Current, Holder, LockState, MigrationState, Progress, State};
+use crate::progress::{Current, Lock, LockState, MigrationState, Progress, State};
 
 /// A step that began is worth a line of its own only when it takes longer than this.
 const BRIEF: Duration = Duration::from_millis(500);
@@ -38,6 +38,8 @@ pub(super) enum Entry {
     Warning { warning: usize },
     /// Nothing changed, but this is how far it is.
     Position,
+    /// The gate entered the phase at this index.
+    Phase { phase: usize },
     /// Asked to stop.
     Stopping,
     /// The end, one of three.
@@ -56,8 +58,8 @@ pub(super) struct Journal {
     opened: bool,
     listening: usize,
     unreachable: bool,
-    /// Whom it waits for, and whether it helps.
-    holder: Option<(Option<Holder>, bool)>,
+    /// What it waits for, and whether it helps.
+    lock: Option<Lock>,
     lock_taken: bool,
     /// For each pending migration, its version, steps told and whether its end was.
     told: Vec<(i64, usize, bool)>,
@@ -68,6 +70,8 @@ pub(super) struct Journal {
     throttled: Option<(i64, u32, String)>,
     position_due: Duration,
     stopping: bool,
+    /// How many phases of the gate were told.
+    phases: usize,
     ended: bool,
 }
 
@@ -79,6 +83,8 @@ impl Journal {
     /// What is new since the last look.
     pub(super) fn look(&mut self, progress: &Progress) -> Vec<Entry> {
         let mut entries = Vec::new();
+        // What a gate is at goes on when the run before it has ended.
+        self.phases(progress, &mut entries);
         if self.ended {
             return entries;
         }
@@ -102,6 +108,12 @@ impl Journal {
         entries
     }
 
+    fn phases(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let count = progress.gate.as_ref().map_or(0, |gate| gate.phases.len());
+        entries.extend((self.phases..count).map(|phase| Entry::Phase { phase }));
+        self.phases = count;
+    }
+
     fn reach(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let reason = progress.reason.is_some()
             && matches!(
@@ -115,12 +127,10 @@ impl Journal {
     }
 
     fn lock(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
-        if progress.lock.state == LockState::Waiting && !progress.state.is_final() {
-            let holder = Some((progress.lock.holder.clone(), progress.lock.helps));
-            if self.holder != holder {
-                self.holder = holder;
-                entries.push(Entry::Waiting);
-            }
+        let waits = matches!(progress.lock.state, LockState::Waiting | LockState::Awaited);
+        if waits && !progress.state.is_final() && self.lock.as_ref() != Some(&progress.lock) {
+            self.lock = Some(progress.lock.clone());
+            entries.push(Entry::Waiting);
         }
         // Right after the lock was taken the plan is that of before; the first step makes it sure.
         let at_work = progress.current.is_some() && progress.lock.state != LockState::Waiting;
@@ -206,7 +216,7 @@ impl Journal {
         let now = progress.elapsed();
         let quiet = entries.is_empty();
         // In the first moments there is no position yet, and none to tell.
-        if progress.current.is_none() && progress.reason.is_none() && self.holder.is_none() {
+        if progress.current.is_none() && progress.reason.is_none() && self.lock.is_none() {
             return;
         }
         if quiet && now >= self.position_due {
@@ -223,7 +233,11 @@ impl Journal {
         let needs = entries.iter().any(|entry| {
             !matches!(
                 entry,
-                Entry::Ready | Entry::Listening { .. } | Entry::Unreachable | Entry::Position
+                Entry::Ready
+                    | Entry::Listening { .. }
+                    | Entry::Unreachable
+                    | Entry::Position
+                    | Entry::Phase { .. }
             )
         });
         if needs && !self.opened && progress.database.is_some() {

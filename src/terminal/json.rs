@@ -81,6 +81,7 @@ fn event(entry: &Entry) -> &'static str {
         Entry::Throttled => "throttled",
         Entry::Unthrottled => "unthrottled",
         Entry::Warning { .. } => "warning",
+        Entry::Phase { .. } => "phase",
         Entry::Position => "progress",
         Entry::Stopping => "stopping",
         Entry::Ready => "ready",
@@ -141,6 +142,13 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("line", json!(warning.line));
             put("column", json!(warning.column));
             put("notes", json!(warning.notes));
+        }
+        Entry::Phase { phase } => {
+            let began = progress.gate.as_ref().and_then(|gate| gate.phases.get(*phase));
+            let Some(began) = began else { return };
+            put("phase", json!(began.phase));
+            put("timeout_seconds", json!(began.timeout_seconds));
+            put("note", json!(began.note));
         }
         Entry::Ready => {
             put("target", json!(progress.target));

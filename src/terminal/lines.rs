@@ -44,6 +44,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         Entry::Unthrottled => {
             current.map(|current| format!("{} goes on", head(current))).into_iter().collect()
         }
+        Entry::Phase { phase } => words::phase(progress, *phase).into_iter().collect(),
         Entry::Position => position(progress).into_iter().collect(),
         Entry::Stopping => {
             let parts = [Some(words::stopping(progress)), words::impatience(progress)];

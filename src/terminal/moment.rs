@@ -63,6 +63,9 @@ fn known(progress: &Progress, entry: &Entry) -> Option<f64> {
         Entry::MigrationDone { migration: at } => migration(at)?.applied_seconds,
         Entry::Throttled | Entry::Unthrottled => Some(moments.throttle),
         Entry::Position => Some(progress.elapsed().as_secs_f64()),
+        Entry::Phase { phase } => {
+            progress.gate.as_ref()?.phases.get(*phase).map(|began| began.at_seconds)
+        }
         Entry::Stopping => progress.stopping_seconds,
         Entry::Ready | Entry::Interrupted | Entry::Failed => Some(moments.last()),
     }

@@ -65,6 +65,7 @@ pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<Stri
             step_less(progress, *migration, paper).into_iter().collect()
         }
         Entry::Warning { warning } => warned(progress, *warning, paper),
+        Entry::Phase { phase } => words::phase(progress, *phase).into_iter().collect(),
         Entry::Ready => ready(progress, paper),
         Entry::Interrupted => vec![
             String::new(),

@@ -7,7 +7,10 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use super::format;
-use crate::progress::{Current, Eta, Lock, MigrationProgress, MigrationState, Progress, State};
+use crate::progress::{
+    Current, Eta, GatePhase, Lock, LockState, MigrationProgress, MigrationState, PhaseBegan,
+    Progress, State,
+};
 
 /// `lockkeeper 0.1.0 · PostgreSQL 15.18 · shop at db:5432 · run 7f3c`; of a file that is made,
 /// that it is.
@@ -47,6 +50,9 @@ fn plural(number: u64, noun: &str) -> String {
 /// `waiting for the lock: run 9f3c on ip-10-0-1-23 (process 17) holds it since 09:14:02 UTC`; where it is
 /// helped, that it is.
 pub(super) fn waiting(lock: &Lock) -> String {
+    if lock.state == LockState::Awaited {
+        return "waiting: migrations are pending, and no run is at work".to_owned();
+    }
     let what = if lock.helps { "helping with the backfill" } else { "waiting for the lock" };
     let Some(holder) = &lock.holder else {
         return format!("{what}: another run holds {}", if lock.helps { "the lock" } else { "it" });
@@ -77,6 +83,35 @@ pub(super) fn unreachable(progress: &Progress) -> String {
     let yet = if progress.database.is_none() { " yet" } else { "" };
     let reason = progress.reason.as_deref().unwrap_or_default();
     format!("database not reachable{yet}, trying again: {}", format::one_line(reason))
+}
+
+/// `gate: starting bin/web, which has 2m to be ready`.
+pub(super) fn phase(progress: &Progress, at: usize) -> Option<String> {
+    let began = progress.gate.as_ref()?.phases.get(at)?;
+    let PhaseBegan { phase, timeout_seconds, note, .. } = began;
+    let note = note.as_deref().map(format::one_line).unwrap_or_default();
+    let time = timeout_seconds.map(format::seconds);
+    Some(match (phase, time) {
+        (GatePhase::Reach, Some(time)) => {
+            format!("gate: reaching the database, for at most {time}")
+        }
+        (GatePhase::Reach, None) => "gate: reaching the database".to_owned(),
+        (GatePhase::Schema, Some(time)) => format!("gate: the schema has {time} to be ready"),
+        (GatePhase::Schema, None) => "gate: waiting for the schema".to_owned(),
+        (GatePhase::Child, Some(time)) => {
+            format!("gate: starting {note}, which has {time} to be ready")
+        }
+        (GatePhase::Child, None) => format!("gate: starting {note}"),
+        (GatePhase::Open, _) if note.is_empty() => "gate: open".to_owned(),
+        (GatePhase::Open, _) => format!("gate: open, after {note}"),
+        (GatePhase::Notice, Some(time)) => {
+            format!("gate: closing, by {note}; the load balancer has {time} to notice")
+        }
+        (GatePhase::Notice, None) => format!("gate: closing: {note}"),
+        (GatePhase::Stop, Some(time)) => format!("gate: {note}; the child has {time} to end"),
+        (GatePhase::Stop, None) => format!("gate: {note}"),
+        (GatePhase::Closed, _) => format!("gate: closed: {note}"),
+    })
 }
 
 /// `backfill some_table by id`, `script`, `bare statement`.

@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 11] = [
     "docs/design-notes.md",
     "docs/doctor.md",
     "docs/ecs.md",
+    "docs/gate.md",
     "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
@@ -98,6 +99,7 @@ async fn the_examples_of_all_other_pages_run() {
         "docs/design-notes.md",
         "docs/doctor.md",
         "docs/ecs.md",
+        "docs/gate.md",
         "docs/json.md",
     ] {
         run(page).await;
@@ -154,6 +156,7 @@ async fn help() -> Vec<(&'static str, String)> {
         "plan",
         "status",
         "wait",
+        "gate",
         "probe",
         "new",
         "init",
@@ -279,7 +282,10 @@ fn the_tables_of_exit_codes_agree_with_the_code() {
         | Exit::LockHeld
         | Exit::Interrupted
         | Exit::Human
-        | Exit::Unfit => exit.code().to_string(),
+        | Exit::Unfit
+        | Exit::Unreached
+        | Exit::SchemaLate
+        | Exit::ChildLate => exit.code().to_string(),
         Exit::Of(_) => unreachable!("that is a container's own"),
     };
     let all = [
@@ -290,6 +296,9 @@ fn the_tables_of_exit_codes_agree_with_the_code() {
         Exit::Interrupted,
         Exit::Human,
         Exit::Unfit,
+        Exit::Unreached,
+        Exit::SchemaLate,
+        Exit::ChildLate,
     ];
     for path in [README, "docs/runbook.md"] {
         assert_eq!(Page::read(path).column("code"), all.map(known), "{path}");

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::http::Uri;
 
 use super::reason::Reason;
-use crate::cli::probe::{self, Asked};
+use crate::ask::{self, Asked, Uri};
 use crate::terminal::format::{fine_percent, one_line};
 
 /// How long one answer may take.
@@ -37,23 +36,23 @@ struct Position {
 impl Instance {
     /// At a URL, if that can be asked.
     pub fn at(url: &str) -> Option<Self> {
-        let asked = probe::uri(url)?;
+        let asked = ask::uri(url)?;
         // The page at the root answers whatever the schema is like.
         let url = match asked.path() {
             "/" if asked.query().is_none() => format!("{}/ready", url.trim_end_matches('/')),
             _ => url.to_owned(),
         };
-        Some(Instance { uri: probe::uri(&url)?, shown: probe::without_passwords(&url) })
+        Some(Instance { uri: ask::uri(&url)?, shown: ask::without_passwords(&url) })
     }
 
     /// Asks once. `None` when it is ready.
     pub async fn look(&self, patience: Duration) -> Option<Reason> {
-        match probe::ask(self.uri.clone(), patience.min(ANSWER)).await {
+        match ask::get(self.uri.clone(), patience.min(ANSWER)).await {
             Asked::Well => None,
             Asked::Unwell { status, body } => Some(match serde_json::from_str(&body) {
                 Ok(readiness) => answer(&readiness),
                 Err(_) => {
-                    let says = probe::says(&status, &body);
+                    let says = ask::says(&status, &body);
                     Reason::answer(status, format!("{} {says}", self.shown))
                 }
             }),

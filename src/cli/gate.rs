@@ -1,0 +1,239 @@
+//! `gate`: a web process behind the schema.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::child::{Forward, Reaper};
+use crate::db::{ConnectOptions, Database};
+use crate::error::{Error, Exit};
+use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, Tell, Wish};
+use crate::http::Operator;
+use crate::migration::Catalog;
+use crate::progress::{Event, Reporter};
+use crate::runner::{Ahead, Run, Settings};
+use crate::stop::Stop;
+use crate::terminal::{self, Face, LogFormat};
+
+use super::PhaseChoice;
+use super::in_task::InTask;
+use super::listen::{self, Address, Server};
+use super::migrate::Migrate;
+use super::signals::Signals;
+
+/// Reading files and history takes no longer, once a server is reached.
+const READING: Duration = Duration::from_secs(10);
+/// Who says what the stop timeout is.
+const TOLD: &str = "--stop-timeout";
+
+/// Start a program when the schema is ready, and stop it in order
+#[derive(Debug, Args)]
+pub struct GateCommand {
+    /// Bring the schema there, under the run lock; others wait for who does
+    #[arg(long, env = "LOCKKEEPER_MIGRATE", value_parser = super::flag())]
+    migrate: bool,
+    /// Wait for this version instead of what the folder asks for
+    #[arg(long, env = "LOCKKEEPER_VERSION", value_name = "VERSION",
+          conflicts_with_all = ["to", "migrate"], value_parser = super::version)]
+    version: Option<i64>,
+    /// Which migrations must be applied; the new release starts before the contract phase
+    #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "expand")]
+    phase: PhaseChoice,
+    /// How long the schema may take to be ready
+    #[arg(long, env = "LOCKKEEPER_SCHEMA_TIMEOUT", value_name = "TIME", default_value = "1h",
+          value_parser = super::duration)]
+    schema_timeout: Duration,
+    /// How the program shows that it is ready: tcp:PORT, tcp:HOST:PORT, a URL that answers 2xx, or
+    /// line:TEXT in its output; without it, it is as soon as it was started
+    #[arg(long, env = "LOCKKEEPER_CHILD_READY", value_name = "CHECK", value_parser = Check::parse)]
+    child_ready: Option<Check>,
+    /// How long the program may take to be ready
+    #[arg(long, env = "LOCKKEEPER_CHILD_TIMEOUT", value_name = "TIME", default_value = "2m",
+          value_parser = super::duration)]
+    child_timeout: Duration,
+    /// How long after /ready has turned to 503 the load balancer may take to notice
+    #[arg(long, env = "LOCKKEEPER_NOTICE", value_name = "TIME", default_value = "15s",
+          value_parser = super::duration)]
+    notice: Duration,
+    /// How long the program may take to end; without it, what is left of the stop timeout
+    #[arg(long, env = "LOCKKEEPER_CHILD_STOP", value_name = "TIME", value_parser = super::duration)]
+    child_stop: Option<Duration>,
+    /// How the program is told to stop: a signal, or a URL to POST to
+    #[arg(long, env = "LOCKKEEPER_ON_STOP", value_name = "SIGNAL|URL", default_value = "SIGTERM",
+          value_parser = Tell::parse)]
+    on_stop: Tell,
+    /// After how long the container is killed
+    #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "30s",
+          value_parser = super::duration)]
+    stop_timeout: Duration,
+    /// Serve /alive, /ready, /progress, /events, /metrics and a page here
+    #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9002",
+          value_parser = listen::address)]
+    listen: Address,
+    /// Lines, or JSON lines
+    #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
+    log_format: LogFormat,
+    #[command(flatten)]
+    run: Migrate,
+    /// The program, and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl GateCommand {
+    /// Whether standard error is to carry JSON lines.
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
+    /// Runs it. The program's exit code, where it ended as it should.
+    ///
+    /// # Errors
+    /// What kept the gate from opening, or its child from an orderly end.
+    pub async fn run(self) -> Result<Exit, Error> {
+        let options = self.run.connection.options()?;
+        let budget = Budget::new(self.notice, self.child_stop, self.stop_timeout, TOLD)?;
+        let (reporter, progress) = Reporter::new();
+        let stop = Stop::default();
+        let (wish, wishes) = unbounded_channel();
+        pass_on(Signals::listen()?, wish.clone());
+        let operator = self.run.operator()?;
+        let server =
+            Server::start(&self.listen, &reporter, &progress, operator.clone(), &stop).await?;
+        // Bars would be drawn over by the program's own lines.
+        let face = terminal::start(
+            progress.clone(),
+            Face::to(Box::new(std::io::stderr()), self.log_format),
+        );
+        let task = InTask::enter(&reporter, &progress).await;
+        let settings =
+            self.run.settings(&options, self.phase, self.schema_timeout, task.identity())?;
+        reporter.emit(Event::Started { run: settings.identity.run.clone() });
+        let gate = Gate {
+            course: self.course(budget),
+            command: self.program(),
+            reporter: reporter.clone(),
+            stop: stop.clone(),
+            reaper: Reaper::start().map_err(unheard)?,
+            forward: Some(Forward::listen().map_err(unheard)?),
+            wishes,
+        };
+        let reach = self.reach(&options, &reporter, operator.as_ref());
+        let schema = async |reached| self.schema(reached, &settings, &reporter, &stop).await;
+        let kept = gate.run(reach, schema);
+        let result = match server {
+            Some(mut server) => {
+                let result = server.beside(kept, &wish).await;
+                server.stop().await;
+                result
+            }
+            // A signal came while the address was looked up.
+            None => kept.await,
+        };
+        let result = result.map_err(|failure| self.plain(failure));
+        if let Err(error) = &result
+            && !progress.borrow().state.is_final()
+        {
+            reporter.emit(Event::Failed { error: error.outline() });
+        }
+        task.leave().await;
+        face.finish().await;
+        result.map(|ended| Exit::Of(ended.code()))
+    }
+
+    fn course(&self, budget: Budget) -> Course {
+        Course {
+            reach: self.run.connection.one_attempt() + READING,
+            schema: self.schema_timeout,
+            child: self.child_timeout,
+            check: self.child_ready.clone(),
+            budget,
+            on_stop: self.on_stop.clone(),
+            on_drain: None,
+        }
+    }
+
+    /// A database that wasn't there in time is a phase that ran out, as any other.
+    fn plain(&self, failure: Failure<Error>) -> Error {
+        match failure {
+            Failure::Gate(error) => error.into(),
+            Failure::Before(Error::Connect { place, source }) if source.is_unreachable() => {
+                let timeout = self.run.connection.one_attempt();
+                GateError::Unreached { timeout, reason: format!("{place}: {source}") }.into()
+            }
+            Failure::Before(error) => error,
+        }
+    }
+
+    fn program(&self) -> Command {
+        let (program, arguments) = self.command.split_at(1.min(self.command.len()));
+        let mut command = Command::new(program.first().map_or("", String::as_str));
+        command.args(arguments);
+        command
+    }
+
+    async fn reach(
+        &self,
+        options: &ConnectOptions,
+        reporter: &Reporter,
+        operator: Option<&Operator>,
+    ) -> Result<Reached, Error> {
+        let (catalog, (database, ahead)) = match self.version {
+            None => self.run.read_and_connect(options, reporter).await?,
+            Some(_) => {
+                let none = Catalog { dir: self.run.files.dir.clone(), migrations: Vec::new() };
+                (none, self.run.connect(reporter).await?)
+            }
+        };
+        if let Some(operator) = operator {
+            operator.connected(&database);
+        }
+        Ok(Reached { catalog, database, ahead })
+    }
+
+    async fn schema(
+        &self,
+        reached: Reached,
+        settings: &Settings,
+        reporter: &Reporter,
+        stop: &Stop,
+    ) -> Result<(), Error> {
+        let Reached { catalog, database, ahead } = reached;
+        let run = Run { database, catalog: &catalog, settings, reporter, stop };
+        match self.migrate {
+            true => run.up(ahead).await.map(drop)?,
+            false => run.watch(ahead, self.version).await?,
+        }
+        Ok(())
+    }
+}
+
+/// What the schema's phase works with.
+struct Reached {
+    catalog: Catalog,
+    database: Arc<dyn Database>,
+    ahead: Ahead,
+}
+
+/// Turns signals into wishes from now on. An echo of the first is none; whoever means it may ask once
+/// more.
+fn pass_on(mut signals: Signals, wish: UnboundedSender<Wish>) {
+    tokio::spawn(async move {
+        let mut name = signals.next().await;
+        // The gate has gone where nobody listens any more.
+        while wish.send(Wish::Stop { reason: name.to_owned() }).is_ok() {
+            name = signals.next_beside(name).await;
+        }
+    });
+}
+
+fn unheard(source: std::io::Error) -> Error {
+    Error::Io {
+        what: "can't listen for signals".to_owned(),
+        source,
+        next: "run it where a process may handle signals",
+    }
+}
