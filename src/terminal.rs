@@ -150,7 +150,9 @@ async fn draw(mut painter: Painter, done: CancellationToken) {
     loop {
         tokio::select! {
             () = done.cancelled() => {}
-            () = tokio::time::sleep(GLANCE) => {}
+            // Of a run that has ended only the gate before it has something to tell, perhaps after weeks.
+            _ = painter.progress.changed(), if painter.journal.rests() => {}
+            () = tokio::time::sleep(GLANCE), if !painter.journal.rests() => {}
         }
         // What is true before the look is in it.
         let last = done.is_cancelled() || painter.progress.has_changed().is_err();

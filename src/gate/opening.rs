@@ -76,6 +76,8 @@ impl Gate {
             // It may have come to its end all the same; nobody waits for that any more.
             _ = &mut schema => {}
             () = forced => {}
+            // The servers roll back what is open when its connections close.
+            _ = unwanted(&mut self.wishes) => {}
         }
         Err(error.into())
     }

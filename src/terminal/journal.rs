@@ -80,6 +80,11 @@ impl Journal {
         Journal { every, ..Journal::default() }
     }
 
+    /// Whether nothing is told any more but what happens.
+    pub(super) fn rests(&self) -> bool {
+        self.ended
+    }
+
     /// What is new since the last look.
     pub(super) fn look(&mut self, progress: &Progress) -> Vec<Entry> {
         let mut entries = Vec::new();
