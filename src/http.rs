@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
+use crate::ready::{Answer, alive};
 pub use operator::Operator;
 use snapshot::Snapshots;
 
@@ -33,7 +35,8 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 struct Faces {
     progress: watch::Receiver<Progress>,
-    snapshots: Arc<Snapshots>,
+    snapshots: Arc<Snapshots<Bytes>>,
+    answers: Arc<Snapshots<Answer>>,
     streams: Arc<events::Streams>,
 }
 
@@ -48,7 +51,8 @@ pub fn router(
     closing: CancellationToken,
 ) -> Router {
     let faces = Faces {
-        snapshots: Arc::new(Snapshots::new(progress.clone())),
+        snapshots: Arc::new(Snapshots::new(progress.clone(), snapshot::json)),
+        answers: Arc::new(Snapshots::new(progress.clone(), ready::answer)),
         streams: Arc::new(events::Streams::new(closing)),
         progress,
     };
@@ -88,23 +92,14 @@ pub async fn serve(
     }
 }
 
-/// Alive is whoever answers.
-async fn alive() -> &'static str {
-    "ok\n"
-}
-
 async fn progress_json(State(faces): State<Faces>) -> Response {
-    json(StatusCode::OK, faces.snapshots.latest().json)
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], faces.snapshots.latest().rendered).into_response()
 }
 
 async fn nowhere() -> Response {
     let places = "nothing here; there are / /alive /ready /progress /events /metrics\n";
     (StatusCode::NOT_FOUND, places).into_response()
-}
-
-fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
-    let kind = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, kind)], body.into()).into_response()
 }
 
 /// Every answer is of the moment, and none is anything but what its type says.

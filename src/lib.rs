@@ -6,6 +6,7 @@ pub mod db;
 pub mod nearest;
 pub mod place;
 pub mod progress;
+pub mod ready;
 pub mod stop;
 
 pub mod batch;

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -70,7 +71,7 @@ pub(super) async fn events(State(faces): State<Faces>) -> Response {
 /// One client's stream.
 struct Feed {
     progress: watch::Receiver<Progress>,
-    snapshots: Arc<Snapshots>,
+    snapshots: Arc<Snapshots<Bytes>>,
     closing: CancellationToken,
     client: mpsc::Sender<Result<Event, Infallible>>,
     /// The last snapshot that was sent.
@@ -146,8 +147,8 @@ impl Feed {
     }
 }
 
-fn event(snapshot: &Snapshot) -> Event {
+fn event(snapshot: &Snapshot<Bytes>) -> Event {
     // JSON is UTF-8, and has no line break outside of strings, nor a raw one inside.
-    let data = String::from_utf8_lossy(&snapshot.json);
+    let data = String::from_utf8_lossy(&snapshot.rendered);
     Event::default().id(snapshot.id.to_string()).retry(RETRY).data(data)
 }

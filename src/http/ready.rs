@@ -1,12 +1,13 @@
 //! `/ready`: whether traffic may come.
 
+use std::time::Duration;
+
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{Faces, json};
+use super::Faces;
 use crate::progress::{Eta, Gate, GatePhase, LockState, Progress, State as RunState};
+use crate::ready::{Answer, RETRY_AFTER};
 
 /// What a load balancer's log or a waiting instance gets to read.
 #[derive(Debug, Serialize)]
@@ -29,13 +30,16 @@ struct Position<'a> {
     fraction: Option<f64>,
 }
 
-pub(super) async fn ready(State(faces): State<Faces>) -> Response {
-    let progress = faces.progress.borrow();
+pub(super) async fn ready(State(faces): State<Faces>) -> Answer {
+    faces.answers.latest().rendered
+}
+
+pub(super) fn answer(progress: &Progress) -> Answer {
     let readiness = Readiness {
         ready: progress.ready,
         state: progress.state,
         phase: progress.gate.as_ref().and_then(Gate::phase),
-        reason: reason(&progress),
+        reason: reason(progress),
         target: progress.target,
         current: progress.current.as_ref().map(|current| Position {
             version: current.version,
@@ -43,13 +47,10 @@ pub(super) async fn ready(State(faces): State<Faces>) -> Response {
             fraction: current.fraction,
         }),
     };
-    // Serialising to memory fails only on maps with keys that aren't strings; there are none.
-    let body = serde_json::to_vec(&readiness).unwrap_or_default();
     if progress.ready {
-        return json(StatusCode::OK, body);
+        return Answer::ready(&readiness);
     }
-    let after = [(header::RETRY_AFTER, retry_after(&progress).to_string())];
-    (after, json(StatusCode::SERVICE_UNAVAILABLE, body)).into_response()
+    Answer::unready(&readiness, retry_after(progress))
 }
 
 /// Why traffic has to wait.
@@ -98,12 +99,14 @@ fn gate(gate: &Gate) -> Option<String> {
     }
 }
 
-/// Seconds after which asking again makes sense.
-fn retry_after(progress: &Progress) -> u64 {
+/// After how long asking again makes sense.
+fn retry_after(progress: &Progress) -> Duration {
     let left = progress.current.as_ref().map(|current| current.eta);
     match left {
-        Some(Eta::Left { p50_seconds, .. }) => p50_seconds.ceil().clamp(1.0, 60.0) as u64,
-        Some(Eta::Due) => 1,
-        Some(Eta::Measuring | Eta::Ended) | None => 5,
+        Some(Eta::Left { p50_seconds, .. }) => {
+            Duration::from_secs(p50_seconds.ceil().clamp(1.0, 60.0) as u64)
+        }
+        Some(Eta::Due) => Duration::from_secs(1),
+        Some(Eta::Measuring | Eta::Ended) | None => RETRY_AFTER,
     }
 }

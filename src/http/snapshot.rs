@@ -1,4 +1,4 @@
-//! The progress as JSON, rendered once for all who ask.
+//! What is made of the progress, rendered once for all who ask.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,34 +14,34 @@ const CLOCK: Duration = Duration::from_secs(1);
 
 /// The rendered progress; a hundred readers cost no more than one.
 #[derive(Debug)]
-pub(super) struct Snapshots {
-    kept: Mutex<Kept>,
+pub(super) struct Snapshots<T> {
+    kept: Mutex<Kept<T>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Kept<T> {
     progress: watch::Receiver<Progress>,
+    render: fn(&Progress) -> T,
     made: Instant,
-    latest: Snapshot,
+    latest: Snapshot<T>,
 }
 
 /// One rendering.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
+pub(super) struct Snapshot<T> {
     /// Counts the renderings.
     pub(super) id: u64,
-    pub(super) json: Bytes,
+    pub(super) rendered: T,
 }
 
-impl Snapshots {
-    pub(super) fn new(mut progress: watch::Receiver<Progress>) -> Self {
-        progress.mark_changed();
-        let latest = Snapshot { id: 0, json: Bytes::new() };
-        Snapshots { kept: Mutex::new(Kept { progress, made: Instant::now(), latest }) }
+impl<T: Clone> Snapshots<T> {
+    pub(super) fn new(mut progress: watch::Receiver<Progress>, render: fn(&Progress) -> T) -> Self {
+        let latest = Snapshot { id: 1, rendered: render(&progress.borrow_and_update()) };
+        Snapshots { kept: Mutex::new(Kept { progress, render, made: Instant::now(), latest }) }
     }
 
     /// The progress of now.
-    pub(super) fn latest(&self) -> Snapshot {
+    pub(super) fn latest(&self) -> Snapshot<T> {
         // Nothing in here leaves a half-made state behind, so a poisoned lock is as good as any.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.refresh();
@@ -49,33 +49,34 @@ impl Snapshots {
     }
 }
 
-impl Kept {
+impl<T> Kept<T> {
     fn refresh(&mut self) {
-        let fresh = self.made.elapsed() < CLOCK && self.latest.id > 0;
+        let fresh = self.made.elapsed() < CLOCK;
         // `borrow_and_update` tells "changed" also after the reporter is gone.
         let progress = self.progress.borrow_and_update();
         if fresh && !progress.has_changed() {
             return;
         }
-        let rendered = render(&progress);
+        let rendered = (self.render)(&progress);
         drop(progress);
         self.made = Instant::now();
-        self.latest = Snapshot { id: self.latest.id + 1, json: rendered };
+        self.latest = Snapshot { id: self.latest.id + 1, rendered };
     }
 }
 
 /// [`Progress`] with the clock of now instead of that of the last event.
 #[derive(Serialize)]
-struct Rendered<'a> {
+struct OfNow<'a> {
     #[serde(flatten)]
     progress: &'a Progress,
     /// Seconds since the run began.
     now_seconds: f64,
 }
 
-fn render(progress: &Progress) -> Bytes {
+/// As JSON.
+pub(super) fn json(progress: &Progress) -> Bytes {
     let now_seconds = (progress.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    let rendered = serde_json::to_vec(&Rendered { progress, now_seconds });
+    let rendered = serde_json::to_vec(&OfNow { progress, now_seconds });
     // Serialising to memory fails only on maps with keys that aren't strings; there are none.
     rendered.unwrap_or_else(|_| b"{}".to_vec()).into()
 }
