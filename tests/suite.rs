@@ -22,6 +22,7 @@ mod suite {
     mod commands;
     mod concurrency;
     mod conformance;
+    mod contract;
     mod crash;
     mod differential;
     mod docs;
@@ -53,6 +54,7 @@ mod suite {
     mod partitions;
     mod pinned;
     mod pooled;
+    mod ready;
     mod refinery;
     mod replica;
     mod s1;

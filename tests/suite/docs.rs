@@ -21,6 +21,7 @@ const PAGES: [&str; 12] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
+    "docs/contract.md",
     "docs/deployment.md",
     "docs/design-notes.md",
     "docs/doctor.md",
@@ -96,6 +97,7 @@ async fn the_examples_of_all_other_pages_run() {
     for page in [
         "docs/architecture.md",
         "docs/benchmarks.md",
+        "docs/contract.md",
         "docs/design-notes.md",
         "docs/doctor.md",
         "docs/ecs.md",

@@ -1,6 +1,7 @@
 //! A run over HTTP, seen from outside while the real binary is at work.
 
 mod answers;
+mod checks;
 mod client;
 mod events;
 mod foreign;

@@ -18,7 +18,7 @@ pub enum Mark {
     Sql { kinds: Vec<Kind>, role: Role, user: Option<String> },
     /// `text message`: said by what ran last.
     Message,
-    /// `text`, or `… elsewhere`: shown, and not run.
+    /// `text`, or `… elsewhere`: shown, and not run. `js served` has a test of its own (`contract.rs`).
     Shown,
 }
 
@@ -50,7 +50,12 @@ impl Mark {
                 parsed.map_err(|error| format!("no JSON: {error}"))?;
                 Mark::Shown
             }
-            ["sh" | "sql" | "yaml" | "toml" | "dockerfile" | "hcl", "elsewhere"] => Mark::Shown,
+            ["js", "served"] => Mark::Shown,
+            [
+                "sh" | "sql" | "yaml" | "toml" | "dockerfile" | "hcl" | "elixir" | "go" | "java"
+                | "ruby",
+                "elsewhere",
+            ] => Mark::Shown,
             ["sh", rest @ ..] => {
                 let mut mark = (false, 0);
                 for word in rest {
