@@ -1,10 +1,10 @@
 //! A flood of health checks during a backfill on PostgreSQL: `/ready` is asked 1,000 times a second, on
 //! schedule whatever comes back, for 60 seconds.
 //!
-//! Three sides in turn: nobody asks; over connections that are kept alive; over a new one for each
-//! question, as load balancers do. An answer's time counts from when its question was due. What the
-//! answers cost is the difference of the processor time of the whole process, for the same rows.
-//! `LOCKKEEPER_BENCH_ROWS` (1,200,000) changes the size, `LOCKKEEPER_BENCH_PAIRS` (3) the rounds.
+//! Three sides in turn, each a minute of the same long backfill: nobody asks; over connections that
+//! are kept alive; over a new one for each question, as load balancers do. An answer's time counts
+//! from when its question was due. What the answers cost is the difference of the processor time of the
+//! whole process. `LOCKKEEPER_BENCH_PAIRS` (3) changes the rounds.
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
 
 #[allow(dead_code, reason = "it measures for several benchmarks")]
@@ -13,11 +13,10 @@ mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use measure::{median, setting};
-use support::{Kind, Lockkeeper, Options, Project, Server};
+use support::{Database, Kind, Lockkeeper, Options, Project, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -39,50 +38,24 @@ enum Side {
     New,
 }
 
-/// One run.
+/// A minute.
 struct Measured {
-    wall: f64,
     /// Seconds of processor time of lockkeeper's own.
     own: f64,
+    /// Rows that the backfill did.
+    rows: f64,
     /// In milliseconds, in order.
     answers: Vec<f64>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let rows = setting("LOCKKEEPER_BENCH_ROWS", 1_200_000);
     let rounds = setting("LOCKKEEPER_BENCH_PAIRS", 3);
     let settings = ["shared_buffers=512MB", "max_wal_size=8GB"].map(str::to_owned).to_vec();
     let server = Server::with(Options { settings, ..Options::new(Kind::Postgres15) });
-    println!("{rows} rows, {RATE} questions a second for {FLOOD:?}");
-    let (mut shares, mut slower) = ([vec![], vec![]], [vec![], vec![]]);
-    for _ in 0..rounds {
-        let quiet = measure(&server, rows, Side::Quiet).await;
-        println!("quiet: {:.1} s, {:.2} s of its own", quiet.wall, quiet.own);
-        for (at, side) in [Side::Kept, Side::New].into_iter().enumerate() {
-            let flooded = measure(&server, rows, side).await;
-            let share = 100.0 * (flooded.own - quiet.own) / FLOOD.as_secs_f64();
-            println!(
-                "{side:?}: {:.1} s, {:.2} s of its own: {share:.2} % of a core; {}",
-                flooded.wall,
-                flooded.own,
-                Answers(&flooded.answers)
-            );
-            shares[at].push(share);
-            slower[at].push(flooded.wall / quiet.wall);
-        }
-    }
-    for ((side, shares), slower) in [Side::Kept, Side::New].iter().zip(shares).zip(slower) {
-        println!(
-            "{side:?}: {:.2} % of a core, the backfill took {:.2} × its time",
-            median(shares),
-            median(slower)
-        );
-    }
-}
-
-async fn measure(server: &Server, rows: u64, side: Side) -> Measured {
     let database = server.database().await;
+    // More than can be done in that time.
+    let rows = 600_000 * rounds;
     database
         .execute(&format!(
             "create table t (id bigint primary key, name text, n bigint not null);
@@ -90,36 +63,65 @@ async fn measure(server: &Server, rows: u64, side: Side) -> Measured {
         ))
         .await;
     database.execute("vacuum analyze").await;
-    database.execute("checkpoint").await;
     let project = Project::new();
     // The rows have something to compute: batches are ruled by time, and the disk has its moods.
-    let fill = "UPDATE t SET n = length(md5(repeat(name, 2000)))";
+    let fill = "UPDATE t SET n = length(md5(repeat(name, 20000)))";
     project.file("V1__fill.sql", format!("-- lockkeeper: batch\n{fill};\n"));
-    let (started, before) = (Instant::now(), processor_time());
-    let up = Lockkeeper::up(&project, &database).args(["--listen", "127.0.0.1:0"]);
-    let running = up.start();
+    println!("{RATE} questions a second for {FLOOD:?}");
+    let (mut shares, mut paces) = ([vec![], vec![]], [vec![], vec![]]);
+    for _ in 0..rounds {
+        let quiet = measure(&project, &database, Side::Quiet).await;
+        println!("Quiet: {:.2} s of its own, {} rows", quiet.own, quiet.rows);
+        for (at, side) in [Side::Kept, Side::New].into_iter().enumerate() {
+            let flooded = measure(&project, &database, side).await;
+            let share = 100.0 * (flooded.own - quiet.own) / FLOOD.as_secs_f64();
+            println!(
+                "{side:?}: {:.2} s of its own: {share:.2} % of a core; {} rows; {}",
+                flooded.own,
+                flooded.rows,
+                Answers(&flooded.answers)
+            );
+            shares[at].push(share);
+            paces[at].push(flooded.rows / quiet.rows);
+        }
+    }
+    for ((side, shares), paces) in [Side::Kept, Side::New].iter().zip(shares).zip(paces) {
+        println!("{side:?}: {:.2} % of a core, {:.2} × the rows", median(shares), median(paces));
+    }
+}
+
+/// Goes on with the backfill for a minute, and stops it.
+async fn measure(project: &Project, database: &Database, side: Side) -> Measured {
+    let running = Lockkeeper::up(project, database).args(["--listen", "127.0.0.1:0"]).start();
     let line = running.line_with("listening on ").await;
     let address = line.rsplit('/').next().expect("an address").to_owned();
+    running.line_with(" 1 fill ").await;
+    let before = rows_done(database).await;
+    while rows_done(database).await == before {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (before, spent) = (rows_done(database).await, processor_time(running.pid()));
     let flood = std::thread::spawn(move || flood(&address, side));
-    let output = running.wait().await;
-    let wall = started.elapsed().as_secs_f64();
-    output.expect(0);
-    let own = processor_time() - before;
-    Measured { wall, own, answers: join(flood) }
+    tokio::time::sleep(FLOOD).await;
+    let own = processor_time(running.pid()) - spent;
+    let rows = rows_done(database).await - before;
+    let answers = flood.join().expect("the flood ends");
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4);
+    Measured { own, rows: rows as f64, answers }
 }
 
-fn join(flood: JoinHandle<Vec<f64>>) -> Vec<f64> {
-    flood.join().expect("the flood ends")
+async fn rows_done(database: &Database) -> i64 {
+    database.query_i64("select coalesce(sum(keys_done), 0)::bigint from lockkeeper_range").await
 }
 
-/// Of the children that have ended and were waited for: `cutime` and `cstime`, in seconds.
-fn processor_time() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc");
+/// Of all threads of a process: `utime` and `stime`, in seconds.
+fn processor_time(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     // The name stands in brackets and may hold anything; the state behind it is field 3.
     let (_, fields) = stat.rsplit_once(") ").expect("a name");
-    let ticks =
-        fields.split(' ').skip(13).take(2).map(|field| field.parse::<f64>().expect("ticks"));
-    ticks.sum::<f64>() / TICKS
+    let ticks = fields.split(' ').skip(11).take(2);
+    ticks.map(|field| field.parse::<f64>().expect("ticks")).sum::<f64>() / TICKS
 }
 
 /// In a thread of its own, so that it is on time; milliseconds from due to answered, in order.

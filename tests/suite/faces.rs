@@ -2,7 +2,7 @@
 
 mod answers;
 mod checks;
-mod client;
+pub mod client;
 mod events;
 mod foreign;
 mod operator;
