@@ -1,12 +1,20 @@
 //! Start and stop in order, from the child's side: it records when it was started, which requests and signals
 //! reached it, and what `/ready` said all the while.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockkeeper::child::Reaper;
+use lockkeeper::gate::{Budget, Check, Course, Failure, Gate, GateError, Tell, Wish};
+use lockkeeper::http;
+use lockkeeper::progress::Reporter;
+use lockkeeper::stop::Stop;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
 
 use crate::suite::faces::client::Served;
 use crate::support::proxy::Hold;
@@ -44,17 +52,24 @@ impl Scene {
     }
 
     fn before(&self, options: &[&str], command: &[&str]) -> Lockkeeper {
-        Lockkeeper::new(["gate", "--listen", &format!("127.0.0.1:{}", self.gate)])
+        let gate = Lockkeeper::new(["gate", "--listen", &format!("127.0.0.1:{}", self.gate)])
             .args(["--child-ready", &format!("http://127.0.0.1:{}/health", self.child)])
             .args(options)
             .arg("--")
             .args(command)
-            .env("PORT", self.child.to_string())
-            .env("READY", format!("http://127.0.0.1:{}/ready", self.gate))
-            .env("RECORD", self.project.path().join("record"))
-            .env("HEALTHY", self.healthy())
             .project(&self.project)
-            .database(&self.database)
+            .database(&self.database);
+        self.environment().into_iter().fold(gate, |gate, (name, value)| gate.env(name, value))
+    }
+
+    /// What the child is told.
+    fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("PORT", self.child.to_string()),
+            ("READY", format!("http://127.0.0.1:{}/ready", self.gate)),
+            ("RECORD", self.project.path().join("record").display().to_string()),
+            ("HEALTHY", self.healthy().display().to_string()),
+        ]
     }
 
     async fn served(&self, gate: &Lockkeeper) -> Served {
@@ -248,7 +263,7 @@ async fn a_child_that_ignores_the_stop_is_killed_at_its_deadline() {
     let served = scene.open(&scene.gate(&["--migrate"]).env("DEAF", "1")).await;
     served.running.signal(libc::SIGTERM);
     let killed = served.running.wait().await.expect(137);
-    killed.expect_text("the child didn't end").expect_text("--child-stop");
+    killed.expect_text("and was killed").expect_text("--child-stop");
     let told = scene.first("signal", |seen| seen["name"] == "SIGTERM");
     assert!(told - scene.closed_after() >= NOTICE.as_secs_f64());
     // It recorded until it was killed, a few times in ten milliseconds when it gets its turn.
@@ -270,6 +285,50 @@ async fn the_death_of_the_child_goes_the_same_way() {
     served.running.wait().await.expect(33).expect_text("exit code 33");
     let told = scene.first("signal", |seen| seen["name"] == "SIGTERM");
     assert!(scene.closed_after() < told);
+    assert!(told < scene.first("end", |_| true));
+}
+
+/// What the gate needs is gone. Its port is lost when nothing else is, which nobody can bring about from
+/// outside; so the gate runs in this process.
+#[tokio::test]
+async fn a_fatal_error_goes_the_same_way() {
+    let scene = Scene::new().await;
+    scene.let_it_be_healthy();
+    let (reporter, progress) = Reporter::new();
+    let listener = TcpListener::bind(("127.0.0.1", scene.gate)).await.unwrap();
+    let closing = CancellationToken::new();
+    let router = http::router(progress, None, closing.clone());
+    tokio::spawn(http::serve(listener, router, closing));
+    let mut command = std::process::Command::new(CHILD[0]);
+    command.arg(CHILD[1]).current_dir(scene.project.path()).envs(scene.environment());
+    let (wish, wishes) = unbounded_channel();
+    let check = Check::parse(&format!("http://127.0.0.1:{}/health", scene.child)).unwrap();
+    let gate = Gate {
+        course: Course {
+            reach: PATIENCE,
+            schema: PATIENCE,
+            child: PATIENCE,
+            check: Some(check),
+            budget: Budget { notice: NOTICE, child: CHILD_STOP },
+            on_stop: Tell::parse("SIGTERM").unwrap(),
+            on_drain: None,
+        },
+        command,
+        reporter,
+        stop: Stop::default(),
+        reaper: Reaper::start().unwrap(),
+        forward: None,
+        wishes,
+    };
+    let kept = gate.run(async { Ok::<_, Infallible>(()) }, async |()| Ok(()));
+    let loss = async {
+        scene.record_has("ready", |seen| seen["status"] == 200).await;
+        wish.send(Wish::Fatal { reason: "the port is lost".to_owned() }).unwrap();
+    };
+    let (ended, ()) = tokio::join!(kept, loss);
+    assert!(matches!(ended, Err(Failure::Gate(GateError::Fatal { .. }))), "{ended:?}");
+    let told = scene.first("signal", |seen| seen["name"] == "SIGTERM");
+    assert!(told - scene.closed_after() >= NOTICE.as_secs_f64());
     assert!(told < scene.first("end", |_| true));
 }
 
