@@ -1,5 +1,8 @@
 //! The gate in front of a web process.
 
+mod replicas;
+mod s3;
+
 use crate::support::{Database, Lockkeeper, Project, port};
 
 const FILES: [(&str, &str); 1] = [("V1__make_item.sql", "create table item (id int);\n")];

@@ -337,7 +337,10 @@ async fn a_fatal_error_goes_the_same_way() {
 async fn a_sum_that_does_not_fit_is_refused_with_the_phase_to_shorten() {
     let scene = Scene::new().await;
     for (options, said) in [
-        (["--notice", "15s", "--child-stop", "20s", "--stop-timeout", "30s"], "--child-stop to 13s"),
+        (
+            ["--notice", "15s", "--child-stop", "20s", "--stop-timeout", "30s"],
+            "--child-stop to 13s",
+        ),
         (["--notice", "165s", "--child-stop", "20s", "--stop-timeout", "120s"], "--notice to 98s"),
     ] {
         let refused = scene.before(&[&["--migrate"], &options[..]].concat(), &CHILD);
