@@ -132,14 +132,16 @@ fn flood(address: &str, side: Side) -> Vec<f64> {
         let (sender, mut times) = unbounded_channel();
         match side {
             Side::Quiet => drop(sender),
-            Side::Kept => (0..KEPT).for_each(|at| {
-                tokio::spawn(keep_asking(address.to_owned(), at, sender.clone()));
-            }),
+            Side::Kept => {
+                for at in 0..KEPT {
+                    tokio::spawn(keep_asking(address.to_owned(), at, sender.clone()));
+                }
+                drop(sender);
+            }
             Side::New => {
                 tokio::spawn(ask_anew(address.to_owned(), sender));
             }
         }
-        // Those of `Kept` have clones.
         let mut all = Vec::new();
         while let Some(time) = times.recv().await {
             all.push(time);
