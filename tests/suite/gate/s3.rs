@@ -22,7 +22,7 @@ use crate::support::{Database, Lockkeeper, Project, Proxy, Server, port, wait_un
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the load balancer, and for the child.
-const NOTICE: Duration = Duration::from_millis(1_500);
+const NOTICE: Duration = Duration::from_secs(3);
 const CHILD_STOP: Duration = Duration::from_secs(3);
 const CHILD: [&str; 2] = ["python3", "child.py"];
 /// The migration waits for a lock that the test may have.
@@ -234,10 +234,12 @@ async fn a_start_that_hangs_ends_by_its_phase_and_starts_no_child() {
         .expect(11)
         .expect_text("the schema wasn't ready within 1s");
     assert!(!scene.was_started());
-    // Nothing of the run is left in the server.
     let waits = "select count(*) from pg_stat_activity where datname = current_database() \
                  and wait_event_type = 'Lock'";
-    assert_eq!(scene.database.query_i64(waits).await, 0);
+    wait_until("nothing of the run is left in the server", PATIENCE, async || {
+        scene.database.query_i64(waits).await == 0
+    })
+    .await;
 }
 
 /// Nobody was sent to it yet, so that it is told at once.
