@@ -60,7 +60,7 @@ async fn the_example_for_node_does_what_it_says() {
 
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
-        let mut stream = open(port, "GET", "/events", "").await.expect("it listens");
+        let stream = open(port, "GET", "/events", "").await.expect("it listens");
         // It has the stream on its list once it answers.
         let mut first = [0; 1];
         stream.peek(&mut first).await.expect("an answer");

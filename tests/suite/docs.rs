@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",

@@ -343,7 +343,10 @@ async fn a_sum_that_does_not_fit_is_refused_with_the_phase_to_shorten() {
             ["--notice", "15s", "--child-stop", "20s", "--stop-timeout", "30s"],
             "--child-stop to 13s",
         ),
-        (["--notice", "165s", "--child-stop", "20s", "--stop-timeout", "120s"], "--notice to 98s"),
+        (
+            ["--notice", "165s", "--child-stop", "20s", "--stop-timeout", "120s"],
+            "--notice to 1m 38s",
+        ),
     ] {
         let refused = scene.before(&[&["--migrate"], &options[..]].concat(), &CHILD);
         refused.run().await.expect(2).expect_text(&format!("shorten {said}"));
