@@ -1,6 +1,7 @@
 //! The command line. One file a command, its options beside its code; wiring, no logic.
 
 mod arguments;
+mod becoming;
 mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
@@ -70,6 +71,8 @@ enum Command {
     #[cfg(feature = "ecs")]
     Ecs(ecs::Ecs),
     Completions(completions::Completions),
+    #[command(hide = true)]
+    Become(becoming::Become),
 }
 
 /// Which migrations a command is about.
@@ -225,7 +228,8 @@ impl Command {
             | Command::Abort(_)
             | Command::Rate(_)
             | Command::Workers(_)
-            | Command::Completions(_) => false,
+            | Command::Completions(_)
+            | Command::Become(_) => false,
         }
     }
 
@@ -248,6 +252,7 @@ impl Command {
             #[cfg(feature = "ecs")]
             Command::Ecs(command) => command.run().await,
             Command::Completions(command) => command.run(),
+            Command::Become(command) => command.run(),
         }
     }
 }

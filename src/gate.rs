@@ -8,6 +8,7 @@ mod budget;
 mod check;
 mod closing;
 mod error;
+pub mod holding;
 mod opening;
 mod output;
 mod tell;

@@ -4,6 +4,7 @@
 //! What an [`Operator`] with a token asks does, by the way that the command line's requests take.
 
 mod events;
+mod holding;
 mod metrics;
 mod operator;
 mod page;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
+pub use holding::router as holding;
 pub use operator::Operator;
 use snapshot::Snapshots;
 

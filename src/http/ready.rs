@@ -99,7 +99,7 @@ fn gate(gate: &Gate) -> Option<String> {
 }
 
 /// Seconds after which asking again makes sense.
-fn retry_after(progress: &Progress) -> u64 {
+pub(super) fn retry_after(progress: &Progress) -> u64 {
     let left = progress.current.as_ref().map(|current| current.eta);
     match left {
         Some(Eta::Left { p50_seconds, .. }) => p50_seconds.ceil().clamp(1.0, 60.0) as u64,
