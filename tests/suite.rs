@@ -41,6 +41,7 @@ mod suite {
     mod halves;
     mod held;
     mod history;
+    mod holding;
     mod init;
     mod join;
     mod keyless;

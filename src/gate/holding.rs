@@ -56,7 +56,6 @@ impl Holding {
     /// [`HandOver::ReusePort`] also where the kernel can't steer calls away from a socket.
     pub fn start(address: SocketAddr, hand_over: HandOver, router: Router) -> io::Result<Self> {
         let socket = Arc::new(listen(address, hand_over)?);
-        let address = socket.local_addr()?.as_socket().unwrap_or(address);
         let (closed, open) = io::pipe()?;
         let (stop, stopped) = oneshot::channel();
         let (visits, accepted) = mpsc::unbounded_channel();
@@ -77,11 +76,6 @@ impl Holding {
         Ok(Holding { address, socket, open, stopped })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// What starts the child with what it needs to take over. The command has a copy of the socket, and
     /// has to be dropped for it to be closed.
     ///
@@ -99,29 +93,44 @@ impl Holding {
     /// answered to the end; none is refused or reset.
     pub async fn hand_over(self) {
         let Holding { address, socket, open, mut stopped } = self;
-        drop((socket, open));
-        // Where the child accepts without having set O_NONBLOCK, which is one flag for both of us, it may
-        // take the call that woke us. Then we wait for another one, and it had better be our own.
-        while tokio::time::timeout(NUDGE, &mut stopped).await.is_err() {
-            let call = TcpStream::connect(from_here(address));
-            // It only has to arrive.
-            let _ = tokio::time::timeout(NUDGE, call).await;
+        drop(open);
+        if socket.is_some() {
+            drop(socket);
+            // Where the child waits in `accept`, as we do, it may take the call that woke us. Then we wait for
+            // another one, and that had better be our own.
+            while tokio::time::timeout(NUDGE, &mut stopped).await.is_err() {
+                let call = TcpStream::connect(from_here(address));
+                // It only has to arrive.
+                let _ = tokio::time::timeout(NUDGE, call).await;
+            }
+        } else {
+            // An error only says that nobody has sent anything, as nobody was to.
+            let _ = stopped.await;
         }
     }
 }
 
 fn listen(address: SocketAddr, hand_over: HandOver) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    match hand_over {
-        HandOver::Activation => socket.set_reuse_address(true)?,
+    let alone = bound(address, Socket::set_reuse_address)?;
+    let socket = match hand_over {
+        HandOver::Activation => alone,
         HandOver::ReusePort => {
-            socket.set_reuse_port(true)?;
+            // That it could be bound alone shows that no other program's calls would be taken from it.
+            drop(alone);
+            let socket = bound(address, Socket::set_reuse_port)?;
             // What can't be done at the end had better be known at the start.
             steer::admit_all(&socket)?;
+            socket
         }
-    }
-    socket.bind(&address.into())?;
+    };
     socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn bound(address: SocketAddr, share: fn(&Socket, bool) -> io::Result<()>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    share(&socket, true)?;
+    socket.bind(&address.into())?;
     Ok(socket)
 }
 

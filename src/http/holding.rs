@@ -58,3 +58,52 @@ fn wants_page(uri: &Uri, headers: &HeaderMap) -> bool {
     let html = accepted.any(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")));
     html && !uri.path().ends_with("/progress")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::progress::{Event, Reporter};
+
+    /// Returns the whole answer, which ends with the connection.
+    async fn ask(at: std::net::SocketAddr, request: &str, accept: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    /// Also where the run is ready, which the child needn't be.
+    #[tokio::test]
+    async fn nothing_can_be_taken_for_a_healthy_child() {
+        let (reporter, progress) = Reporter::new();
+        reporter.emit(Event::Finished);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, router(progress)).await });
+        let paths = ["/", "/alive", "/ready", "/progress", "/events", "/metrics", "/a/b?c=d"];
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ODD"] {
+            for path in paths {
+                for accept in ["*/*", "application/json", "text/event-stream", "text/html,*/*"] {
+                    let request = format!("{method} {path}");
+                    let (head, body) = ask(at, &request, accept).await;
+                    assert!(head.starts_with("http/1.1 503 "), "{request} {accept}: {head}");
+                    for header in ["retry-after: ", "connection: close", "lockkeeper-holding: yes"]
+                    {
+                        assert!(head.contains(&format!("\r\n{header}")), "{request}: {head}");
+                    }
+                    let html = accept.starts_with("text/html") && path != "/progress";
+                    let kind = if html { "text/html" } else { "application/json" };
+                    assert!(head.contains(&format!("content-type: {kind}")), "{request}: {head}");
+                    assert_eq!(body.is_empty(), method == "HEAD", "{request}");
+                    assert_eq!(body.contains("<html"), html && method != "HEAD", "{request}");
+                }
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -16,8 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
+/// Of port 0 the system makes one that others may share who say so, as all tests here do.
 fn anywhere() -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, 0).into()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let own = 20_000 + (std::process::id() % 100) as u16 * 100;
+    loop {
+        let port = own + TAKEN.fetch_add(1, Ordering::Relaxed) % 100;
+        let address: SocketAddr = (Ipv4Addr::LOCALHOST, port).into();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// One request on a connection of its own; the status of an answer that came whole.
@@ -141,7 +150,7 @@ impl Seen {
     ) {
         let (_reporter, progress) = Reporter::new();
         let holding = Holding::start(anywhere(), kind, http::holding(progress)).unwrap();
-        let address = holding.address();
+        let address = holding.address;
         let crowd = Crowd::at(address, crowd.0, crowd.1);
         crowd.hears("503", 5).await;
         let stop = Arc::new(AtomicBool::new(false));
@@ -203,7 +212,7 @@ fn copy(holding: &Holding, nonblocking: bool) -> Socket {
 fn own(holding: &Holding) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();
-    socket.bind(&holding.address().into()).unwrap();
+    socket.bind(&holding.address.into()).unwrap();
     socket.listen(BACKLOG).unwrap();
     socket
 }
@@ -233,9 +242,26 @@ async fn a_large_body_that_nobody_wants_resets_nothing() {
     let (_reporter, progress) = Reporter::new();
     let holding =
         Holding::start(anywhere(), HandOver::Activation, http::holding(progress)).unwrap();
-    let address = holding.address();
+    let address = holding.address;
     let mut request = b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n\r\n".to_vec();
     request.resize(request.len() + 8_000_000, b'x');
     let called = tokio::task::spawn_blocking(move || call(address, &request));
     assert_eq!(called.await.unwrap(), Ok(503));
+}
+
+/// Before and after the hand-over, the system spreads calls over all sockets of a child.
+#[tokio::test]
+async fn a_child_with_several_sockets_is_called_at_each() {
+    let (_reporter, progress) = Reporter::new();
+    let holding = Holding::start(anywhere(), HandOver::ReusePort, http::holding(progress)).unwrap();
+    let address = holding.address;
+    let own = [(); 3].map(|()| own(&holding));
+    holding.hand_over().await;
+    let calls: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let taken = own.map(|socket| {
+        socket.set_nonblocking(true).unwrap();
+        std::iter::from_fn(|| socket.accept().ok()).count()
+    });
+    assert_eq!(taken.iter().sum::<usize>(), calls.len());
+    assert!(taken.iter().all(|taken| *taken > 0), "{taken:?}");
 }
