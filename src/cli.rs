@@ -7,6 +7,7 @@ mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
 mod gate;
+mod hold;
 mod in_task;
 mod init;
 mod listen;
@@ -58,7 +59,7 @@ enum Command {
     Plan(plan::PlanCommand),
     Status(status::Status),
     Wait(wait::Wait),
-    Gate(gate::GateCommand),
+    Gate(Box<gate::GateCommand>),
     Probe(probe::Probe),
     New(new::New),
     Init(init::Init),

@@ -41,7 +41,6 @@ mod suite {
     mod halves;
     mod held;
     mod history;
-    mod holding;
     mod init;
     mod join;
     mod keyless;

@@ -76,17 +76,15 @@ impl Holding {
         Ok(Holding { address, socket, open, stopped })
     }
 
-    /// What starts the child with what it needs to take over. The command has a copy of the socket, and
-    /// has to be dropped for it to be closed.
+    /// The command of a child that is to be given the socket. It has a copy of it, and has to be dropped
+    /// for that to be closed. `None` where the child makes a socket of its own.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] and [`io::ErrorKind::PermissionDenied`] where there is no such program,
     /// or none that may be run; and those of copying a socket.
-    pub fn command(&self, command: &[std::ffi::OsString]) -> io::Result<Command> {
-        match &self.socket {
-            Some(socket) => command::activated(command, socket.try_clone()?.into()),
-            None => Ok(command::plain(command)),
-        }
+    pub fn activate(&self, command: &Command) -> io::Result<Option<Command>> {
+        let Some(socket) = &self.socket else { return Ok(None) };
+        command::activated(command, socket.try_clone()?.into()).map(Some)
     }
 
     /// Leaves the port to the child, which has to be accepting by now. Calls that were taken before are

@@ -1,5 +1,9 @@
 //! The gate in front of a web process.
 
+mod held_page;
+mod holding;
+mod pid1;
+
 use crate::support::{Database, Lockkeeper, Project, port};
 
 const FILES: [(&str, &str); 1] = [("V1__make_item.sql", "create table item (id int);\n")];

@@ -1,7 +1,7 @@
-//! The command that starts a child, with or without a socket for it.
+//! The command of a child that is given a socket.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -13,33 +13,24 @@ use command_fds::{CommandFdExt, FdMapping};
 /// The first descriptor after the standard ones (`SD_LISTEN_FDS_START`).
 const FIRST: i32 = 3;
 
-/// It alone.
-pub(super) fn plain(command: &[OsString]) -> Command {
-    let (program, arguments) = parts(command);
-    let mut command = Command::new(program);
-    command.args(arguments);
-    command
-}
-
-/// With a listening socket, in systemd's manner. `LISTEN_PID` has to be the child's own process id, which is known
-/// only when there is one: so it is this program first, which sets it and becomes the child.
-pub(super) fn activated(command: &[OsString], socket: OwnedFd) -> io::Result<Command> {
-    let (program, arguments) = parts(command);
+/// As `command`, with a listening socket in systemd's manner. `LISTEN_PID` has to be the child's own process id, which
+/// is known only when there is one: so it is this program first, which sets it and becomes the child.
+pub(super) fn activated(command: &Command, socket: OwnedFd) -> io::Result<Command> {
+    let program = command.get_program();
     find(program)?;
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["become", "--"]).arg(program).args(arguments);
-    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "http");
-    command
+    let mut activated = Command::new("/proc/self/exe");
+    activated.args(["become", "--"]).arg(program).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => activated.env(name, value),
+            None => activated.env_remove(name),
+        };
+    }
+    activated.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "http");
+    activated
         .fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: FIRST }])
         .map_err(io::Error::other)?;
-    Ok(command)
-}
-
-fn parts(command: &[OsString]) -> (&OsStr, &[OsString]) {
-    match command {
-        [program, arguments @ ..] => (program, arguments),
-        [] => (OsStr::new(""), &[]),
-    }
+    Ok(activated)
 }
 
 /// Whether there is such a program: with the step between, the system's own answer would come too late.
