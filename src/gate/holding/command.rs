@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::errno::Errno;
 
 /// The first descriptor after the standard ones (`SD_LISTEN_FDS_START`).
 const FIRST: i32 = 3;
@@ -39,7 +40,7 @@ fn find(program: &OsStr) -> io::Result<()> {
         return runnable(Path::new(program));
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut fault = io::Error::from(ErrorKind::NotFound);
+    let mut fault = io::Error::from(Errno::ENOENT);
     for folder in env::split_paths(&path) {
         match runnable(&folder.join(program)) {
             Ok(()) => return Ok(()),
@@ -55,6 +56,6 @@ fn runnable(path: &Path) -> io::Result<()> {
     let about = path.metadata()?;
     match about.is_file() && about.permissions().mode() & 0o111 != 0 {
         true => Ok(()),
-        false => Err(ErrorKind::PermissionDenied.into()),
+        false => Err(Errno::EACCES.into()),
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use super::FILES;
 use crate::support::{Database, Kind, Lockkeeper, Project, port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -133,7 +134,7 @@ async fn is_answered_all_the_time(hand_over: &str) {
     let client = Client::of(address);
     let options = ["--hand-over", hand_over, "--child-ready", &health, "--listen", "127.0.0.1:0"];
     let running = gate(&options, address).project(&project).database(&database).start();
-    running.line_with("gate: child").await;
+    running.line_with("gate: starting ").await;
     let started = Instant::now();
     running.line_with("gate: open").await;
     let open = Instant::now();
@@ -179,7 +180,7 @@ async fn a_client_is_answered_all_the_time_where_the_program_listens_beside_us()
 /// The step between the gate and the program hides none of that.
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told_as_without_a_held_port() {
-    let (project, database) = (Project::new(), Database::sqlite());
+    let (project, database) = (Project::with(FILES), Database::sqlite());
     let hold = format!("127.0.0.1:{}", port::free());
     for (program, reason) in [
         ("no-such-program", "No such file or directory"),
@@ -188,7 +189,7 @@ async fn a_program_that_is_not_there_is_told_as_without_a_held_port() {
     ] {
         let held = ["--hold", &hold, "--child-ready", "line:up"];
         for options in [&held[..], &[]] {
-            Lockkeeper::new(["gate", "--listen", "127.0.0.1:0"])
+            Lockkeeper::new(["gate", "--migrate", "--listen", "127.0.0.1:0"])
                 .args(options)
                 .args(["--", program])
                 .project(&project)
@@ -203,11 +204,12 @@ async fn a_program_that_is_not_there_is_told_as_without_a_held_port() {
 /// The gate would take its own answer for the program's.
 #[tokio::test]
 async fn a_check_that_the_gate_would_pass_itself_is_refused() {
-    let (project, database) = (Project::new(), Database::sqlite());
+    let (project, database) = (Project::with(FILES), Database::sqlite());
     let port = port::free();
     let (hold, check) = (format!("127.0.0.1:{port}"), format!("tcp:{port}"));
     let refused = async |options: &[&str], text: &str| {
-        let gate = Lockkeeper::new(["gate", "--listen", "127.0.0.1:0", "--hold", &hold]);
+        let gate =
+            Lockkeeper::new(["gate", "--migrate", "--listen", "127.0.0.1:0", "--hold", &hold]);
         let gate = gate.args(options).args(["--", "true"]).project(&project).database(&database);
         gate.run().await.expect(2).expect_text(text);
     };
@@ -216,14 +218,9 @@ async fn a_check_that_the_gate_would_pass_itself_is_refused() {
     refused(&["--child-ready", &check], &text).await;
     let taken = TcpListener::bind(("127.0.0.1", port)).expect("a port");
     for hand_over in ["activation", "reuseport"] {
-        let gate = Lockkeeper::new(["gate", "--listen", "127.0.0.1:0", "--hold", &hold]).args([
-            "--child-ready",
-            "line:up",
-            "--hand-over",
-            hand_over,
-            "--",
-            "true",
-        ]);
+        let gate =
+            Lockkeeper::new(["gate", "--migrate", "--listen", "127.0.0.1:0", "--hold", &hold])
+                .args(["--child-ready", "line:up", "--hand-over", hand_over, "--", "true"]);
         let output = gate.project(&project).database(&database).run().await;
         output.expect_text(&format!("can't listen on {hold}: Address already in use"));
     }

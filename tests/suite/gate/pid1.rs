@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::FILES;
 use crate::support::{Database, Lockkeeper, Project, Running, folder, long, process, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,11 +46,12 @@ struct First {
 impl First {
     /// Runs a script of the shell's, which has a folder of its own in `$PLACE`.
     fn start(script: &str) -> First {
-        let (place, project, database) = (folder::new(), Project::new(), Database::sqlite());
+        let (place, project, database) = (folder::new(), Project::with(FILES), Database::sqlite());
         let way = NAMESPACE.as_ref().expect("it was looked");
         let running = Lockkeeper::program("unshare", way)
             .arg(env!("CARGO_BIN_EXE_lockkeeper"))
-            .args(["gate", "--listen", "127.0.0.1:0", "--notice", "0s", "--", "bash", "-c", script])
+            .args(["gate", "--migrate", "--listen", "127.0.0.1:0", "--notice", "0s"])
+            .args(["--", "bash", "-c", script])
             .env("PLACE", place.path())
             .project(&project)
             .database(&database)
@@ -140,7 +142,8 @@ async fn the_programs_end_is_passed_on() {
         return;
     }
     let statuses = (0..times()).map(|n| (n * 256 / times()).min(255) as i32);
-    let signals = [1, 2, 3, 6, 9, 11, 13, 15, 24, 31, 34, 64];
+    // Bash doesn't listen to SIGQUIT.
+    let signals = [1, 2, 6, 9, 11, 13, 15, 24, 31, 34, 64];
     let ends = statuses.map(|status| (format!("exit {status}"), status));
     let kills = signals.map(|signal| (format!("kill -{signal} $$; sleep 1000"), 128 + signal));
     for (end, code) in ends.chain(kills) {
