@@ -7,8 +7,8 @@ mod reaper;
 mod signal;
 
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{ChildStderr, ChildStdout, Command};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -30,6 +30,16 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// Of a process that has ended.
+    fn of(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
+            (None, Some(signal)) => Ended::Killed(signal),
+            // One that is only stopped isn't waited for.
+            (None, None) => Ended::Exited(u8::MAX),
+        }
+    }
+
     /// The exit code that tells of it, as shells have it: 128 and the signal's number.
     pub fn code(self) -> u8 {
         match self {
@@ -76,10 +86,8 @@ impl Child {
     /// The system's, where there is no such program or no room for a process.
     pub fn spawn(reaper: &Arc<Reaper>, command: &mut Command) -> io::Result<(Self, Pipes)> {
         command.process_group(0);
-        let (process, ended) = reaper.spawn(command)?;
-        let pid = reaper::pid_of(&process);
-        let child = Child { pid, ended, _reaper: reaper.clone() };
-        Ok((child, Pipes { stdout: process.stdout, stderr: process.stderr }))
+        let (pid, pipes, ended) = reaper.spawn(command)?;
+        Ok((Child { pid, ended, _reaper: reaper.clone() }, pipes))
     }
 
     /// Its process id, which is its group's.

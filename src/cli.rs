@@ -1,11 +1,13 @@
 //! The command line. One file a command, its options beside its code; wiring, no logic.
 
 mod arguments;
+mod becoming;
 mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
 mod gate;
+mod hold;
 mod in_task;
 mod init;
 mod listen;
@@ -57,7 +59,7 @@ enum Command {
     Plan(plan::PlanCommand),
     Status(status::Status),
     Wait(wait::Wait),
-    Gate(gate::GateCommand),
+    Gate(Box<gate::GateCommand>),
     Probe(probe::Probe),
     New(new::New),
     Init(init::Init),
@@ -70,6 +72,8 @@ enum Command {
     #[cfg(feature = "ecs")]
     Ecs(ecs::Ecs),
     Completions(completions::Completions),
+    #[command(hide = true)]
+    Become(becoming::Become),
 }
 
 /// Which migrations a command is about.
@@ -225,7 +229,8 @@ impl Command {
             | Command::Abort(_)
             | Command::Rate(_)
             | Command::Workers(_)
-            | Command::Completions(_) => false,
+            | Command::Completions(_)
+            | Command::Become(_) => false,
         }
     }
 
@@ -248,6 +253,7 @@ impl Command {
             #[cfg(feature = "ecs")]
             Command::Ecs(command) => command.run().await,
             Command::Completions(command) => command.run(),
+            Command::Become(command) => command.run(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod budget;
 mod check;
 mod closing;
 mod error;
+pub mod holding;
 mod opening;
 mod output;
 mod tell;
@@ -25,6 +26,7 @@ use crate::stop::Stop;
 pub use budget::{Budget, MARGIN};
 pub use check::Check;
 pub use error::{Failure, GateError};
+use holding::Holding;
 pub use tell::{DRAIN_HEADER, Tell};
 
 /// What somebody or something wants of the gate.
@@ -74,6 +76,8 @@ pub struct Gate {
     pub course: Course,
     /// The child.
     pub command: Command,
+    /// What answers on its port until it is ready.
+    pub holding: Option<Holding>,
     /// Where it reports to.
     pub reporter: Reporter,
     /// What ends the work on the schema.

@@ -4,6 +4,7 @@
 //! What an [`Operator`] with a token asks does, by the way that the command line's requests take.
 
 mod events;
+mod holding;
 mod metrics;
 mod operator;
 mod page;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 use crate::ready::{Answer, alive};
+pub use holding::router as holding;
 pub use operator::Operator;
 use snapshot::Snapshots;
 
@@ -93,8 +95,12 @@ pub async fn serve(
 }
 
 async fn progress_json(State(faces): State<Faces>) -> Response {
+    as_json(faces.snapshots.latest().rendered)
+}
+
+fn as_json(body: Bytes) -> Response {
     let kind = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, kind)], faces.snapshots.latest().rendered).into_response()
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 async fn nowhere() -> Response {

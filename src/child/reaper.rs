@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Ended;
+use super::{Ended, Pipes};
 
 /// Before it is looked again, where a process stands first that isn't ours to reap.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -20,7 +20,14 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// Hears of the ends of processes. A process has one.
 #[derive(Debug, Default)]
 pub struct Reaper {
-    children: Mutex<HashMap<Pid, watch::Sender<Option<Ended>>>>,
+    children: Mutex<HashMap<Pid, Own>>,
+}
+
+/// A process that was started here.
+#[derive(Debug)]
+struct Own {
+    process: std::process::Child,
+    ended: watch::Sender<Option<Ended>>,
 }
 
 impl Reaper {
@@ -39,37 +46,34 @@ impl Reaper {
     pub(super) fn spawn(
         &self,
         command: &mut Command,
-    ) -> io::Result<(std::process::Child, watch::Receiver<Option<Ended>>)> {
+    ) -> io::Result<(Pid, Pipes, watch::Receiver<Option<Ended>>)> {
         // Held meanwhile: it may end before it is entered, and would be a stranger's.
         let mut children = self.children();
-        let process = command.spawn()?;
-        let (sender, receiver) = watch::channel(None);
-        children.insert(pid_of(&process), sender);
-        Ok((process, receiver))
+        let mut process = command.spawn()?;
+        let pipes = Pipes { stdout: process.stdout.take(), stderr: process.stderr.take() };
+        let (ended, receiver) = watch::channel(None);
+        let pid = pid_of(&process);
+        children.insert(pid, Own { process, ended });
+        Ok((pid, pipes, receiver))
     }
 
-    fn children(&self) -> MutexGuard<'_, HashMap<Pid, watch::Sender<Option<Ended>>>> {
+    fn children(&self) -> MutexGuard<'_, HashMap<Pid, Own>> {
         // Nothing in here leaves it half made.
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at those that were started here.
     fn look_at_own(&self) {
-        self.children().retain(|pid, sender| match waitpid(*pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(status) => match ended(status) {
-                Some(ended) => {
-                    // Nobody may want to know.
-                    let _ = sender.send(Some(ended));
-                    false
-                }
-                None => true,
-            },
-            // Somebody else has reaped it, or it was ended by a signal without a name; how is lost.
-            Err(Errno::ECHILD | Errno::EINVAL) => {
-                let _ = sender.send(Some(Ended::Exited(u8::MAX)));
-                false
-            }
-            Err(_) => true,
+        self.children().retain(|_, own| {
+            let ended = match own.process.try_wait() {
+                Ok(None) => return true,
+                Ok(Some(status)) => Ended::of(status),
+                // Somebody else has reaped it; how it ended is lost.
+                Err(_) => Ended::Exited(u8::MAX),
+            };
+            // Nobody may want to know.
+            let _ = own.ended.send(Some(ended));
+            false
         });
     }
 
@@ -77,8 +81,17 @@ impl Reaper {
     /// of ours does so in our own group, which nothing below our children is in.
     fn adopt(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        while let Ok(status) = waitid(Id::All, flags) {
-            let Some(pid) = status.pid() else { return true };
+        loop {
+            let pid = match waitid(Id::All, flags).map(|status| status.pid()) {
+                Ok(Some(pid)) => pid,
+                // Ended by a signal without a name, for which the library has no status. None of ours, which
+                // were looked at a moment ago; and it is reaped all the same.
+                Err(Errno::EINVAL) => {
+                    let _ = waitpid(None, Some(WaitPidFlag::WNOHANG));
+                    continue;
+                }
+                Ok(None) | Err(_) => return true,
+            };
             if self.children().contains_key(&pid) {
                 self.look_at_own();
             } else if getpgid(Some(pid)) == Ok(getpgrp()) {
@@ -88,7 +101,6 @@ impl Reaper {
                 let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
             }
         }
-        true
     }
 }
 
@@ -107,16 +119,8 @@ async fn reap(reaper: std::sync::Weak<Reaper>, mut signals: Signal) {
     }
 }
 
-fn ended(status: WaitStatus) -> Option<Ended> {
-    match status {
-        WaitStatus::Exited(_, code) => Some(Ended::Exited(u8::try_from(code).unwrap_or(u8::MAX))),
-        WaitStatus::Signaled(_, signal, _) => Some(Ended::Killed(signal as i32)),
-        _ => None,
-    }
-}
-
 /// A process's id, in the other library's type.
-pub(super) fn pid_of(process: &std::process::Child) -> Pid {
+fn pid_of(process: &std::process::Child) -> Pid {
     // Linux has none above 2^22.
     Pid::from_raw(i32::try_from(process.id()).unwrap_or(i32::MAX))
 }

@@ -19,6 +19,7 @@ use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::PhaseChoice;
+use super::hold::Hold;
 use super::in_task::InTask;
 use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
@@ -77,6 +78,8 @@ pub struct GateCommand {
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
     #[command(flatten)]
+    hold: Hold,
+    #[command(flatten)]
     run: Migrate,
     /// The program, and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -103,6 +106,7 @@ impl GateCommand {
         let operator = self.run.operator()?;
         let server =
             Server::start(&self.listen, &reporter, &progress, operator.clone(), &stop).await?;
+        let holding = self.hold.start(self.child_ready.as_ref(), &progress)?;
         // Bars would be drawn over by the program's own lines.
         let face = terminal::start(
             progress.clone(),
@@ -115,6 +119,7 @@ impl GateCommand {
         let gate = Gate {
             course: self.course(budget),
             command: self.program(),
+            holding,
             reporter: reporter.clone(),
             stop: stop.clone(),
             reaper: Reaper::start().map_err(unheard)?,

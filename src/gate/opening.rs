@@ -27,6 +27,9 @@ impl Gate {
         self.enter(GatePhase::Schema, Some(self.course.schema), None);
         self.schema(schema(reached)).await?;
         let child = self.child().await?;
+        if let Some(holding) = self.holding.take() {
+            holding.hand_over().await;
+        }
         let note = self.course.check.as_ref().map(ToString::to_string);
         self.enter(GatePhase::Open, None, note);
         Ok(child)
@@ -105,16 +108,24 @@ impl Gate {
 
     /// Starts it. Where a line of its output is waited for, that comes by way of us.
     fn start(&mut self, program: String) -> Result<(Child, watch::Receiver<bool>), GateError> {
+        let failed = |source| GateError::Start { program: program.clone(), source };
+        let holding = self.holding.as_ref();
+        // Dropped in here, since it has a copy of the socket.
+        let mut activated = holding
+            .map(|holding| holding.activate(&self.command))
+            .transpose()
+            .map_err(failed)?
+            .flatten();
+        let command = activated.as_mut().unwrap_or(&mut self.command);
         let (found, line) = watch::channel(false);
         let wanted = match &self.course.check {
             Some(Check::Line(wanted)) => {
-                self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
                 wanted.clone()
             }
             _ => String::new(),
         };
-        let (child, pipes) = Child::spawn(&self.reaper, &mut self.command)
-            .map_err(|source| GateError::Start { program, source })?;
+        let (child, pipes) = Child::spawn(&self.reaper, command).map_err(failed)?;
         if let Some(stdout) = pipes.stdout {
             let to = tokio::io::stdout();
             tokio::spawn(output::pass(OwnedFd::from(stdout), to, wanted.clone(), found.clone()));

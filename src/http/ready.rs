@@ -100,7 +100,7 @@ fn gate(gate: &Gate) -> Option<String> {
 }
 
 /// After how long asking again makes sense.
-fn retry_after(progress: &Progress) -> Duration {
+pub(super) fn retry_after(progress: &Progress) -> Duration {
     let left = progress.current.as_ref().map(|current| current.eta);
     match left {
         Some(Eta::Left { p50_seconds, .. }) => {

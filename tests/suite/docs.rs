@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
@@ -27,6 +27,7 @@ const PAGES: [&str; 13] = [
     "docs/doctor.md",
     "docs/ecs.md",
     "docs/gate.md",
+    "docs/holding.md",
     "docs/json.md",
     "docs/migration-files.md",
     "docs/runbook.md",
@@ -102,6 +103,7 @@ async fn the_examples_of_all_other_pages_run() {
         "docs/doctor.md",
         "docs/ecs.md",
         "docs/gate.md",
+        "docs/holding.md",
         "docs/json.md",
     ] {
         run(page).await;

@@ -1,5 +1,8 @@
 //! The gate in front of a web process.
 
+mod held_page;
+mod holding;
+mod pid1;
 mod replicas;
 mod s3;
 

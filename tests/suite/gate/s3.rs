@@ -316,6 +316,7 @@ async fn a_fatal_error_goes_the_same_way() {
             on_drain: None,
         },
         command,
+        holding: None,
         reporter,
         stop: Stop::default(),
         reaper: Reaper::start().unwrap(),
