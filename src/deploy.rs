@@ -8,6 +8,7 @@ pub mod agent;
 pub mod aws;
 pub mod cause;
 pub mod doctor;
+pub mod draining;
 pub mod facts;
 pub mod finding;
 pub mod hook;

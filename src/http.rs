@@ -5,11 +5,13 @@
 
 mod events;
 mod holding;
+mod limit;
 mod metrics;
 mod operator;
 mod page;
 mod ready;
 mod snapshot;
+mod streams;
 
 use std::io;
 use std::sync::Arc;
@@ -27,8 +29,10 @@ use tokio_util::sync::CancellationToken;
 use crate::progress::Progress;
 use crate::ready::{Answer, alive};
 pub use holding::router as holding;
+pub use limit::make_room;
 pub use operator::Operator;
 use snapshot::Snapshots;
+pub use streams::{Streams, USUAL as USUAL_STREAMS};
 
 /// How long open responses may take to end once the shutdown began.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,23 +43,24 @@ struct Faces {
     progress: watch::Receiver<Progress>,
     snapshots: Arc<Snapshots<Bytes>>,
     answers: Arc<Snapshots<Answer>>,
-    streams: Arc<events::Streams>,
+    streams: Streams,
 }
 
 /// The routes: `/alive`, `/ready`, `/progress`, `/events`, `/metrics` and the page at `/`.
 ///
-/// Event streams end when `closing` is cancelled, or the reporter is dropped. To an `operator` it also
+/// Event streams end as `streams` says, or when the reporter is dropped. A token alone stands for the usual
+/// number of them, which end together when it is cancelled. To an `operator` it also
 /// serves what may be asked of the run. Clones answer as one: a state is made into JSON once for all of
 /// them, and they share the number of streams.
 pub fn router(
     progress: watch::Receiver<Progress>,
     operator: Option<Operator>,
-    closing: CancellationToken,
+    streams: impl Into<Streams>,
 ) -> Router {
     let faces = Faces {
         snapshots: Arc::new(Snapshots::new(progress.clone(), snapshot::json)),
         answers: Arc::new(Snapshots::new(progress.clone(), ready::answer)),
-        streams: Arc::new(events::Streams::new(closing)),
+        streams: streams.into(),
         progress,
     };
     Router::new()

@@ -1,19 +1,27 @@
 //! `gate`: a web process behind the schema.
 
+#[cfg(feature = "ecs")]
+mod draining;
+#[cfg(not(feature = "ecs"))]
+#[path = "gate/undrained.rs"]
+mod draining;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
 
 use crate::child::{Forward, Reaper};
 use crate::db::{ConnectOptions, Database};
 use crate::error::{Error, Exit};
 use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, Tell, Wish};
-use crate::http::Operator;
+use crate::http::{self, Operator, Streams};
 use crate::migration::Catalog;
-use crate::progress::{Event, Reporter};
+use crate::place::Explanation;
+use crate::progress::{Event, Reporter, Warning};
 use crate::runner::{Ahead, Run, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
@@ -24,11 +32,14 @@ use super::in_task::InTask;
 use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
 use super::signals::Signals;
+use draining::Around;
 
 /// Reading files and history takes no longer, once a server is reached.
 const READING: Duration = Duration::from_secs(10);
-/// Who says what the stop timeout is.
-const TOLD: &str = "--stop-timeout";
+/// ECS's own stop timeout, and Docker's is shorter.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// What tells the child how many seconds it will have to end its connections.
+const DRAIN_SECONDS: &str = "LOCKKEEPER_DRAIN_SECONDS";
 
 /// Start a program when the schema is ready, and stop it in order
 #[derive(Debug, Args)]
@@ -66,17 +77,22 @@ pub struct GateCommand {
     #[arg(long, env = "LOCKKEEPER_ON_STOP", value_name = "SIGNAL|URL", default_value = "SIGTERM",
           value_parser = Tell::parse)]
     on_stop: Tell,
-    /// After how long the container is killed
-    #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", default_value = "30s",
-          value_parser = super::duration)]
-    stop_timeout: Duration,
+    /// After how long the container is killed; without it, what its task definition says, or else 30 s
+    #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", value_parser = super::duration)]
+    stop_timeout: Option<Duration>,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9002",
           value_parser = listen::address)]
     listen: Address,
+    /// How many event streams may be open at once
+    #[arg(long, env = "LOCKKEEPER_STREAMS", value_name = "COUNT",
+          default_value_t = http::USUAL_STREAMS)]
+    streams: usize,
     /// Lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
+    #[command(flatten)]
+    draining: draining::Draining,
     #[command(flatten)]
     hold: Hold,
     #[command(flatten)]
@@ -98,15 +114,18 @@ impl GateCommand {
     /// What kept the gate from opening, or its child from an orderly end.
     pub async fn run(self) -> Result<Exit, Error> {
         let options = self.run.connection.options()?;
-        let budget = Budget::new(self.notice, self.child_stop, self.stop_timeout, TOLD)?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let (wish, wishes) = unbounded_channel();
         pass_on(Signals::listen()?, wish.clone());
         let operator = self.run.operator()?;
+        let streams = self.streams(&reporter);
         let server =
-            Server::start(&self.listen, &reporter, &progress, operator.clone(), &stop).await?;
+            Server::start(&self.listen, &reporter, &progress, operator.clone(), &stop, &streams);
+        let server = server.await?;
         let holding = self.hold.start(self.child_ready.as_ref(), &progress)?;
+        let around = self.draining.look_around(self.stop_timeout.is_none(), &reporter).await;
+        let budget = self.budget(&around)?;
         // Bars would be drawn over by the program's own lines.
         let face = terminal::start(
             progress.clone(),
@@ -118,7 +137,7 @@ impl GateCommand {
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let gate = Gate {
             course: self.course(budget),
-            command: self.program(),
+            command: self.program(around.seconds()),
             holding,
             reporter: reporter.clone(),
             stop: stop.clone(),
@@ -126,6 +145,7 @@ impl GateCommand {
             forward: Some(Forward::listen().map_err(unheard)?),
             wishes,
         };
+        around.pass_on(streams, progress.clone(), wish.clone());
         let reach = self.reach(&options, &reporter, operator.as_ref());
         let schema = async |reached| self.schema(reached, &settings, &reporter, &stop).await;
         let kept = gate.run(reach, schema);
@@ -149,6 +169,31 @@ impl GateCommand {
         result.map(|ended| Exit::Of(ended.code()))
     }
 
+    /// The event streams, as many as there is room for.
+    fn streams(&self, reporter: &Reporter) -> Streams {
+        let room = http::make_room(self.streams);
+        if room < self.streams {
+            let message = format!(
+                "the limit of open files has room for {room} event streams, and not for {}",
+                self.streams
+            );
+            let next =
+                "raise the hard limit (`ulimits` in the task definition), or lower --streams";
+            let explanation = Explanation::default().note("next", next);
+            reporter.emit(Event::Warned(Warning::of_run(&message, &explanation)));
+        }
+        Streams::new(self.streams, CancellationToken::new())
+    }
+
+    fn budget(&self, around: &Around) -> Result<Budget, Error> {
+        let (timeout, origin) = match (self.stop_timeout, &around.stop_timeout) {
+            (Some(told), _) => (told, "--stop-timeout"),
+            (None, Some(read)) => (read.timeout, read.origin.as_str()),
+            (None, None) => (STOP_TIMEOUT, "the default of --stop-timeout"),
+        };
+        Ok(Budget::new(self.notice, self.child_stop, timeout, origin)?)
+    }
+
     fn course(&self, budget: Budget) -> Course {
         Course {
             reach: self.run.connection.one_attempt() + READING,
@@ -157,7 +202,7 @@ impl GateCommand {
             check: self.child_ready.clone(),
             budget,
             on_stop: self.on_stop.clone(),
-            on_drain: None,
+            on_drain: self.draining.on_drain(),
         }
     }
 
@@ -173,10 +218,13 @@ impl GateCommand {
         }
     }
 
-    fn program(&self) -> Command {
+    fn program(&self, drain_seconds: Option<u64>) -> Command {
         let (program, arguments) = self.command.split_at(1.min(self.command.len()));
         let mut command = Command::new(program.first().map_or("", String::as_str));
         command.args(arguments);
+        if let Some(seconds) = drain_seconds {
+            command.env(DRAIN_SECONDS, seconds.to_string());
+        }
         command
     }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::gate::Wish;
-use crate::http::{self, Operator};
+use crate::http::{self, Operator, Streams};
 use crate::progress::{Event, Progress, Reporter};
 use crate::stop::Stop;
 
@@ -82,14 +82,15 @@ impl Server {
         progress: &Receiver<Progress>,
         operator: Option<Operator>,
         stop: &Stop,
+        streams: &Streams,
     ) -> Result<Option<Self>, Error> {
         let failed = |source| Error::Listen { address: address.to_string(), source };
         let listeners = tokio::select! {
             listeners = listeners(address) => listeners.map_err(failed)?,
             () = stop.requested() => return Ok(None),
         };
-        let shutdown = CancellationToken::new();
-        let router = http::router(progress.clone(), operator, shutdown.clone());
+        let shutdown = streams.closing();
+        let router = http::router(progress.clone(), operator, streams.clone());
         let mut tasks = JoinSet::new();
         for listener in listeners {
             let address = listener.local_addr().map_err(failed)?.to_string();
@@ -277,7 +278,9 @@ mod tests {
         let ((reporter, progress), stop) = (Reporter::new(), Stop::default());
         stop.request("SIGTERM");
         let address = address("localhost:0").unwrap();
-        let server = Server::start(&address, &reporter, &progress, None, &stop).await.unwrap();
+        let streams = Streams::default();
+        let server = Server::start(&address, &reporter, &progress, None, &stop, &streams);
+        let server = server.await.unwrap();
         assert!(server.is_none() && progress.borrow().listening.is_empty());
     }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::db::ConnectOptions;
 use crate::error::{Error, Exit};
-use crate::http::Operator;
+use crate::http::{Operator, Streams};
 use crate::progress::{Event, Reporter};
 use crate::runner::{Run, RunError, Settings};
 use crate::stop::Stop;
@@ -72,7 +72,8 @@ impl Up {
         }
         let server = match &self.listen {
             Some(address) => {
-                Server::start(address, &reporter, &progress, operator.clone(), &stop).await?
+                let (operator, streams) = (operator.clone(), Streams::default());
+                Server::start(address, &reporter, &progress, operator, &stop, &streams).await?
             }
             None => None,
         };

@@ -10,7 +10,7 @@ mod protection;
 use std::time::Duration;
 
 pub use guard::{guard, heed};
-pub use metadata::TaskMetadata;
+pub use metadata::{ContainerMetadata, TaskMetadata};
 pub use protection::{Protection, ProtectionError};
 
 /// The agent answers from the same machine.
@@ -32,7 +32,12 @@ impl Agent {
     pub fn here() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let metadata = variable("ECS_CONTAINER_METADATA_URI_V4")?;
-        Some(Agent { metadata, agent: variable("ECS_AGENT_URI") })
+        Some(Agent::at(metadata, variable("ECS_AGENT_URI")))
+    }
+
+    /// At these addresses of the agent, as it gives them to a container: for metadata, and for protection.
+    pub fn at(metadata: String, agent: Option<String>) -> Self {
+        Agent { metadata, agent }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod logs;
 mod reply;
 pub mod service;
 mod startup;
+pub mod target;
 
 pub use client::Aws;
 pub use error::AwsError;

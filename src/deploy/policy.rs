@@ -26,6 +26,8 @@ pub enum Subject {
     Lambda,
     /// The role of a service's task that migrates, and holds its own protection.
     Protection,
+    /// The role of a service's task that watches for its own draining.
+    Gate,
 }
 
 /// What the policy is narrowed to.
@@ -65,6 +67,7 @@ pub fn policy(subject: Subject, scope: &Scope) -> Value {
             ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
             scope.tasks(),
         )],
+        Subject::Gate => scope.gate(),
     };
     json!({"Version": "2012-10-17", "Statement": statements})
 }
@@ -165,6 +168,23 @@ impl Scope {
                 "WriteOwnLog",
                 ["logs:CreateLogStream", "logs:PutLogEvents"],
                 self.arn("logs", &own),
+            ),
+        ]
+    }
+
+    fn gate(&self) -> Vec<Value> {
+        vec![
+            self.read_service(),
+            self.read_definitions(),
+            self.read_tasks(),
+            statement(
+                "ReadOwnTarget",
+                [
+                    "elasticloadbalancing:DescribeTargetGroupAttributes",
+                    "elasticloadbalancing:DescribeTargetGroups",
+                    "elasticloadbalancing:DescribeTargetHealth",
+                ],
+                "*",
             ),
         ]
     }

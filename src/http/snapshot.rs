@@ -29,14 +29,25 @@ struct Kept<T> {
 /// One rendering.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot<T> {
-    /// Counts the renderings.
+    /// Which server it is of.
+    server: u32,
+    /// Counts its states, from 1; only the clock is another one in two of the same.
     pub(super) id: u64,
     pub(super) rendered: T,
 }
 
+impl<T> Snapshot<T> {
+    /// What it is called among those of all servers. A run's own id wouldn't do: replicas may show the
+    /// same run, or none.
+    pub(super) fn name(&self) -> String {
+        format!("{:08x}-{}", self.server, self.id)
+    }
+}
+
 impl<T: Clone> Snapshots<T> {
     pub(super) fn new(mut progress: watch::Receiver<Progress>, render: fn(&Progress) -> T) -> Self {
-        let latest = Snapshot { id: 1, rendered: render(&progress.borrow_and_update()) };
+        let rendered = render(&progress.borrow_and_update());
+        let latest = Snapshot { server: fastrand::u32(..), id: 1, rendered };
         Snapshots { kept: Mutex::new(Kept { progress, render, made: Instant::now(), latest }) }
     }
 
@@ -54,13 +65,15 @@ impl<T> Kept<T> {
         let fresh = self.made.elapsed() < CLOCK;
         // `borrow_and_update` tells "changed" also after the reporter is gone.
         let progress = self.progress.borrow_and_update();
-        if fresh && !progress.has_changed() {
+        let has_changed = progress.has_changed();
+        if fresh && !has_changed {
             return;
         }
         let rendered = (self.render)(&progress);
         drop(progress);
         self.made = Instant::now();
-        self.latest = Snapshot { id: self.latest.id + 1, rendered };
+        self.latest.id += u64::from(has_changed);
+        self.latest.rendered = rendered;
     }
 }
 

@@ -1,3 +1,5 @@
+mod streams;
+
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +14,7 @@ struct Served {
     at: std::net::SocketAddr,
     reporter: Reporter,
     shutdown: CancellationToken,
+    streams: Streams,
     server: tokio::task::JoinHandle<io::Result<()>>,
 }
 
@@ -21,9 +24,10 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let router = router(progress, None, shutdown.clone());
+        let streams = Streams::from(shutdown.clone());
+        let router = router(progress, None, streams.clone());
         let server = tokio::spawn(serve(listener, router, shutdown.clone()));
-        Served { at, reporter, shutdown, server }
+        Served { at, reporter, shutdown, streams, server }
     }
 
     async fn migrating() -> Self {
@@ -68,8 +72,13 @@ impl Served {
     }
 
     async fn events(&self) -> Events {
+        self.events_with("").await
+    }
+
+    async fn events_with(&self, header: &str) -> Events {
         let mut stream = TcpStream::connect(self.at).await.unwrap();
-        stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let request = format!("GET /events HTTP/1.1\r\nHost: x\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         Events { stream, text: String::new() }
     }
 }
@@ -115,7 +124,8 @@ impl Events {
     }
 
     fn ids(&self) -> Vec<u64> {
-        self.text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+        let number = |line: &str| line.strip_prefix("id: ")?.split_once('-')?.1.parse().ok();
+        self.text.lines().filter_map(number).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 14] = [
     "docs/deployment.md",
     "docs/design-notes.md",
     "docs/doctor.md",
+    "docs/draining.md",
     "docs/ecs.md",
     "docs/gate.md",
     "docs/holding.md",
@@ -101,6 +102,7 @@ async fn the_examples_of_all_other_pages_run() {
         "docs/contract.md",
         "docs/design-notes.md",
         "docs/doctor.md",
+        "docs/draining.md",
         "docs/ecs.md",
         "docs/gate.md",
         "docs/holding.md",
@@ -262,19 +264,23 @@ async fn every_option_on_a_page_exists_and_every_option_is_on_a_page() {
 async fn every_variable_on_a_page_exists_and_every_variable_is_in_the_table() {
     let known = help().await.iter().flat_map(|(_, text)| variables(text)).collect::<BTreeSet<_>>();
     // The benchmarks have some of their own, and what is measured by tests.
-    let benches = ["benches/backfill.rs", "benches/startup.rs", "tests/suite/eta.rs"]
-        .map(|path| std::fs::read_to_string(root().join(path)).expect("a benchmark"));
-    let mut all: BTreeSet<_> = known.union(&variables(&benches.join("\n"))).cloned().collect();
-    // Told to the gate's child, and no option's.
-    all.insert("LOCKKEEPER_DRAIN_SECONDS".to_owned());
+    let benches = [
+        "benches/backfill.rs",
+        "benches/startup.rs",
+        "tests/suite/eta.rs",
+        "tests/suite/ecs/s2.rs",
+    ];
+    let benches =
+        benches.map(|path| std::fs::read_to_string(root().join(path)).expect("a benchmark"));
+    let all: BTreeSet<_> = known.union(&variables(&benches.join("\n"))).cloned().collect();
     for page in pages() {
         let strangers: Vec<_> = variables(&page.text).difference(&all).cloned().collect();
         assert!(strangers.is_empty(), "{}: unknown: {strangers:?}", page.path.display());
     }
     let image = std::fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile");
     assert!(variables(&image).is_subset(&known), "{:?}", variables(&image));
-    let tables =
-        ["docs/deployment.md", "docs/ecs.md"].map(|path| Page::read(path).column("variable"));
+    let tables = ["docs/deployment.md", "docs/draining.md", "docs/ecs.md"]
+        .map(|path| Page::read(path).column("variable"));
     assert_eq!(variables(&tables.concat().join(" ")), known);
 }
 

@@ -4,6 +4,7 @@
 mod agent;
 mod deploy;
 mod doctor;
+mod draining;
 mod hook;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -11,6 +12,7 @@ mod moto;
 mod rollout;
 mod run;
 mod s1;
+mod s2;
 mod terminal;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
@@ -71,6 +72,13 @@ impl Aws {
             return Err(AwsError::NoRegion);
         }
         Ok(Aws::from(config))
+    }
+
+    /// The same without retries of the SDK's, for who looks again and again in any case.
+    #[must_use]
+    pub fn without_retries(self) -> Aws {
+        let once = RetryConfig::disabled();
+        Aws::from(self.config.into_builder().retry_config(once).build())
     }
 
     /// The region; empty only where a configuration was given without one.

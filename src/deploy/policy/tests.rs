@@ -33,7 +33,7 @@ const REFERENCE: [(&str, &[&str]); 25] = [
     ("logs:PutLogEvents", &["log-group"]),
 ];
 
-const ALL: [Subject; 7] = [
+const ALL: [Subject; 8] = [
     Subject::Run,
     Subject::Rollout,
     Subject::Deploy,
@@ -41,6 +41,7 @@ const ALL: [Subject; 7] = [
     Subject::Doctor,
     Subject::Lambda,
     Subject::Protection,
+    Subject::Gate,
 ];
 
 fn whole() -> Scope {
@@ -211,6 +212,7 @@ fn whatever_is_asked_of_aws_is_in_a_policy() {
         "deploy/aws/definition.rs",
         "deploy/aws/logs.rs",
         "deploy/aws/service.rs",
+        "deploy/aws/target.rs",
         "deploy/aws/hooks.rs",
         "deploy/aws/codedeploy.rs",
     ];
@@ -219,4 +221,11 @@ fn whatever_is_asked_of_aws_is_in_a_policy() {
     assert!(asked.len() > 10, "{asked:?}");
     let missing: Vec<_> = asked.difference(&all).collect();
     assert!(missing.is_empty(), "in no policy: {missing:?}");
+}
+
+#[test]
+fn the_gate_may_ask_for_its_own_target_and_no_more() {
+    let mut asked = operations(&["deploy/aws/target.rs"]);
+    asked.extend(["ecs:DescribeServices", "ecs:DescribeTaskDefinition"].map(str::to_owned));
+    assert_eq!(actions(Subject::Gate), asked);
 }

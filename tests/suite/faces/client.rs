@@ -164,7 +164,7 @@ impl Events {
         };
         whole
             .filter_map(|block| {
-                let id = field(block, "id: ")?.parse().ok()?;
+                let id = field(block, "id: ")?.split_once('-')?.1.parse().ok()?;
                 // The last block may still be on its way.
                 let data = serde_json::from_str(&field(block, "data: ")?).ok()?;
                 Some(Event { id, data })

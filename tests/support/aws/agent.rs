@@ -159,7 +159,7 @@ fn task_json(world: &World, task: &Task) -> Value {
         "LaunchType": task.launch["launchType"].as_str().unwrap_or("FARGATE"),
         "Containers": containers.collect::<Vec<Value>>(),
     });
-    if let Some(name) = task.group.strip_prefix("service:") {
+    if let Some(name) = task.group.strip_prefix("service:").filter(|_| world.agent_knows_service) {
         json["ServiceName"] = json!(name);
     }
     json

@@ -16,6 +16,7 @@ pub mod deployment;
 pub mod driver;
 pub mod effect;
 pub mod faults;
+pub mod front;
 pub mod image;
 pub mod journal;
 pub mod life;

@@ -147,6 +147,8 @@ pub struct World {
     pub tokens: BTreeMap<String, (Value, Vec<String>)>,
     /// How many DescribeTasks don't see a new task of RunTask.
     pub missing_describes: u32,
+    /// Whether the agent tells the service of a task: older ones don't.
+    pub agent_knows_service: bool,
     /// What is to be done outside.
     pub effects: Vec<Effect>,
     now: Millis,
@@ -171,6 +173,7 @@ impl World {
             logs: Logs::default(),
             tokens: BTreeMap::new(),
             missing_describes: 0,
+            agent_knows_service: true,
             effects: Vec::new(),
             now: 0,
             queue: BTreeMap::new(),
