@@ -9,6 +9,7 @@ use crate::db::{DbError, ErrorKind, UrlError};
 use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
+use crate::foreign::ForeignError;
 use crate::gate::GateError;
 use crate::history::HistoryError;
 use crate::ledger::LedgerError;
@@ -174,6 +175,24 @@ pub enum Error {
 impl From<SurveyError> for Error {
     fn from(error: SurveyError) -> Self {
         Error::Run(error.into())
+    }
+}
+
+impl From<ForeignError> for Error {
+    fn from(error: ForeignError) -> Self {
+        match error {
+            ForeignError::Run(error) => Error::Run(error),
+            ForeignError::Start { program, source } => Error::File {
+                what: format!("can't start {program}"),
+                source,
+                next: "give the command behind `--` as it is found in this container",
+            },
+            ForeignError::Sentinel { source } => Error::Io {
+                what: "can't start the sentinel".to_owned(),
+                source,
+                next: "see what limits the processes of this user or container; /proc is needed",
+            },
+        }
     }
 }
 

@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 27] = [
     ("http", 5),
     ("gate", 5),
     ("deploy", 4),
+    ("foreign", 4),
     ("estimate", 4),
     ("runner", 4),
     ("backfill", 3),
