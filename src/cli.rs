@@ -15,6 +15,7 @@ mod listen;
 mod migrate;
 mod new;
 mod operator;
+mod other_tool;
 mod plan;
 mod probe;
 mod resolve;

@@ -5,6 +5,7 @@ mod ecs;
 
 use std::time::Duration;
 
+use crate::child::Ended;
 use crate::db::{DbError, ErrorKind, UrlError};
 use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
@@ -94,6 +95,14 @@ pub enum Error {
         place: String,
         /// Why.
         source: DbError,
+    },
+    /// Another migration tool has failed.
+    #[error("{name} {ended}, so that nothing was started")]
+    Tool {
+        /// Its name.
+        name: String,
+        /// How it ended.
+        ended: Ended,
     },
     /// The address can't be listened on.
     #[error("can't listen on {address}: {source}")]
@@ -236,6 +245,7 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::hook(error),
             Error::Gate(error) => gate(error),
+            Error::Tool { ended, .. } => Exit::Of(ended.code()),
             Error::NotReady { .. }
             | Error::Probe { .. }
             | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown)
@@ -294,6 +304,7 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
             Error::Gate(error) => plain().note("next", next_of_gate(error)),
+            Error::Tool { .. } => plain().note("next", "read what it said, and what its history says"),
             Error::Probe { .. } => plain(),
         }
     }

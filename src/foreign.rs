@@ -93,7 +93,7 @@ impl Tool<'_> {
     /// # Errors
     /// See [`ForeignError`]. Exit codes of the tool are no errors of ours.
     pub async fn run(&self) -> Result<Outcome, ForeignError> {
-        let Some(held) = self.queue().await? else { return Ok(Outcome::DoneBefore) };
+        let Some(held) = self.queue().await? else { return Ok(self.done_before()) };
         let result = self.locked(&held).await;
         match (held.release().await, result) {
             (true, Err(error)) => Err(lost(error.to_string())),
@@ -117,7 +117,7 @@ impl Tool<'_> {
         self.database.end_orphans(&identity.run).await?;
         let pen = match self.begin().await? {
             Some(pen) => pen,
-            None => return Ok(Outcome::DoneBefore),
+            None => return Ok(self.done_before()),
         };
         // Nothing fences it: when the lock is cut, it has to end.
         let Some(_reliance) = held.rely().await else {
@@ -129,6 +129,11 @@ impl Tool<'_> {
             self.close(&pen, &result).await;
         }
         result.map(Outcome::Ended)
+    }
+
+    fn done_before(&self) -> Outcome {
+        self.reporter.emit(Event::ForeignDoneBefore { command: self.name() });
+        Outcome::DoneBefore
     }
 
     /// Enters the run, so that others are told who it is. `None` where it was done meanwhile.

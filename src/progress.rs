@@ -264,6 +264,10 @@ impl Progress {
                 let (command, pid) = (Some(command), Some(pid));
                 self.foreign = Some(Foreign { command, pid, began_seconds, ..Foreign::default() });
             }
+            Event::ForeignDoneBefore { command } => {
+                let (command, exit) = (Some(command), Some(0));
+                self.foreign = Some(Foreign { command, exit, ..Foreign::default() });
+            }
             Event::ForeignSeen { sessions } => self.see(sessions),
             Event::ForeignEnded { exit } => {
                 if let Some(foreign) = &mut self.foreign {

@@ -113,6 +113,11 @@ pub enum Event {
         /// Its process.
         pid: u32,
     },
+    /// Another run has done, by the same foreign tool, what this one was to do.
+    ForeignDoneBefore {
+        /// Its name, without the arguments.
+        command: String,
+    },
     /// What the database shows of a foreign tool: ours, or that of the run that this one waits for.
     ForeignSeen {
         /// Its sessions.

@@ -8,7 +8,7 @@ pub struct Foreign {
     /// Its name, without the arguments, which may hold a secret; none of another run's, which this one
     /// waits for.
     pub command: Option<String>,
-    /// Its process.
+    /// Its process; none where another run has done the same before.
     pub pid: Option<u32>,
     /// Seconds since the run's start at which it began.
     pub began_seconds: f64,

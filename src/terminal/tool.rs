@@ -77,6 +77,9 @@ fn blocker(blocker: &Blocker) -> String {
 /// `alembic ended with exit code 1 after 12 s`.
 pub(super) fn ended(progress: &Progress, foreign: &Foreign) -> Option<String> {
     let exit = foreign.exit?;
+    if foreign.pid.is_none() {
+        return Some(format!("{} has been run for this release", name(foreign)));
+    }
     let took = format::seconds(progress.elapsed_seconds - foreign.began_seconds);
     Some(format!("{} ended with exit code {exit} after {took}", name(foreign)))
 }

@@ -1,6 +1,7 @@
 //! `exec`: other migration tools under the run lock, on real servers.
 
 mod alembic;
+mod gate;
 mod killed;
 mod lock;
 mod mariadb;
