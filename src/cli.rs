@@ -6,6 +6,7 @@ mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod exec;
 mod gate;
 mod hold;
 mod in_task;
@@ -14,9 +15,11 @@ mod listen;
 mod migrate;
 mod new;
 mod operator;
+mod other_tool;
 mod plan;
 mod probe;
 mod resolve;
+mod sentinel;
 mod signals;
 mod status;
 mod throttles;
@@ -56,6 +59,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Up),
+    Exec(exec::Exec),
     Plan(plan::PlanCommand),
     Status(status::Status),
     Wait(wait::Wait),
@@ -74,6 +78,8 @@ enum Command {
     Completions(completions::Completions),
     #[command(hide = true)]
     Become(becoming::Become),
+    #[command(hide = true)]
+    Sentinel(sentinel::Sentinel),
 }
 
 /// Which migrations a command is about.
@@ -214,6 +220,7 @@ impl Command {
     fn speaks_json(&self) -> bool {
         match self {
             Command::Up(command) => command.logs_json(),
+            Command::Exec(command) => command.logs_json(),
             Command::Plan(command) => command.answers_json(),
             Command::Status(command) => command.answers_json(),
             Command::Gate(command) => command.logs_json(),
@@ -230,13 +237,15 @@ impl Command {
             | Command::Rate(_)
             | Command::Workers(_)
             | Command::Completions(_)
-            | Command::Become(_) => false,
+            | Command::Become(_)
+            | Command::Sentinel(_) => false,
         }
     }
 
     async fn run(self) -> Result<Exit, Error> {
         match self {
             Command::Up(command) => command.run().await,
+            Command::Exec(command) => command.run().await,
             Command::Plan(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Wait(command) => command.run().await,
@@ -254,6 +263,7 @@ impl Command {
             Command::Ecs(command) => command.run().await,
             Command::Completions(command) => command.run(),
             Command::Become(command) => command.run(),
+            Command::Sentinel(command) => command.run().await,
         }
     }
 }

@@ -266,6 +266,12 @@ pub trait Database: Send + Sync {
         None
     }
 
+    /// How the sessions of a tool that this run has started are to call themselves, where they can: so that
+    /// they are found, and end with those of the run ([`Database::end_orphans`]).
+    fn tool_name(&self, _run: &str) -> Option<String> {
+        None
+    }
+
     /// Whether somebody holds the run lock. It is only looked at, so that the look works through any
     /// pooler and leaves no trace. With SQLite it is in the way for that moment: the file says it to
     /// nobody but who tries.

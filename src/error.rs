@@ -5,10 +5,12 @@ mod ecs;
 
 use std::time::Duration;
 
+use crate::child::Ended;
 use crate::db::{DbError, ErrorKind, UrlError};
 use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
+use crate::foreign::ForeignError;
 use crate::gate::GateError;
 use crate::history::HistoryError;
 use crate::ledger::LedgerError;
@@ -94,6 +96,14 @@ pub enum Error {
         /// Why.
         source: DbError,
     },
+    /// Another migration tool has failed.
+    #[error("{name} {ended}, so that nothing was started")]
+    Tool {
+        /// Its name.
+        name: String,
+        /// How it ended.
+        ended: Ended,
+    },
     /// The address can't be listened on.
     #[error("can't listen on {address}: {source}")]
     Listen {
@@ -177,6 +187,24 @@ impl From<SurveyError> for Error {
     }
 }
 
+impl From<ForeignError> for Error {
+    fn from(error: ForeignError) -> Self {
+        match error {
+            ForeignError::Run(error) => Error::Run(error),
+            ForeignError::Start { program, source } => Error::File {
+                what: format!("can't start {program}"),
+                source,
+                next: "give the command behind `--` as it is found in this container",
+            },
+            ForeignError::Sentinel { source } => Error::Io {
+                what: "can't start the sentinel".to_owned(),
+                source,
+                next: "see what limits the processes of this user or container; /proc is needed",
+            },
+        }
+    }
+}
+
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
         Error::Run(error.into())
@@ -217,6 +245,7 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::hook(error),
             Error::Gate(error) => gate(error),
+            Error::Tool { ended, .. } => Exit::Of(ended.code()),
             Error::NotReady { .. }
             | Error::Probe { .. }
             | Error::Desk(DeskError::NoLedger | DeskError::NobodyAtWork | DeskError::NotYetKnown)
@@ -275,6 +304,7 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
             Error::Gate(error) => plain().note("next", next_of_gate(error)),
+            Error::Tool { .. } => plain().note("next", "read what it said, and what its history says"),
             Error::Probe { .. } => plain(),
         }
     }

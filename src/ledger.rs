@@ -3,9 +3,10 @@
 //! `run` says who runs or ran, `step` what is claimed or done, `range` how far a backfill is, and
 //! the one row of `control` carries the ledger's version and the epoch, which is the fence: it
 //! grows with every run, and a write of an older run affects no row. `request` has what operators ask
-//! of a run, and `member` who helps it.
+//! of a run, `member` who helps it, and `mark` what a release has done by another tool.
 
 mod cursor;
+mod mark;
 mod member;
 mod read;
 mod request;
@@ -15,6 +16,7 @@ mod write;
 use crate::db::{Database, DbError, Dialect, ErrorKind};
 
 pub use cursor::{Block, Cursor};
+pub use mark::Mark;
 pub use member::{Beat, MemberRecord};
 pub use request::{Request, Requests};
 pub use schema::VERSION;

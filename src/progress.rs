@@ -6,6 +6,7 @@
 mod current;
 mod eta;
 mod event;
+mod foreign;
 mod gate;
 mod lock;
 mod migration;
@@ -22,6 +23,7 @@ use serde::Serialize;
 pub use current::Current;
 pub use eta::{Eta, Rate};
 pub use event::{BackfillStart, BatchDone, EcsTask, Event, Holder, LeaderStep, PendingMigration};
+pub use foreign::{Blocker, Foreign, ForeignSession, ForeignWork};
 pub use gate::{Gate, GateEntered, GatePhase, PhaseBegan};
 pub use lock::{Lock, LockState};
 pub use migration::{FinishedStep, MigrationProgress, MigrationState};
@@ -64,6 +66,9 @@ pub struct Progress {
     pub migrations: Vec<MigrationProgress>,
     /// What is being done now, by this run or by the leader that it waits for.
     pub current: Option<Current>,
+    /// A foreign tool at work: this run's, or that of the run that it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
     /// The run lock.
     pub lock: Lock,
     /// Whether this run went on with a step that an earlier one had begun.
@@ -113,6 +118,7 @@ impl Default for Progress {
             applied: 0,
             migrations: Vec::new(),
             current: None,
+            foreign: None,
             lock: Lock::default(),
             resumed: false,
             reason: None,
@@ -153,6 +159,11 @@ impl Progress {
         let since_event = self.elapsed().as_secs_f64() - self.elapsed_seconds;
         let open = if current.held.is_some() { since_event.max(0.0) } else { 0.0 };
         Duration::try_from_secs_f64(current.throttled_seconds + open).unwrap_or_default()
+    }
+
+    /// The foreign tool that this run has started.
+    pub fn own_tool(&self) -> Option<&Foreign> {
+        self.foreign.as_ref().filter(|foreign| foreign.command.is_some())
     }
 
     /// Folds one event in. `at` is the time since the run began, by a monotonic clock.
@@ -198,6 +209,7 @@ impl Progress {
                 self.moments.lock_taken = at.as_secs_f64();
                 self.lock = Lock { state: LockState::Held, holder: None, helps: false };
                 self.current = None;
+                self.foreign = None;
                 self.go_on_to(State::Migrating);
             }
             Event::StepStarted { version, step, backfill } => {
@@ -247,6 +259,22 @@ impl Progress {
             }
             Event::Throttled { reason } => self.hold(at, Some(reason)),
             Event::Unthrottled => self.hold(at, None),
+            Event::ForeignStarted { command, pid } => {
+                let began_seconds = at.as_secs_f64();
+                let (command, pid) = (Some(command), Some(pid));
+                self.foreign = Some(Foreign { command, pid, began_seconds, ..Foreign::default() });
+            }
+            Event::ForeignDoneBefore { command } => {
+                let (command, exit) = (Some(command), Some(0));
+                self.foreign = Some(Foreign { command, exit, ..Foreign::default() });
+            }
+            Event::ForeignSeen { sessions } => self.see(sessions),
+            Event::ForeignEnded { exit } => {
+                if let Some(foreign) = &mut self.foreign {
+                    foreign.exit = Some(exit);
+                    foreign.sessions.clear();
+                }
+            }
             Event::StepDone { version, step, took } => self.finish_step(at, version, step, took),
             Event::MigrationDone { version, took } => {
                 if let Some(migration) = self.migration(version) {
@@ -295,6 +323,7 @@ impl Progress {
         if self.lock.state == LockState::Waiting {
             // It was the leader's, which goes on with it.
             self.current = None;
+            self.foreign = None;
         }
         self.lock = Lock::default();
         if let Some(current) = &mut self.current {
@@ -404,6 +433,17 @@ impl Progress {
         if let Some(migration) = self.migration(version) {
             migration.steps_done = step;
             migration.finished.push(finished);
+        }
+    }
+
+    /// Of a run that only waits, what another one's tool is at; nothing where none is seen.
+    fn see(&mut self, sessions: Vec<ForeignSession>) {
+        match &mut self.foreign {
+            Some(foreign) if foreign.command.is_some() => foreign.sessions = sessions,
+            foreign => {
+                let theirs = Foreign { sessions, ..Foreign::default() };
+                *foreign = Some(theirs).filter(|theirs| !theirs.sessions.is_empty());
+            }
         }
     }
 

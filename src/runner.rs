@@ -30,6 +30,8 @@ use crate::worker::Worker;
 
 pub(crate) use error::{hints, way_out};
 pub(crate) use failure::unprepared;
+pub(crate) use held::{Held, Keeper};
+pub(crate) use lock::holder;
 pub(crate) use steps::At;
 
 pub use bulk::cut_bulk;
@@ -39,7 +41,6 @@ pub use lock::{Leader, leader};
 pub use resolve::{ResolveError, Verdict, resolve};
 pub use survey::{Early, Survey, SurveyError};
 
-use held::Held;
 use lock::{Left, Waited, is_busy};
 use steps::Steps;
 

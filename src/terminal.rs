@@ -13,6 +13,7 @@ mod moment;
 mod news;
 mod rows;
 pub mod table;
+mod tool;
 mod words;
 
 use std::fmt;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Every module at the top of `src/`, with its floor.
-const FLOORS: [(&str, u8); 27] = [
+const FLOORS: [(&str, u8); 28] = [
     ("main", 7),
     ("cli", 6),
     ("ask", 5),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 27] = [
     ("http", 5),
     ("gate", 5),
     ("deploy", 4),
+    ("foreign", 4),
     ("estimate", 4),
     ("runner", 4),
     ("backfill", 3),

@@ -32,6 +32,7 @@ mod suite {
     mod embedded;
     mod eta;
     mod example;
+    mod exec;
     mod faces;
     mod failover;
     #[cfg(feature = "ecs")]

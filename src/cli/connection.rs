@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::db::{
     ConnectOptions, Database, DbError, Engine, Parts, Password, TlsMode, connect, connect_once,
@@ -80,6 +80,27 @@ impl Connection {
             return Err(Error::NoDatabase);
         };
         Ok(self.with_tls(options))
+    }
+
+    /// The variables by which another process of ours reaches the same database, beside those that it
+    /// inherits.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let file = |path: &Option<PathBuf>| Some(path.as_ref()?.to_str()?.to_owned());
+        [
+            ("LOCKKEEPER_DATABASE_URL", self.database_url.clone()),
+            ("LOCKKEEPER_DATABASE_SECRET_ENV", self.database_secret_env.clone()),
+            ("LOCKKEEPER_DB_ENGINE", self.db_engine.and_then(word)),
+            ("LOCKKEEPER_DB_HOST", self.db_host.clone()),
+            ("LOCKKEEPER_DB_PORT", self.db_port.map(|port| port.to_string())),
+            ("LOCKKEEPER_DB_USER", self.db_user.clone()),
+            ("LOCKKEEPER_DB_NAME", self.db_name.clone()),
+            ("LOCKKEEPER_DB_PASSWORD_FILE", file(&self.db_password_file)),
+            ("LOCKKEEPER_TLS_MODE", self.tls_mode.and_then(word)),
+            ("LOCKKEEPER_TLS_CA", file(&self.tls_ca)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
     }
 
     /// The same, with TLS as the options ask for it.
@@ -193,6 +214,11 @@ impl Connection {
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(Some(Password::new(text.strip_suffix('\r').unwrap_or(text))))
     }
+}
+
+/// A choice as the command line has it.
+fn word(choice: impl ValueEnum) -> Option<String> {
+    Some(choice.to_possible_value()?.get_name().to_owned())
 }
 
 /// The secret in the environment variable that an option names.

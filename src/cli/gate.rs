@@ -31,6 +31,7 @@ use super::hold::Hold;
 use super::in_task::InTask;
 use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
+use super::other_tool::{OtherTool, Place};
 use super::signals::Signals;
 use draining::Around;
 
@@ -96,6 +97,8 @@ pub struct GateCommand {
     #[command(flatten)]
     hold: Hold,
     #[command(flatten)]
+    other_tool: OtherTool,
+    #[command(flatten)]
     run: Migrate,
     /// The program, and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -135,19 +138,34 @@ impl GateCommand {
         let settings =
             self.run.settings(&options, self.phase, self.schema_timeout, task.identity())?;
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
+        let reaper = Reaper::start().map_err(unheard)?;
         let gate = Gate {
             course: self.course(budget),
             command: self.program(around.seconds()),
             holding,
             reporter: reporter.clone(),
             stop: stop.clone(),
-            reaper: Reaper::start().map_err(unheard)?,
+            reaper: reaper.clone(),
             forward: Some(Forward::listen().map_err(unheard)?),
             wishes,
         };
         around.pass_on(streams, progress.clone(), wish.clone());
         let reach = self.reach(&options, &reporter, operator.as_ref());
-        let schema = async |reached| self.schema(reached, &settings, &reporter, &stop).await;
+        let schema = async |reached: Reached| {
+            if !self.other_tool.is_given() {
+                return self.schema(reached, &settings, &reporter, &stop).await;
+            }
+            let place = Place {
+                database: reached.database,
+                identity: settings.identity.clone(),
+                connection: self.run.connection.environment(),
+                lock_wait: self.schema_timeout,
+                reaper: &reaper,
+                reporter: &reporter,
+                stop: &stop,
+            };
+            self.other_tool.run(place).await
+        };
         let kept = gate.run(reach, schema);
         let result = match server {
             Some(mut server) => {
@@ -235,8 +253,11 @@ impl GateCommand {
         operator: Option<&Operator>,
     ) -> Result<Reached, Error> {
         let (catalog, (database, ahead)) = match self.version {
-            None => self.run.read_and_connect(options, reporter).await?,
-            Some(_) => {
+            None if !self.other_tool.is_given() => {
+                self.run.read_and_connect(options, reporter).await?
+            }
+            // What another tool has to do, its own files say.
+            _ => {
                 let none = Catalog { dir: self.run.files.dir.clone(), migrations: Vec::new() };
                 (none, self.run.connect(reporter).await?)
             }

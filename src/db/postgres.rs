@@ -198,6 +198,10 @@ impl Database for Postgres {
         (self.is_pooled.get() == Some(&true)).then_some(lease::LASTS)
     }
 
+    fn tool_name(&self, run: &str) -> Option<String> {
+        Some(format!("{} exec", self.work_name(run)))
+    }
+
     async fn is_locked(&self, session: &mut dyn Session) -> Result<bool, DbError> {
         let rows = session.query(&locker::held(lock_key(&self.lock_name))).await?;
         Ok(!rows.is_empty() || lease::is_held(session, &self.schema).await?)

@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Faces;
-use crate::progress::{Eta, Gate, GatePhase, LockState, Progress, State as RunState};
+use crate::progress::{Eta, Foreign, Gate, GatePhase, LockState, Progress, State as RunState};
 use crate::ready::{Answer, RETRY_AFTER};
 
 /// What a load balancer's log or a waiting instance gets to read.
@@ -73,6 +73,7 @@ fn reason(progress: &Progress) -> Option<String> {
             ),
             None => "another run holds the lock".to_owned(),
         }),
+        RunState::Migrating if progress.own_tool().is_some() => progress.own_tool().map(at_work),
         RunState::Migrating => {
             let throttle = progress.current.as_ref().and_then(|now| now.throttle.as_ref());
             Some(match (throttle, foreign) {
@@ -97,6 +98,35 @@ fn gate(gate: &Gate) -> Option<String> {
         GatePhase::Notice | GatePhase::Stop => Some(format!("closing: {note}")),
         GatePhase::Closed => Some(format!("closed: {note}")),
     }
+}
+
+/// Longer is a matter for `/progress`.
+const STATEMENT: usize = 60;
+
+/// `alembic is at work: UPDATE t SET a = b for 12 s, blocked by 71 (psql)`.
+fn at_work(tool: &Foreign) -> String {
+    let busy = tool.busy();
+    let name = tool.command.as_deref().unwrap_or_default();
+    let Some((session, statement)) =
+        busy.first().and_then(|one| Some((one, one.statement.as_ref()?)))
+    else {
+        return format!("{name} is at work");
+    };
+    let mut text = format!("{name} is at work: ");
+    text.extend(statement.chars().take(STATEMENT));
+    if statement.chars().nth(STATEMENT).is_some() {
+        text.push('…');
+    }
+    if let Some(seconds) = session.statement_seconds {
+        text.push_str(&format!(" for {seconds:.0} s"));
+    }
+    if let Some(fraction) = session.work.as_ref().and_then(|work| work.fraction) {
+        text.push_str(&format!(", {:.0} % of its phase", (fraction * 100.0).floor()));
+    }
+    if let Some(blocker) = session.blockers.first() {
+        text.push_str(&format!(", blocked by {} ({})", blocker.id, blocker.application));
+    }
+    text
 }
 
 /// After how long asking again makes sense.

@@ -5,10 +5,10 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// Our tables, without their prefix.
-pub const TABLES: [&str; 6] = ["control", "run", "step", "range", "request", "member"];
+pub const TABLES: [&str; 7] = ["control", "run", "step", "range", "request", "member", "mark"];
 
 /// What one version of the ledger added to the one before. Each change is made only where the
 /// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
@@ -78,6 +78,12 @@ const CHANGES: [&[Change]; VERSION as usize] = [
                       rests int not null, asked int not null",
         },
     ],
+    // What a release has done by a tool that isn't ours.
+    &[Change::Table {
+        name: "mark",
+        columns: "digest {key} not null primary key, of_release {text} not null, \
+                  run {key} not null, marked_at {key} not null",
+    }],
 ];
 
 impl Ledger {
@@ -190,7 +196,7 @@ impl Ledger {
         columns.replace("{text}", self.dialect.text).replace("{key}", self.dialect.key_text)
     }
 
-    fn table_name(&self, name: &str) -> TableName {
+    pub(super) fn table_name(&self, name: &str) -> TableName {
         TableName { schema: Some(self.schema.clone()), name: format!("lockkeeper_{name}") }
     }
 }

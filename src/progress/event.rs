@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{GateEntered, Warning};
+use super::{ForeignSession, GateEntered, Warning};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +106,28 @@ pub enum Event {
     },
     /// The loop goes on.
     Unthrottled,
+    /// A foreign tool was started, under our lock.
+    ForeignStarted {
+        /// Its name, without the arguments.
+        command: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// Another run has done, by the same foreign tool, what this one was to do.
+    ForeignDoneBefore {
+        /// Its name, without the arguments.
+        command: String,
+    },
+    /// What the database shows of a foreign tool: ours, or that of the run that this one waits for.
+    ForeignSeen {
+        /// Its sessions.
+        sessions: Vec<ForeignSession>,
+    },
+    /// Our foreign tool has ended.
+    ForeignEnded {
+        /// With what.
+        exit: u8,
+    },
     /// A step is complete.
     StepDone {
         /// The migration's version.

@@ -47,6 +47,32 @@ fn batch_of(progress: &mut Progress, at: f64, keys: u64, took: f64, total: u64) 
 }
 
 #[test]
+fn a_foreign_tool_is_this_runs_or_of_the_one_that_it_waits_for() {
+    let session = ForeignSession { id: 7, ..ForeignSession::default() };
+    let seen = |sessions: &[ForeignSession]| Event::ForeignSeen { sessions: sessions.to_vec() };
+    let waiting = Event::LockWaiting { holder: None, leader: None, helps: false };
+    let mut progress = Progress::default();
+    progress.apply(seconds(0.0), waiting);
+    progress.apply(seconds(1.0), seen(std::slice::from_ref(&session)));
+    assert_eq!(progress.foreign.as_ref().map(|foreign| foreign.sessions.len()), Some(1));
+    assert_eq!(progress.own_tool(), None);
+    progress.apply(seconds(2.0), seen(&[]));
+    assert_eq!(progress.foreign, None);
+
+    progress.apply(seconds(3.0), seen(std::slice::from_ref(&session)));
+    progress.apply(seconds(4.0), Event::LockTaken);
+    assert_eq!(progress.foreign, None);
+    progress.apply(seconds(5.0), Event::ForeignStarted { command: "sh".into(), pid: 9 });
+    progress.apply(seconds(6.0), seen(std::slice::from_ref(&session)));
+    progress.apply(seconds(7.0), seen(&[]));
+    assert_eq!(progress.own_tool().map(|tool| (tool.began_seconds, tool.exit)), Some((5.0, None)));
+    progress.apply(seconds(8.0), seen(&[session]));
+    progress.apply(seconds(9.0), Event::ForeignEnded { exit: 3 });
+    let tool = progress.own_tool().unwrap();
+    assert_eq!((tool.exit, tool.sessions.len()), (Some(3), 0));
+}
+
+#[test]
 fn the_fraction_never_falls_and_never_reaches_one_before_the_end() {
     let mut progress = backfilling(1_000);
     let mut last = 0.0;

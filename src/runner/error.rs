@@ -151,7 +151,7 @@ fn over(patience: Duration) -> String {
 
 impl RunError {
     /// Our own tables can't be made.
-    pub(super) fn preparing(error: impl Into<RunError>) -> Self {
+    pub(crate) fn preparing(error: impl Into<RunError>) -> Self {
         match error.into() {
             RunError::Db(error) => RunError::Preparing(error),
             other => other,

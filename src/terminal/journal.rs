@@ -3,6 +3,7 @@
 //! A face looks a few times a second, and a run may do a hundred steps in between. The journal
 //! remembers what it told and finds the rest in [`Progress`], so nothing that ended is left out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::moment;
@@ -36,6 +37,8 @@ pub(super) enum Entry {
     Unthrottled,
     /// The `warning`-th warning.
     Warning { warning: usize },
+    /// The foreign tool's session at this index is at another statement, or blocked by others.
+    Foreign { session: usize },
     /// Nothing changed, but this is how far it is.
     Position,
     /// The gate entered the phase at this index.
@@ -68,6 +71,8 @@ pub(super) struct Journal {
     began: Option<(i64, u32)>,
     /// The step that is held back, and by which signal.
     throttled: Option<(i64, u32, String)>,
+    /// What the foreign tool's sessions were told to be at: the statement, and who blocks it.
+    foreign: BTreeMap<i64, (String, Vec<i64>)>,
     position_due: Duration,
     stopping: bool,
     /// How many phases of the gate were told.
@@ -103,6 +108,7 @@ impl Journal {
         if let Some(current) = &progress.current {
             self.current(progress, current, &mut entries);
         }
+        self.foreign(progress, &mut entries);
         self.end(progress, &mut entries);
         self.position(progress, &mut entries);
         self.open(progress, &mut entries);
@@ -138,7 +144,8 @@ impl Journal {
             entries.push(Entry::Waiting);
         }
         // Right after the lock was taken the plan is that of before; the first step makes it sure.
-        let at_work = progress.current.is_some() && progress.lock.state != LockState::Waiting;
+        let at_work = (progress.current.is_some() || progress.own_tool().is_some())
+            && progress.lock.state != LockState::Waiting;
         let worked = progress.migrations.iter().any(|one| !one.finished.is_empty());
         if !self.lock_taken && (at_work || worked) {
             self.lock_taken = true;
@@ -197,6 +204,22 @@ impl Journal {
         }
     }
 
+    /// Each statement once, and again when others block it or do so no longer.
+    fn foreign(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        let sessions = progress.foreign.as_ref().map_or(&[][..], |foreign| &foreign.sessions);
+        let mut told = BTreeMap::new();
+        for (session, now) in sessions.iter().enumerate() {
+            let Some(statement) = &now.statement else { continue };
+            let blockers = now.blockers.iter().map(|blocker| blocker.id).collect();
+            let state = (statement.clone(), blockers);
+            if self.foreign.get(&now.id) != Some(&state) {
+                entries.push(Entry::Foreign { session });
+            }
+            told.insert(now.id, state);
+        }
+        self.foreign = told;
+    }
+
     fn end(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
         let end = match progress.state {
             State::Ready => Some(Entry::Ready),
@@ -221,7 +244,8 @@ impl Journal {
         let now = progress.elapsed();
         let quiet = entries.is_empty();
         // In the first moments there is no position yet, and none to tell.
-        if progress.current.is_none() && progress.reason.is_none() && self.lock.is_none() {
+        let is_idle = progress.current.is_none() && progress.own_tool().is_none();
+        if is_idle && progress.reason.is_none() && self.lock.is_none() {
             return;
         }
         if quiet && now >= self.position_due {

@@ -83,6 +83,7 @@ fn event(entry: &Entry) -> &'static str {
         Entry::Warning { .. } => "warning",
         Entry::Phase { .. } => "phase",
         Entry::Position => "progress",
+        Entry::Foreign { .. } => "foreign",
         Entry::Stopping => "stopping",
         Entry::Ready => "ready",
         Entry::Interrupted => "interrupted",
@@ -104,6 +105,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         }
         Entry::Listening { address } => put("address", json!(progress.listening.get(*address))),
         Entry::LockTaken => {
+            put("command", json!(progress.own_tool().map(|foreign| &foreign.command)));
             put("target", json!(progress.target));
             put("pending", json!(progress.migrations.len()));
         }
@@ -153,6 +155,12 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         Entry::Ready => {
             put("target", json!(progress.target));
             put("applied", json!(progress.applied));
+            put("foreign", json!(progress.foreign));
+        }
+        Entry::Foreign { session } => {
+            let session = progress.foreign.as_ref().and_then(|one| one.sessions.get(*session));
+            put("command", json!(progress.own_tool().map(|foreign| &foreign.command)));
+            put("session", json!(session));
         }
         Entry::Unreachable
         | Entry::Waiting
@@ -164,6 +172,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
         | Entry::Failed => {
             put("reason", json!(progress.reason));
             put("holder", json!(progress.lock.holder));
+            put("foreign", json!(progress.foreign));
             put("helps", json!(progress.lock.helps.then_some(true)));
             if let Some(current) = &progress.current {
                 step(current, put);

@@ -5,7 +5,7 @@ use time::macros::format_description;
 
 use super::journal::Entry;
 use super::moment::Moment;
-use super::{format, words};
+use super::{format, tool, words};
 use crate::progress::{Current, Progress, State, Warning};
 
 /// The lines of one entry of a run that `began` then; often one, sometimes none.
@@ -44,6 +44,7 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
         Entry::Unthrottled => {
             current.map(|current| format!("{} goes on", head(current))).into_iter().collect()
         }
+        Entry::Foreign { session } => foreign(progress, *session).into_iter().collect(),
         Entry::Phase { phase } => words::phase(progress, *phase).into_iter().collect(),
         Entry::Position => position(progress).into_iter().collect(),
         Entry::Stopping => {
@@ -51,13 +52,21 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
             vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
         }
         Entry::Ready => vec![words::ready(progress)],
-        Entry::Interrupted => vec![words::interrupted(progress), words::GO_ON.to_owned()],
+        Entry::Interrupted => vec![words::interrupted(progress), words::go_on(progress)],
+        Entry::Failed if progress.own_tool().is_some() => {
+            progress.own_tool().and_then(|one| tool::ended(progress, one)).into_iter().collect()
+        }
         // Of what failed outside of a step, the error itself says all there is to say.
         Entry::Failed => current
             .map(|current| format!("{} {}", head(current), words::failed(progress, current)))
             .into_iter()
             .collect(),
     }
+}
+
+/// What a foreign tool is at: this run's, or of the one that it waits for.
+pub(super) fn foreign(progress: &Progress, session: usize) -> Option<String> {
+    progress.foreign.as_ref().and_then(|foreign| tool::told(foreign, session))
 }
 
 fn head(current: &Current) -> String {
@@ -96,7 +105,11 @@ fn migration_done(progress: &Progress, migration: usize) -> Option<String> {
 
 /// `42 fill_new_column 57.1 % · 6 812 000 rows · 182 k/s · 28 s left · batch of 36 000 in 197 ms`.
 pub(super) fn position(progress: &Progress) -> Option<String> {
-    let current = progress.current.as_ref().map(|current| at_work(progress, current));
+    let current = match (&progress.current, &progress.foreign) {
+        (Some(current), _) => Some(at_work(progress, current)),
+        (None, Some(foreign)) => Some(tool::position(progress, foreign)),
+        (None, None) => None,
+    };
     match progress.state {
         State::Starting | State::Connecting => {
             progress.reason.as_ref().map(|_| words::unreachable(progress))

@@ -27,7 +27,7 @@ impl Moment {
             Entry::Interrupted => State::Interrupted,
             Entry::Failed => State::Failed,
             Entry::Stopping => State::Stopping,
-            Entry::Position => progress.state,
+            Entry::Position | Entry::Foreign { .. } => progress.state,
             _ => progress.moments.state_at(seconds),
         };
         let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
@@ -62,7 +62,7 @@ fn known(progress: &Progress, entry: &Entry) -> Option<f64> {
         }
         Entry::MigrationDone { migration: at } => migration(at)?.applied_seconds,
         Entry::Throttled | Entry::Unthrottled => Some(moments.throttle),
-        Entry::Position => Some(progress.elapsed().as_secs_f64()),
+        Entry::Position | Entry::Foreign { .. } => Some(progress.elapsed().as_secs_f64()),
         Entry::Phase { phase } => {
             progress.gate.as_ref()?.phases.get(*phase).map(|began| began.at_seconds)
         }

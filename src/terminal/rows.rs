@@ -3,8 +3,8 @@
 use console::{Style, measure_text_width, truncate_str};
 
 use super::journal::Entry;
-use super::{format, words};
-use crate::progress::{Current, MigrationState, Progress, State, Warning};
+use super::{format, lines, tool, words};
+use crate::progress::{Current, Foreign, MigrationState, Progress, State, Warning};
 
 /// Pending migrations shown below the current one.
 const AHEAD: usize = 3;
@@ -54,6 +54,9 @@ impl Paper {
 
 /// The lines that one entry leaves above the changing rows.
 pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<String> {
+    if matches!(entry, Entry::Stopping) && progress.own_tool().is_some() {
+        return vec![words::stopping(progress)];
+    }
     let lines = match entry {
         Entry::Opening => vec![words::opening(progress)],
         Entry::Listening { address } => vec![words::listening(progress, *address)],
@@ -70,9 +73,10 @@ pub(super) fn told(progress: &Progress, entry: &Entry, paper: Paper) -> Vec<Stri
         Entry::Interrupted => vec![
             String::new(),
             paper.paint(Style::new().yellow(), &words::interrupted(progress)),
-            words::GO_ON.to_owned(),
+            words::go_on(progress),
         ],
         Entry::Failed => failed(progress, paper),
+        Entry::Foreign { session } => foreign(progress, *session),
         // These are seen in the changing rows, for as long as they last.
         Entry::Unreachable
         | Entry::Waiting
@@ -106,10 +110,23 @@ fn ready(progress: &Progress, paper: Paper) -> Vec<String> {
 }
 
 fn failed(progress: &Progress, paper: Paper) -> Vec<String> {
+    if let Some(foreign) = progress.own_tool() {
+        let ended = tool::ended(progress, foreign);
+        return ended.map(|text| paper.paint(Style::new().red(), &text)).into_iter().collect();
+    }
     let Some(current) = &progress.current else { return Vec::new() };
     let columns = Columns::of(progress);
     let failed = paper.paint(Style::new().red(), &words::failed(progress, current));
     vec![format!("{}  {failed}", columns.at_work(current)), String::new()]
+}
+
+/// The tool itself writes to the same terminal, over what is redrawn there: so all about it is in lines
+/// that stay. While another run's is only waited for, the changing rows show it.
+fn foreign(progress: &Progress, session: usize) -> Vec<String> {
+    match progress.own_tool() {
+        Some(_) => lines::foreign(progress, session).into_iter().collect(),
+        None => Vec::new(),
+    }
 }
 
 fn step_done(
@@ -162,7 +179,10 @@ pub(super) fn changing(progress: &Progress, paper: Paper) -> Vec<Row> {
             rows.extend(
                 progress.current.as_ref().map(|now| at_work(progress, now, spinner, paper)),
             );
+            let theirs = progress.foreign.as_ref().map(Foreign::busy).unwrap_or_default();
+            rows.extend(theirs.into_iter().map(|one| paper.standing(&tool::session(one))));
         }
+        State::Migrating | State::Stopping if progress.own_tool().is_some() => {}
         State::Migrating | State::Stopping => migrating(progress, spinner, paper, &mut rows),
         State::Ready | State::Interrupted | State::Failed => {}
     }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use super::format;
+use super::{format, tool};
 use crate::progress::{
     Current, Eta, GatePhase, Lock, LockState, MigrationProgress, MigrationState, PhaseBegan,
     Progress, State,
@@ -31,6 +31,9 @@ pub(super) fn listening(progress: &Progress, address: usize) -> String {
 
 /// `lock taken · 3 of 43 migrations pending`.
 pub(super) fn lock_taken(progress: &Progress) -> String {
+    if let Some(foreign) = progress.own_tool() {
+        return tool::began(foreign);
+    }
     let done = |one: &&MigrationProgress| one.state == MigrationState::Applied;
     let here = progress.migrations.iter().filter(done).count() as u64;
     let (pending, before) =
@@ -188,6 +191,9 @@ pub(super) fn worst(current: &Current) -> Option<String> {
 
 /// `nothing pending: the schema is at version 43`, or what was done in which time.
 pub(super) fn ready(progress: &Progress) -> String {
+    if let Some(ended) = progress.own_tool().and_then(|foreign| tool::ended(progress, foreign)) {
+        return format!("ready: {ended}");
+    }
     let done = progress.migrations.iter().filter(|one| one.state == MigrationState::Applied);
     let done = done.count() as u64;
     let at = match progress.target {
@@ -212,7 +218,11 @@ pub(super) fn interrupted(progress: &Progress) -> String {
     // Less is at once.
     let after = after.filter(|after| *after >= 0.1);
     let after = after.map(|after| format!(", {} after it", format::seconds(after)));
-    format!("stopped by {reason}{}{}", after.unwrap_or_default(), reached(progress))
+    let reached = match progress.own_tool() {
+        Some(foreign) => tool::ended(progress, foreign).map(|ended| format!(": {ended}")),
+        None => Some(reached(progress)),
+    };
+    format!("stopped by {reason}{}{}", after.unwrap_or_default(), reached.unwrap_or_default())
 }
 
 /// How far the run was.
@@ -257,6 +267,12 @@ fn within(current: &Current) -> String {
 /// What to do after an interruption.
 pub(super) const GO_ON: &str = "run the same command again to go on from there";
 
+/// The same, of this run.
+pub(super) fn go_on(progress: &Progress) -> String {
+    let go_on = if progress.own_tool().is_some() { tool::GO_ON } else { GO_ON };
+    go_on.to_owned()
+}
+
 /// `failed at 57.1 % after 46 s`.
 pub(super) fn failed(progress: &Progress, current: &Current) -> String {
     let at = current.fraction.map(|part| format!(" at {}", format::fine_percent(part)));
@@ -281,7 +297,10 @@ pub(super) fn waiting_so_far(progress: &Progress, current: &Current) -> Option<S
 /// `SIGTERM: the open batch is finished or rolled back`.
 pub(super) fn stopping(progress: &Progress) -> String {
     let reason = format::one_line(progress.reason.as_deref().unwrap_or_default());
-    format!("stopping ({reason}): what is open is finished or rolled back")
+    match progress.own_tool() {
+        Some(foreign) => tool::stopping(&reason, foreign),
+        None => format!("stopping ({reason}): what is open is finished or rolled back"),
+    }
 }
 
 /// What one may do about it, of a signal that the run obeys: `a second signal ends it at once`.

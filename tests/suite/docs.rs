@@ -3,7 +3,7 @@
 //!
 //! A fence says by its first words what it is, and one that doesn't fails: [`scene::Mark`].
 
-mod json;
+pub mod json;
 mod markdown;
 mod scene;
 
@@ -17,7 +17,8 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
+    "docs/any-tool.md",
     "docs/architecture.md",
     "docs/batching.md",
     "docs/benchmarks.md",
@@ -97,6 +98,7 @@ async fn the_examples_of_throttling_run() {
 #[tokio::test]
 async fn the_examples_of_all_other_pages_run() {
     for page in [
+        "docs/any-tool.md",
         "docs/architecture.md",
         "docs/benchmarks.md",
         "docs/contract.md",
@@ -159,6 +161,7 @@ const NESTED: [&str; 7] =
 async fn help() -> Vec<(&'static str, String)> {
     let commands = [
         "up",
+        "exec",
         "plan",
         "status",
         "wait",

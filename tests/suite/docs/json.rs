@@ -11,8 +11,8 @@ use super::super::held::Held;
 use super::markdown::Page;
 use crate::support::{Lockkeeper, Output, Project, port, wait_until};
 
-/// What only luck would show: a conflict with another client, and a pace that is known at the moment of a line.
-const RARE: [&str; 4] = ["throttle", "throttled", "unthrottled", "slowed_eta_seconds"];
+/// What only luck would show: a conflict with another client, a pace that is known at the moment of a line, and what `exec` alone tells.
+const RARE: [&str; 5] = ["throttle", "throttled", "unthrottled", "slowed_eta_seconds", "foreign"];
 
 /// The names in the first column of the page's table with this title.
 fn documented(title: &str) -> BTreeSet<String> {
@@ -72,8 +72,9 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Every field of these values is in the table of this title, and every one there is in a value.
 #[track_caller]
-fn fits(title: &str, values: &[Value]) {
+pub fn fits(title: &str, values: &[Value]) {
     let mut found = BTreeSet::new();
     values.iter().for_each(|value| fields(value, "", &mut found));
     same(title, &found);

@@ -21,7 +21,12 @@ pub struct Served {
 impl Served {
     /// Starts it on a port that the system chooses, and reads which.
     pub async fn start(up: Lockkeeper) -> Served {
-        let running = up.args(["--listen", "127.0.0.1:0"]).start();
+        Served::start_as_told(up.args(["--listen", "127.0.0.1:0"])).await
+    }
+
+    /// Starts what is told where to listen already.
+    pub async fn start_as_told(command: Lockkeeper) -> Served {
+        let running = command.start();
         let line = running.line_with("listening on ").await;
         let (_, address) = line.split_once("http://").expect("an address");
         let address = address.to_owned();
