@@ -4,6 +4,7 @@
 //! What an [`Operator`] with a token asks does, by the way that the command line's requests take.
 
 mod events;
+mod express;
 mod holding;
 mod metrics;
 mod operator;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 use crate::ready::{Answer, alive};
+use express::{Express, Lane};
 pub use holding::router as holding;
 pub use operator::Operator;
 use snapshot::Snapshots;
@@ -71,7 +73,7 @@ pub fn router(
         .layer(middleware::map_response(never_stored))
 }
 
-/// Serves a [`router`] on `listener` until `shutdown` is cancelled, with which its streams are to
+/// Serves a [`router`] of this `progress` on `listener` until `shutdown` is cancelled, with which its streams are to
 /// close: they then send their last state and end. What is still open two seconds later is cut off.
 ///
 /// # Errors
@@ -80,8 +82,10 @@ pub fn router(
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    progress: watch::Receiver<Progress>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let listener = Express::new(listener, Lane::new(progress, shutdown.clone()));
     let server =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {

@@ -1,3 +1,5 @@
+mod express;
+
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,8 +23,8 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let router = router(progress, None, shutdown.clone());
-        let server = tokio::spawn(serve(listener, router, shutdown.clone()));
+        let router = router(progress.clone(), None, shutdown.clone());
+        let server = tokio::spawn(serve(listener, router, progress, shutdown.clone()));
         Served { at, reporter, shutdown, server }
     }
 
