@@ -4,6 +4,7 @@
 //! What an [`Operator`] with a token asks does, by the way that the command line's requests take.
 
 mod events;
+mod express;
 mod holding;
 mod limit;
 mod metrics;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 use crate::ready::{Answer, alive};
+use express::{Express, Lane};
 pub use holding::router as holding;
 pub use limit::make_room;
 pub use operator::Operator;
@@ -76,7 +78,7 @@ pub fn router(
         .layer(middleware::map_response(never_stored))
 }
 
-/// Serves a [`router`] on `listener` until `shutdown` is cancelled, with which its streams are to
+/// Serves a [`router`] of this `progress` on `listener` until `shutdown` is cancelled, with which its streams are to
 /// close: they then send their last state and end. What is still open two seconds later is cut off.
 ///
 /// # Errors
@@ -85,8 +87,10 @@ pub fn router(
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    progress: watch::Receiver<Progress>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let listener = Express::new(listener, Lane::new(progress, shutdown.clone()));
     let server =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {

@@ -160,8 +160,8 @@ impl Readiness {
 }
 
 /// Alive is whoever answers.
-pub(crate) async fn alive() -> &'static str {
-    "ok\n"
+pub(crate) async fn alive() -> Answer {
+    Answer::alive()
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Answer {

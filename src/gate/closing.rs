@@ -73,6 +73,7 @@ impl Gate {
         let tell = self.course.on_stop.clone();
         let note = match child.outcome() {
             None => tell.to_string(),
+            Some(ended) if !child.has_left_some() => return Ok(ended),
             Some(_) => "what the child has left behind".to_owned(),
         };
         self.enter(GatePhase::Stop, Some(limit), Some(note));

@@ -1,3 +1,4 @@
+mod express;
 mod streams;
 
 use std::time::Instant;
@@ -25,8 +26,8 @@ impl Served {
         let at = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let streams = Streams::from(shutdown.clone());
-        let router = router(progress, None, streams.clone());
-        let server = tokio::spawn(serve(listener, router, shutdown.clone()));
+        let router = router(progress.clone(), None, streams.clone());
+        let server = tokio::spawn(serve(listener, router, progress, shutdown.clone()));
         Served { at, reporter, shutdown, streams, server }
     }
 

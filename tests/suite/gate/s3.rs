@@ -299,8 +299,8 @@ async fn a_fatal_error_goes_the_same_way() {
     let (reporter, progress) = Reporter::new();
     let listener = TcpListener::bind(("127.0.0.1", scene.gate)).await.unwrap();
     let closing = CancellationToken::new();
-    let router = http::router(progress, None, closing.clone());
-    tokio::spawn(http::serve(listener, router, closing));
+    let router = http::router(progress.clone(), None, closing.clone());
+    tokio::spawn(http::serve(listener, router, progress, closing));
     let mut command = std::process::Command::new(CHILD[0]);
     command.arg(CHILD[1]).current_dir(scene.project.path()).envs(scene.environment());
     let (wish, wishes) = unbounded_channel();
