@@ -7,10 +7,14 @@ mod question;
 
 use std::io::{self, Cursor, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::serve::Listener;
+use nix::libc::{MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL};
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::SockRef;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::io::{AsyncReadExt, Chain, Join, join};
@@ -52,32 +56,77 @@ impl Lane {
         &self,
         stream: TcpStream,
         from: SocketAddr,
+        mut heard: Heard,
         others: mpsc::UnboundedSender<Call>,
     ) {
-        let mut piece = [0; LONGEST];
         loop {
-            tokio::select! {
-                ready = stream.readable() => if ready.is_err() { return },
-                () = self.closing.cancelled() => return,
+            while heard.is_nothing() {
+                tokio::select! {
+                    ready = stream.readable() => if ready.is_err() { return },
+                    () = self.closing.cancelled() => return,
+                }
+                if !heard.listen(|piece| stream.try_read(piece)) {
+                    return;
+                }
             }
-            let read = match stream.try_read(&mut piece) {
-                Ok(0) => return,
-                Ok(read) => &piece[..read],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                Err(_) => return,
-            };
-            let Some(question) = Question::of(read) else {
-                let before = Cursor::new(read.to_vec());
+            let Some(question) = Question::of(heard.words()) else {
+                let before = Cursor::new(heard.words().to_vec());
                 let (reader, writer) = stream.into_split();
                 // A server that accepts no more is about to end.
                 let _ = others.send((join(before.chain(reader), writer), from));
                 return;
             };
+            if question.closes {
+                return self.answer_last(&stream, question);
+            }
             let answer = self.answers.latest().rendered.to(question);
-            if write(&stream, &answer).await.is_err() || question.closes {
+            if write(&stream, &answer).await.is_err() {
                 return;
             }
+            heard = Heard::default();
         }
+    }
+
+    /// Answers what ends its connection, for which the caller has only to drop it. The answer waits for that
+    /// and goes with it in one packet, which is half of the work for the kernel on either side.
+    fn answer_last(&self, stream: &impl AsFd, question: Question) {
+        let answer = self.answers.latest().rendered.to(question);
+        let flags = MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL;
+        // There is room for it: nothing else is on the way. Whoever has gone needs no answer.
+        let _ = SockRef::from(stream).send_with_flags(&answer, flags);
+    }
+}
+
+/// What a connection has brought and isn't answered yet.
+struct Heard {
+    piece: [u8; LONGEST],
+    length: usize,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Heard { piece: [0; LONGEST], length: 0 }
+    }
+}
+
+impl Heard {
+    /// Takes what is there. False where nothing will come any more.
+    fn listen(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> bool {
+        match read(&mut self.piece) {
+            Ok(length) => {
+                self.length = length;
+                length > 0
+            }
+            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.length == 0
+    }
+
+    fn words(&self) -> &[u8] {
+        &self.piece[..self.length]
     }
 }
 
@@ -133,6 +182,24 @@ impl Express {
         let (other, others) = mpsc::unbounded_channel();
         Express { listener, lane, others, other }
     }
+
+    /// Answers at once what was asked with the call; what comes later is waited for beside the others.
+    fn take(&self, stream: TcpStream, from: SocketAddr) {
+        let mut heard = Heard::default();
+        // The stream itself doesn't know yet whether there is something.
+        let at_once =
+            |piece: &mut [u8]| Ok(recv(stream.as_raw_fd(), piece, MsgFlags::MSG_DONTWAIT)?);
+        if !heard.listen(at_once) {
+            return;
+        }
+        if let Some(question) = Question::of(heard.words())
+            && question.closes
+        {
+            return self.lane.answer_last(&stream, question);
+        }
+        let (lane, other) = (self.lane.clone(), self.other.clone());
+        tokio::spawn(async move { lane.attend(stream, from, heard, other).await });
+    }
 }
 
 impl Listener for Express {
@@ -143,10 +210,7 @@ impl Listener for Express {
         loop {
             tokio::select! {
                 Some(call) = self.others.recv() => return call,
-                (stream, from) = Listener::accept(&mut self.listener) => {
-                    let (lane, other) = (self.lane.clone(), self.other.clone());
-                    tokio::spawn(async move { lane.attend(stream, from, other).await });
-                }
+                (stream, from) = Listener::accept(&mut self.listener) => self.take(stream, from),
             }
         }
     }
