@@ -11,7 +11,7 @@ use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
 use crate::foreign::ForeignError;
-use crate::gate::GateError;
+use crate::gate::{GateError, Outline};
 use crate::history::HistoryError;
 use crate::ledger::LedgerError;
 use crate::migration::{CatalogError, NameError};
@@ -214,6 +214,12 @@ impl From<DbError> for Error {
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         Error::Run(error.into())
+    }
+}
+
+impl Outline for Error {
+    fn outline(&self) -> String {
+        Error::outline(self)
     }
 }
 

@@ -25,8 +25,9 @@ use crate::stop::Stop;
 
 pub use budget::{Budget, MARGIN};
 pub use check::Check;
-pub use error::{Failure, GateError};
+pub use error::{Failure, GateError, Outline};
 use holding::Holding;
+use tell::Word;
 pub use tell::{DRAIN_HEADER, Tell};
 
 /// What somebody or something wants of the gate.
@@ -97,7 +98,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Failure`]: what `reach` and `schema` return, or the phase that ran out.
-    pub async fn run<T, E>(
+    pub async fn run<T, E: Outline>(
         mut self,
         reach: impl Future<Output = Result<T, E>>,
         schema: impl AsyncFnOnce(T) -> Result<(), E>,
@@ -116,20 +117,21 @@ impl Gate {
 
     /// Until something ends it.
     async fn serve(&mut self, child: &Child) -> closing::Cause {
-        let mut drained = None;
+        let mut drained = false;
         loop {
             tokio::select! {
                 ended = child.ended() => return closing::Cause::Ended(ended),
                 wish = self.wishes.recv() => match wish {
                     Some(Wish::Stop { reason }) => {
-                        return closing::Cause::Wanted { reason, drained: drained.is_some() };
+                        return closing::Cause::Wanted { reason, drained };
                     }
                     Some(Wish::Fatal { reason }) => return closing::Cause::Fatal(reason),
-                    Some(Wish::Drain { reason, window }) if drained.is_none() => {
-                        drained = Some(window);
-                        self.drain(child, reason, window).await;
+                    Some(Wish::Drain { reason, window }) => {
+                        if !std::mem::replace(&mut drained, true) {
+                            self.enter(GatePhase::Notice, Some(window), Some(reason));
+                            self.tell_of_drain(child, window);
+                        }
                     }
-                    Some(Wish::Drain { .. }) => {}
                     // Nobody is left who could want anything: it goes on until the child ends.
                     None => {
                         let ended = child.ended().await;
@@ -141,11 +143,17 @@ impl Gate {
     }
 
     /// The load balancer sends nothing new. What is open may go on, and is asked to end within the window.
-    async fn drain(&mut self, child: &Child, reason: String, window: Duration) {
-        self.enter(GatePhase::Notice, Some(window), Some(reason));
-        if let Some(tell) = self.course.on_drain.clone() {
-            self.tell(&tell, child, Some(window)).await;
+    /// That isn't waited for: SIGTERM may come meanwhile.
+    fn tell_of_drain(&self, child: &Child, window: Duration) {
+        if let Some(tell) = &self.course.on_drain {
+            let word = self.word(tell, child, Some(window));
+            tokio::spawn(word.say(tell::ANSWER));
         }
+    }
+
+    fn word(&self, tell: &Tell, child: &Child, window: Option<Duration>) -> Word {
+        let (tell, child) = (tell.clone(), child.clone());
+        Word { tell, child, window, reporter: self.reporter.clone() }
     }
 
     fn enter(&self, phase: GatePhase, timeout: Option<Duration>, note: Option<String>) {

@@ -293,7 +293,7 @@ impl Progress {
                 self.reason = Some(reason);
                 self.stopping_seconds = Some(at.as_secs_f64());
             }
-            Event::Gate(entered) => self.gate.get_or_insert_default().enter(at, entered),
+            Event::Gate(entered) => self.enter(at, entered),
             Event::Finished => {
                 self.state = State::Ready;
                 self.ready = true;
@@ -306,6 +306,13 @@ impl Progress {
             }
             Event::Failed { error } => self.end(State::Failed, MigrationState::Failed, error),
         }
+    }
+
+    fn enter(&mut self, at: Duration, entered: GateEntered) {
+        if self.state == State::Ready && entered.phase >= GatePhase::Notice {
+            self.state = State::Stopping;
+        }
+        self.gate.get_or_insert_default().enter(at, entered);
     }
 
     /// What was on its way when the stop was asked for doesn't take that back.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
@@ -16,6 +16,8 @@ use super::{Ended, Pipes};
 
 /// Before it is looked again, where a process stands first that isn't ours to reap.
 const AGAIN: Duration = Duration::from_millis(50);
+/// After how long nobody will ask for a process that has ended.
+const ASKED: Duration = Duration::from_secs(2);
 
 /// Hears of the ends of processes. A process has one.
 #[derive(Debug, Default)]
@@ -77,9 +79,10 @@ impl Reaper {
         });
     }
 
-    /// Reaps what was left to process 1. False where one is to be left to who has started it: a library
-    /// of ours does so in our own group, which nothing below our children is in.
-    fn adopt(&self) -> bool {
+    /// Reaps what was left to process 1. False where one is left to who has started it: a library of ours
+    /// does so in our own group, and asks for it at once. A shell that has become us may have left others in
+    /// that group, for which nobody asks; the kernel shows the same one first for as long as it is there.
+    fn adopt(&self, left: &mut Option<(Pid, Instant)>) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         loop {
             let pid = match waitid(Id::All, flags).map(|status| status.pid()) {
@@ -94,7 +97,7 @@ impl Reaper {
             };
             if self.children().contains_key(&pid) {
                 self.look_at_own();
-            } else if getpgid(Some(pid)) == Ok(getpgrp()) {
+            } else if getpgid(Some(pid)) == Ok(getpgrp()) && is_young(left, pid) {
                 return false;
             } else {
                 // It is dead: this takes no time, and what it was is of no interest.
@@ -104,14 +107,22 @@ impl Reaper {
     }
 }
 
+/// Whether this one was seen for the first time a moment ago.
+fn is_young(left: &mut Option<(Pid, Instant)>, pid: Pid) -> bool {
+    let (_, since) = left.take_if(|(seen, _)| *seen == pid).unwrap_or((pid, Instant::now()));
+    *left = Some((pid, since));
+    since.elapsed() < ASKED
+}
+
 /// Ends with the reaper.
 async fn reap(reaper: std::sync::Weak<Reaper>, mut signals: Signal) {
     let adopts = getpid().as_raw() == 1;
+    let mut left = None;
     while signals.recv().await.is_some() {
         loop {
             let Some(reaper) = reaper.upgrade() else { return };
             reaper.look_at_own();
-            if !adopts || reaper.adopt() {
+            if !adopts || reaper.adopt(&mut left) {
                 break;
             }
             tokio::time::sleep(AGAIN).await;

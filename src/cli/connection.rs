@@ -18,7 +18,7 @@ use crate::terminal::format::one_line;
 #[command(next_help_heading = "Database")]
 pub struct Connection {
     /// The database: postgres://…, mysql://… or sqlite:FILE; DATABASE_URL serves too
-    #[arg(long, env = "LOCKKEEPER_DATABASE_URL", value_name = "URL")]
+    #[arg(long, env = URL, value_name = "URL")]
     database_url: Option<String>,
     /// The environment variable that holds the secret of RDS or Copilot (JSON with host, port,
     /// dbname, username, password, engine)
@@ -64,7 +64,9 @@ enum EngineChoice {
 }
 
 /// The password isn't an option: what stands in argv, everybody on the machine can read.
-const PASSWORD: &str = "LOCKKEEPER_DB_PASSWORD";
+pub const PASSWORD: &str = "LOCKKEEPER_DB_PASSWORD";
+/// The variable of `--database-url`.
+pub const URL: &str = "LOCKKEEPER_DATABASE_URL";
 
 impl Connection {
     /// What the options say, without connecting.

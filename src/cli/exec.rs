@@ -18,7 +18,7 @@ use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::connection::Connection;
-use super::in_task::InTask;
+use super::in_task::{InTask, RELEASE};
 use super::listen::{self, Address, Server};
 use super::signals;
 
@@ -90,7 +90,7 @@ impl Exec {
             reason = given_up => Err(RunError::Stopped { reason }.into()),
         };
         reporter.emit(self.end(&result, &stop));
-        task.leave().await;
+        task.leave(RELEASE).await;
         face.finish().await;
         let exit = match result {
             Ok(outcome) => Exit::Of(outcome.code()),

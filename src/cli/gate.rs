@@ -17,16 +17,17 @@ use tokio_util::sync::CancellationToken;
 use crate::child::{Forward, Reaper};
 use crate::db::{ConnectOptions, Database};
 use crate::error::{Error, Exit};
-use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, Tell, Wish};
+use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, MARGIN, Tell, Wish};
 use crate::http::{self, Operator, Streams};
 use crate::migration::Catalog;
 use crate::place::Explanation;
-use crate::progress::{Event, Reporter, Warning};
+use crate::progress::{Event, Reporter, State, Warning};
 use crate::runner::{Ahead, Run, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::PhaseChoice;
+use super::connection::{PASSWORD, URL};
 use super::hold::Hold;
 use super::in_task::InTask;
 use super::listen::{self, Address, Server};
@@ -119,7 +120,7 @@ impl GateCommand {
         let options = self.run.connection.options()?;
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
-        let (wish, wishes) = unbounded_channel();
+        let (wish, mut wishes) = unbounded_channel();
         pass_on(Signals::listen()?, wish.clone());
         let operator = self.run.operator()?;
         let streams = self.streams(&reporter);
@@ -127,7 +128,13 @@ impl GateCommand {
             Server::start(&self.listen, &reporter, &progress, operator.clone(), &stop, &streams);
         let server = server.await?;
         let holding = self.hold.start(self.child_ready.as_ref(), &progress)?;
-        let around = self.draining.look_around(self.stop_timeout.is_none(), &reporter).await;
+        let around = tokio::select! {
+            around = self.draining.look_around(self.stop_timeout.is_none(), &reporter) => around,
+            // AWS may be silent for a while, and nothing was begun yet.
+            Some(Wish::Stop { reason }) = wishes.recv() => {
+                return Err(GateError::Stopped { reason }.into());
+            }
+        };
         let budget = self.budget(&around)?;
         // Bars would be drawn over by the program's own lines.
         let face = terminal::start(
@@ -167,22 +174,25 @@ impl GateCommand {
             self.other_tool.run(place).await
         };
         let kept = gate.run(reach, schema);
-        let result = match server {
+        let (server, result) = match server {
             Some(mut server) => {
                 let result = server.beside(kept, &wish).await;
-                server.stop().await;
-                result
+                (Some(server), result)
             }
             // A signal came while the address was looked up.
-            None => kept.await,
+            None => (None, kept.await),
         };
         let result = result.map_err(|failure| self.plain(failure));
+        let is_told = matches!(progress.borrow().state, State::Failed | State::Interrupted);
         if let Err(error) = &result
-            && !progress.borrow().state.is_final()
+            && !is_told
         {
             reporter.emit(Event::Failed { error: error.outline() });
         }
-        task.leave().await;
+        if let Some(server) = server {
+            server.stop().await;
+        }
+        task.leave(MARGIN / 2).await;
         face.finish().await;
         result.map(|ended| Exit::Of(ended.code()))
     }
@@ -240,6 +250,10 @@ impl GateCommand {
         let (program, arguments) = self.command.split_at(1.min(self.command.len()));
         let mut command = Command::new(program.first().map_or("", String::as_str));
         command.args(arguments);
+        // What is lockkeeper's own isn't for a web process, which needs less than the schema's owner may do.
+        for secret in [URL, PASSWORD].into_iter().chain(self.run.http_token_env()) {
+            command.env_remove(secret);
+        }
         if let Some(seconds) = drain_seconds {
             command.env(DRAIN_SECONDS, seconds.to_string());
         }

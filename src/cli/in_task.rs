@@ -10,9 +10,9 @@ use crate::ledger::Identity;
 use crate::progress::{EcsTask, Event, Progress, Reporter};
 use crate::stop::Stop;
 
-/// How long giving the protection back may take, behind an answer that is still open: it ends by itself,
-/// too.
-const RELEASE: Duration = Duration::from_secs(13);
+/// How long giving the protection back may take, behind an answer that is still open, where nobody is in
+/// a hurry: it ends by itself, too.
+pub const RELEASE: Duration = Duration::from_secs(13);
 
 /// A run, perhaps inside a task.
 #[derive(Debug, Default)]
@@ -50,11 +50,11 @@ impl InTask {
         }
     }
 
-    /// Waits until the protection is given back; the run has ended.
-    pub async fn leave(self) {
+    /// Waits until the protection is given back, but not for longer than this; the run has ended.
+    pub async fn leave(self, patience: Duration) {
         if let Some(guard) = self.guard {
             // What became of it was said.
-            let _ = tokio::time::timeout(RELEASE, guard).await;
+            let _ = tokio::time::timeout(patience, guard).await;
         }
     }
 }

@@ -148,6 +148,11 @@ impl Migrate {
         Ok((database, ahead))
     }
 
+    /// The variable that holds the token.
+    pub fn http_token_env(&self) -> Option<&str> {
+        self.http_token_env.as_deref()
+    }
+
     /// Who may ask over HTTP, where the token is set.
     ///
     /// # Errors

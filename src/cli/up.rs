@@ -12,7 +12,7 @@ use crate::runner::{Run, RunError, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
-use super::in_task::InTask;
+use super::in_task::{InTask, RELEASE};
 use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
 use super::{PhaseChoice, signals};
@@ -97,7 +97,7 @@ impl Up {
                 error => Event::Failed { error: error.outline() },
             });
         }
-        task.leave().await;
+        task.leave(RELEASE).await;
         face.finish().await;
         let exit = match result {
             Ok(_) => Exit::Done,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::child::{Child, Ended, Signal};
 use crate::progress::GatePhase;
@@ -39,11 +39,12 @@ impl Gate {
             Cause::Wanted { drained: true, .. } => {}
             Cause::Wanted { reason, .. } | Cause::Fatal(reason) => {
                 let notice = self.course.budget.notice;
-                self.enter(GatePhase::Notice, Some(notice), Some(reason.clone()));
+                let time = (!notice.is_zero()).then_some(notice);
+                self.enter(GatePhase::Notice, time, Some(reason.clone()));
                 self.noticed(child, notice).await;
             }
         }
-        let stopped = self.stop_child(child).await;
+        let stopped = self.stop_child(child, None).await;
         let closed = match (cause, stopped) {
             (Cause::Fatal(reason), _) => Err(GateError::Fatal { reason }),
             (Cause::Ended(ended), _) => Ok(ended),
@@ -57,33 +58,52 @@ impl Gate {
         closed
     }
 
-    /// Until the load balancer has noticed, by all that is known. Who asks once more doesn't want to wait.
+    /// Until the load balancer has noticed: its target drains, or the time for that is over. Who asks once
+    /// more doesn't want to wait.
     async fn noticed(&mut self, child: &Child, notice: Duration) {
         tokio::select! {
             () = tokio::time::sleep(notice) => {}
             _ = child.ended() => {}
-            Some(_) = self.wishes.recv() => {}
+            Some(wish) = self.wishes.recv() => {
+                if let Wish::Drain { window, .. } = wish {
+                    // SIGTERM has come: nobody waits any longer than for the child.
+                    self.tell_of_drain(child, window.min(self.course.budget.child));
+                }
+            }
         }
     }
 
-    /// Tells the child, and kills what doesn't end in time. How it ended.
-    pub(super) async fn stop_child(&mut self, child: &Child) -> Result<Ended, GateError> {
+    /// Tells the child, and kills what doesn't end in time. How it ended. `why` is what brought it about,
+    /// where no phase has said it yet.
+    pub(super) async fn stop_child(
+        &mut self,
+        child: &Child,
+        why: Option<String>,
+    ) -> Result<Ended, GateError> {
         let limit = self.course.budget.child;
         let started = Instant::now();
         let tell = self.course.on_stop.clone();
-        let note = match child.outcome() {
+        let what = match child.outcome() {
             None => tell.to_string(),
             Some(ended) if !child.has_left_some() => return Ok(ended),
             Some(_) => "what the child has left behind".to_owned(),
         };
+        let note = why.map_or(what.clone(), |why| format!("{why}: {what}"));
         self.enter(GatePhase::Stop, Some(limit), Some(note));
-        if child.outcome().is_none() && !self.tell(&tell, child, None).await {
-            // There is nothing else by which it could hear of it.
-            self.tell(&Tell::Signal(Signal::SIGTERM), child, None).await;
-        }
+        let word = self.word(&tell, child, None);
+        let plainly = self.word(&Tell::Signal(Signal::SIGTERM), child, None);
+        let told = async {
+            // A third of the time, so that there is some left for the other way.
+            if child.outcome().is_none() && !word.say(limit / 3).await {
+                plainly.say(limit).await;
+            }
+            std::future::pending::<()>().await;
+        };
         let ended = tokio::select! {
-            ended = timeout(limit, child.ended()) => ended.ok(),
-            () = self.impatience() => None,
+            ended = child.ended() => Some(ended),
+            () = told => None,
+            () = tokio::time::sleep(limit) => None,
+            () = impatience(&mut self.wishes) => None,
         };
         match ended {
             Some(ended) => {
@@ -91,20 +111,9 @@ impl Gate {
                 Ok(ended)
             }
             None => {
-                self.tell(&Tell::Signal(Signal::SIGKILL), child, None).await;
+                self.word(&Tell::Signal(Signal::SIGKILL), child, None).say(limit).await;
                 child.ended().await;
                 Err(GateError::Killed { after: started.elapsed() })
-            }
-        }
-    }
-
-    /// Ends with a further wish that it stop.
-    async fn impatience(&mut self) {
-        loop {
-            match self.wishes.recv().await {
-                Some(Wish::Drain { .. }) => {}
-                Some(Wish::Stop { .. } | Wish::Fatal { .. }) => return,
-                None => std::future::pending().await,
             }
         }
     }
@@ -112,13 +121,24 @@ impl Gate {
     /// What the child had started and didn't end is told, too, and then killed.
     async fn end_group(&self, child: &Child, limit: Duration) {
         let started = Instant::now();
-        self.tell(&Tell::Signal(Signal::SIGTERM), child, None).await;
+        self.word(&Tell::Signal(Signal::SIGTERM), child, None).say(limit).await;
         while child.has_left_some() {
             if started.elapsed() >= limit {
-                self.tell(&Tell::Signal(Signal::SIGKILL), child, None).await;
+                self.word(&Tell::Signal(Signal::SIGKILL), child, None).say(limit).await;
                 return;
             }
             tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// Ends with a further wish that it stop.
+async fn impatience(wishes: &mut UnboundedReceiver<Wish>) {
+    loop {
+        match wishes.recv().await {
+            Some(Wish::Drain { .. }) => {}
+            Some(Wish::Stop { .. } | Wish::Fatal { .. }) => return,
+            None => std::future::pending().await,
         }
     }
 }

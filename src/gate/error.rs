@@ -108,12 +108,23 @@ pub enum Failure<E> {
     Before(E),
 }
 
-impl<E> Failure<E> {
-    /// For everybody to read.
-    pub(super) fn outline(&self) -> String {
+/// What can be told of an error to everybody who reads.
+pub trait Outline {
+    /// Without the server's words.
+    fn outline(&self) -> String;
+}
+
+impl Outline for std::convert::Infallible {
+    fn outline(&self) -> String {
+        match *self {}
+    }
+}
+
+impl<E: Outline> Outline for Failure<E> {
+    fn outline(&self) -> String {
         match self {
             Failure::Gate(error) => error.to_string(),
-            Failure::Before(_) => "the schema isn't ready".to_owned(),
+            Failure::Before(error) => error.outline(),
         }
     }
 }

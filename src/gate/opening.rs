@@ -102,7 +102,7 @@ impl Gate {
             error = unwanted(&mut self.wishes) => error,
         };
         // How it ends is of no interest any more.
-        let _ = self.stop_child(&child).await;
+        let _ = self.stop_child(&child, Some(error.to_string())).await;
         Err(error)
     }
 

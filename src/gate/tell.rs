@@ -5,14 +5,12 @@ use std::time::Duration;
 use crate::ask::{self, Asked, Uri};
 use crate::child::{Child, Signal, name, parse};
 use crate::place::Explanation;
-use crate::progress::{Event, Warning};
-
-use super::Gate;
+use crate::progress::{Event, Reporter, Warning};
 
 /// The header of a call that says how many seconds there are.
 pub const DRAIN_HEADER: &str = "lockkeeper-drain-seconds";
 /// How long the child may take to answer. What it starts then may take longer.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 /// A signal or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +46,26 @@ impl std::fmt::Display for Tell {
     }
 }
 
-impl Gate {
-    /// Tells the child. A call that fails is told of, and the stop goes on: its deadline holds in any case.
-    /// False where it can't have heard.
-    pub(super) async fn tell(&self, tell: &Tell, child: &Child, window: Option<Duration>) -> bool {
-        let failure = match tell {
+/// A word to a child, with all that is needed to say it.
+pub(super) struct Word {
+    pub(super) tell: Tell,
+    pub(super) child: Child,
+    /// How long what is open may still take, where that is what it is about.
+    pub(super) window: Option<Duration>,
+    pub(super) reporter: Reporter,
+}
+
+impl Word {
+    /// Says it. A call that fails is told of, and what is under way goes on. False where the child can't have
+    /// heard.
+    pub(super) async fn say(self, patience: Duration) -> bool {
+        let Word { tell, child, window, reporter } = self;
+        let failure = match &tell {
             Tell::Signal(signal) => child.signal(*signal).err().map(|error| error.to_string()),
             Tell::Call(uri) => {
                 let seconds = window.map(|window| window.as_secs().to_string());
                 let headers = seconds.map(|seconds| (DRAIN_HEADER, seconds));
-                match ask::post(uri.clone(), headers, ANSWER).await {
+                match ask::post(uri.clone(), headers, patience.min(ANSWER)).await {
                     Asked::Well => None,
                     Asked::Unwell { status, body } => Some(ask::says(&status, &body)),
                     Asked::Silent(reason) => Some(reason),
@@ -68,7 +76,7 @@ impl Gate {
             let next = "see whether the child serves that, and since when";
             let explanation = Explanation::default().note("next", next);
             let message = format!("the child can't be told by {tell}: {failure}");
-            self.reporter.emit(Event::Warned(Warning::of_run(&message, &explanation)));
+            reporter.emit(Event::Warned(Warning::of_run(&message, &explanation)));
         }
         failure.is_none()
     }

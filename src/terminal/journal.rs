@@ -96,6 +96,7 @@ impl Journal {
         // What a gate is at goes on when the run before it has ended.
         self.phases(progress, &mut entries);
         if self.ended {
+            self.warnings(progress, &mut entries);
             return entries;
         }
         let served = self.listening..progress.listening.len();

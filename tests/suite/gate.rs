@@ -6,6 +6,8 @@ mod pid1;
 mod replicas;
 mod s3;
 
+use std::time::{Duration, Instant};
+
 use crate::support::{Database, Lockkeeper, Project, port};
 
 const FILES: [(&str, &str); 1] = [("V1__make_item.sql", "create table item (id int);\n")];
@@ -81,4 +83,37 @@ async fn a_stop_that_takes_too_long_is_refused_at_the_start() {
         .expect(2)
         .expect_text("the phases of a stop take 37s, but the container is killed after 30s")
         .expect_text("shorten --child-stop to 13s");
+}
+
+/// A call that is never answered doesn't make the stop longer than it may be.
+#[tokio::test]
+async fn a_call_that_hangs_is_part_of_the_childs_time() {
+    let (project, database) = (Project::with(FILES), Database::sqlite());
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let call = format!("http://{}/stop", deaf.local_addr().unwrap());
+    let options = ["--migrate", "--notice", "0s", "--child-stop", "2s", "--on-stop", &call];
+    let script = "trap '' TERM; echo deaf; while :; do sleep 1; done";
+    let running = gate(&project, &database, &options, script).start();
+    running.line_with("deaf").await;
+    running.line_with("gate: open").await;
+    let told = Instant::now();
+    running.signal(libc::SIGTERM);
+    let output = running.wait().await.expect(137).expect_text("the child can't be told by POST");
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}\n{}", told.elapsed(), output.stderr);
+}
+
+/// The password and the token are lockkeeper's own.
+#[tokio::test]
+async fn the_program_gets_none_of_its_secrets() {
+    let (project, database) = (Project::with(FILES), Database::sqlite());
+    let script = "env | grep -E 'LOCKKEEPER_DB_PASSWORD|LOCKKEEPER_DATABASE_URL|^TOKEN=|^OWN='";
+    let output = gate(&project, &database, &["--migrate", "--http-token-env", "TOKEN"], script)
+        .env("LOCKKEEPER_DB_PASSWORD", "hidden-1")
+        .env("LOCKKEEPER_DATABASE_URL", &database.url)
+        .env("TOKEN", "0123456789abcdef0123")
+        .env("OWN", "kept")
+        .run()
+        .await
+        .expect(0);
+    assert_eq!(output.stdout, "OWN=kept\n", "{}", output.stderr);
 }

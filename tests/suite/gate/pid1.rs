@@ -109,6 +109,29 @@ async fn what_others_leave_behind_is_reaped() {
     first.running.signal(libc::SIGKILL);
 }
 
+/// A shell that becomes the gate may have started something beside it, in the same group.
+#[tokio::test]
+async fn what_an_entrypoint_has_started_is_reaped_too() {
+    if !has_namespaces() {
+        return;
+    }
+    let (place, project, database) = (folder::new(), Project::with(FILES), Database::sqlite());
+    let way = NAMESPACE.as_ref().expect("it was looked");
+    let entrypoint =
+        r#"sleep 0.5 & exec "$0" gate --migrate --listen 127.0.0.1:0 --notice 0s -- sleep 1000"#;
+    let running = Lockkeeper::program("unshare", way)
+        .args(["sh", "-c", entrypoint])
+        .arg(env!("CARGO_BIN_EXE_lockkeeper"))
+        .project(&project)
+        .database(&database)
+        .start();
+    running.line_with("gate: open").await;
+    let first = First { running, place, _project: project, _database: database };
+    let gate = first.gate().await;
+    wait_until("only the program is left", PATIENCE, async || process::tree(gate).len() == 2).await;
+    first.running.signal(libc::SIGKILL);
+}
+
 /// Each in its turn, many times.
 #[tokio::test]
 async fn signals_are_passed_on() {
