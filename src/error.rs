@@ -288,7 +288,7 @@ impl Error {
             },
             Error::Catalog(error) => error.explain(),
             Error::Connect { source, .. } => connecting(source),
-            Error::Listen { .. } => plain().note("next", "give --listen another address or port"),
+            Error::Listen { .. } => plain().note("next", "give it another address or port"),
             Error::Run(error) => error.explain(),
             Error::Resolve(error) => error.explain(),
             // Their messages say the way out.

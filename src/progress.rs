@@ -295,6 +295,7 @@ impl Progress {
             }
             Event::Gate(entered) => self.enter(at, entered),
             Event::Finished => {
+                self.moments.finished = Some(at.as_secs_f64());
                 self.state = State::Ready;
                 self.ready = true;
                 self.current = None;
@@ -309,8 +310,13 @@ impl Progress {
     }
 
     fn enter(&mut self, at: Duration, entered: GateEntered) {
-        if self.state == State::Ready && entered.phase >= GatePhase::Notice {
-            self.state = State::Stopping;
+        // The schema is ready, and what the gate is at says whether all of it is.
+        if self.moments.finished.is_some() {
+            self.state = match entered.phase {
+                GatePhase::Reach | GatePhase::Schema | GatePhase::Child => State::Starting,
+                GatePhase::Open => State::Ready,
+                GatePhase::Notice | GatePhase::Stop | GatePhase::Closed => State::Stopping,
+            };
         }
         self.gate.get_or_insert_default().enter(at, entered);
     }

@@ -19,6 +19,8 @@ pub struct Moments {
     pub lock_taken: f64,
     /// What the current step is held back by last changed.
     pub throttle: f64,
+    /// All was applied.
+    pub finished: Option<f64>,
     /// Each state began.
     states: Vec<(f64, State)>,
 }

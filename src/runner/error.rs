@@ -350,7 +350,9 @@ impl From<LedgerError> for RunError {
 impl From<SurveyError> for RunError {
     fn from(error: SurveyError) -> Self {
         match error {
-            SurveyError::History(HistoryError::Db(error)) | SurveyError::Db(error) => error.into(),
+            SurveyError::History(HistoryError::Db(error))
+            | SurveyError::Ledger(LedgerError::Db(error))
+            | SurveyError::Db(error) => error.into(),
             SurveyError::History(error) => error.into(),
             SurveyError::Ledger(error) => error.into(),
         }

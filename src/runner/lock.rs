@@ -49,7 +49,14 @@ impl Run<'_> {
             if self.stop.is_requested() {
                 return Err(RunError::Stopped { reason: self.stop.reason().to_owned() });
             }
-            if locker.try_lock().await.map_err(untried)? {
+            let tried = match locker.try_lock().await {
+                Err(error) if error.is_lost() => {
+                    (*session, locker) = self.anew(&error).await?;
+                    continue;
+                }
+                tried => tried.map_err(untried)?,
+            };
+            if tried {
                 let held = Held::keep(Keeper {
                     database: self.database.clone(),
                     locker: Some(locker),
@@ -64,6 +71,10 @@ impl Run<'_> {
                 Ok(None) => return Ok(Waited::NothingLeft),
                 // It has the whole of SQLite's file; what it was when last seen is known.
                 Err(error) if is_busy(&error) => (last.clone(), None),
+                Err(RunError::Db(error)) if error.is_lost() => {
+                    (*session, locker) = self.anew(&error).await?;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             last.clone_from(&holder);
@@ -72,8 +83,7 @@ impl Run<'_> {
                 && self.help(session.as_mut(), &mut given_up).await?
             {
                 // These were idle for as long as that took, or the server was away.
-                *session = self.reach(|| self.database.session(Purpose::Wait)).await?;
-                locker = self.reach(|| self.database.locker()).await?;
+                (*session, locker) = self.open().await?;
                 started = Instant::now();
                 continue;
             }
@@ -90,6 +100,20 @@ impl Run<'_> {
             };
             self.stop.sleep(pause.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
         }
+    }
+
+    async fn open(&self) -> Result<(Box<dyn Session>, Box<dyn Locker>), RunError> {
+        let session = self.reach(|| self.database.session(Purpose::Wait)).await?;
+        Ok((session, self.reach(|| self.database.locker()).await?))
+    }
+
+    /// The same when the server went away while it was waited for the lock: nothing is at stake yet.
+    async fn anew(&self, lost: &DbError) -> Result<(Box<dyn Session>, Box<dyn Locker>), RunError> {
+        self.reporter.emit(Event::Unreachable { reason: lost.to_string() });
+        let opened = self.open().await?;
+        let database = self.database.description().to_owned();
+        self.reporter.emit(Event::Connected { database });
+        Ok(opened)
     }
 
     /// Opens something, as long as it is tried to reach the database again.

@@ -32,7 +32,7 @@ impl Run<'_> {
                 // A script of the run at work has the whole of SQLite's file.
                 Err(error) if is_busy(&error) => {}
                 Err(RunError::Db(error)) if error.is_lost() => {
-                    session = self.anew(&error).await?;
+                    session = self.session_anew(&error).await?;
                     continue;
                 }
                 Err(error) => {
@@ -76,7 +76,7 @@ impl Run<'_> {
     }
 
     /// A new session, once there is a server that gives one.
-    async fn anew(&self, lost: &DbError) -> Result<Box<dyn Session>, RunError> {
+    async fn session_anew(&self, lost: &DbError) -> Result<Box<dyn Session>, RunError> {
         self.reporter.emit(Event::Unreachable { reason: lost.to_string() });
         loop {
             match self.database.session(Purpose::Wait).await {

@@ -222,8 +222,10 @@ impl Journal {
     }
 
     fn end(&mut self, progress: &Progress, entries: &mut Vec<Entry>) {
+        // A gate may be at its next phase by now.
+        let finished = progress.moments.finished.is_some();
         let end = match progress.state {
-            State::Ready => Some(Entry::Ready),
+            _ if finished => Some(Entry::Ready),
             State::Interrupted => Some(Entry::Interrupted),
             State::Failed => Some(Entry::Failed),
             _ => None,
@@ -232,7 +234,7 @@ impl Journal {
         let cut = progress.state == State::Interrupted
             && progress.current.is_some()
             && progress.stopping_seconds.is_some();
-        if (progress.state == State::Stopping || cut) && !self.stopping {
+        if (progress.state == State::Stopping || cut) && !finished && !self.stopping {
             self.stopping = true;
             entries.push(Entry::Stopping);
         }

@@ -67,6 +67,7 @@ fn known(progress: &Progress, entry: &Entry) -> Option<f64> {
             progress.gate.as_ref()?.phases.get(*phase).map(|began| began.at_seconds)
         }
         Entry::Stopping => progress.stopping_seconds,
-        Entry::Ready | Entry::Interrupted | Entry::Failed => Some(moments.last()),
+        Entry::Ready => moments.finished,
+        Entry::Interrupted | Entry::Failed => Some(moments.last()),
     }
 }

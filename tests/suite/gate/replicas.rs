@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::suite::faces::client::Served;
 use crate::support::counters::{self, COUNT};
-use crate::support::{Database, Kind, Lockkeeper, Project, port, wait_until};
+use crate::support::{Database, Kind, Lockkeeper, Project, Server, port, wait_until};
 
 const REPLICAS: usize = 10;
 const ROWS: u64 = 200_000;
@@ -89,4 +89,30 @@ async fn one_of_ten_migrates_and_another_goes_on_when_it_dies() {
         replica.running.signal(libc::SIGTERM);
         replica.running.wait().await.expect(143);
     }
+}
+
+/// Those who wait have nothing at stake, and go on waiting.
+#[tokio::test]
+async fn all_of_them_outlive_a_restart_of_the_server() {
+    let server = Server::own(Kind::Postgres18);
+    let database = server.database().await;
+    counters::fill(&database, ROWS).await;
+    let project = Project::with([("V0__begin.sql", "select 1;\n")]);
+    Lockkeeper::up(&project, &database).run().await.expect(0);
+    Lockkeeper::new(["rate", "15000"]).database(&database).run().await.expect(0);
+    project.file("V1__count.sql", COUNT);
+    let mut replicas = Vec::new();
+    for _ in 0..3 {
+        replicas.push(replica(&project, &database).await);
+    }
+    let first = replicas.remove(leader(&replicas).await);
+    follow(&replicas, 1_000).await;
+    server.restart();
+    replicas.push(first);
+    Lockkeeper::new(["rate", "off"]).database(&database).run().await.expect(0);
+    for replica in &replicas {
+        let open = async || replica.get("/ready").await.status() == 200;
+        wait_until("it is open", PATIENCE, open).await;
+    }
+    assert_eq!(database.query_i64("select count(*) from t where n <> 1").await, 0);
 }
