@@ -107,6 +107,9 @@ const STATEMENT: usize = 60;
 fn at_work(tool: &Foreign) -> String {
     let busy = tool.busy();
     let name = tool.command.as_deref().unwrap_or_default();
+    if let Some(exit) = tool.exit {
+        return format!("{name} has ended with {exit}");
+    }
     let Some((session, statement)) =
         busy.first().and_then(|one| Some((one, one.statement.as_ref()?)))
     else {
