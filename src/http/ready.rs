@@ -143,3 +143,17 @@ pub(super) fn retry_after(progress: &Progress) -> Duration {
         Some(Eta::Measuring | Eta::Ended) | None => RETRY_AFTER,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_has_ended_is_at_work_no_more() {
+        let command = Some("alembic".to_owned());
+        let mut tool = Foreign { command, ..Foreign::default() };
+        assert_eq!(at_work(&tool), "alembic is at work");
+        tool.exit = Some(1);
+        assert_eq!(at_work(&tool), "alembic has ended with 1");
+    }
+}
