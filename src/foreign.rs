@@ -31,6 +31,7 @@ use crate::stop::Stop;
 pub use error::ForeignError;
 
 use sentinel::Sentinel;
+use sockets::Process;
 use watch::Watch;
 
 /// How long after the loss of the lock it may take to end by itself. Nobody is asked then how long it may be,
@@ -38,6 +39,8 @@ use watch::Watch;
 const LOST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long what it has left in the server may take to roll back and go, of the time that is left.
 const ENDING_PATIENCE: Duration = Duration::from_secs(4);
+/// How long its end may take to be entered: a server that gives no answer must not keep this process.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one run of a tool is told.
 #[derive(Debug, Clone)]
@@ -87,6 +90,21 @@ impl Outcome {
     }
 }
 
+/// How it ended, and whether that was its own wish.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    ended: Ended,
+    was_told: bool,
+}
+
+impl End {
+    /// Whether it has done all that it was for. Many a tool that is told to stop calls its orderly stop a
+    /// success: the BEAM does, and whatever handles SIGTERM.
+    fn is_done(self) -> bool {
+        self.ended.code() == 0 && !self.was_told
+    }
+}
+
 impl Tool<'_> {
     /// Runs it under the lock. Reports all but the end of the whole.
     ///
@@ -126,9 +144,16 @@ impl Tool<'_> {
         self.reporter.emit(Event::LockTaken);
         let result = self.supervise(held).await;
         if !held.is_lost() {
-            self.close(&pen, &result).await;
+            // The next holder of the lock finds a run without an end, as of one that died.
+            let _ = tokio::time::timeout(CLOSING_PATIENCE, self.close(&pen, &result)).await;
         }
-        result.map(Outcome::Ended)
+        let end = result?;
+        match end.ended.code() {
+            0 if !end.is_done() => {
+                Err(RunError::Stopped { reason: self.stop.reason().to_owned() }.into())
+            }
+            _ => Ok(Outcome::Ended(end.ended)),
+        }
     }
 
     fn done_before(&self) -> Outcome {
@@ -152,8 +177,8 @@ impl Tool<'_> {
 
     /// Enters how it ended, and where it ended well, that nobody else needs to do it. A run that can't say
     /// so looks like one that died.
-    async fn close(&self, pen: &Pen, result: &Result<Ended, ForeignError>) {
-        let is_done = matches!(result, Ok(ended) if ended.code() == 0);
+    async fn close(&self, pen: &Pen, result: &Result<End, ForeignError>) {
+        let is_done = result.as_ref().is_ok_and(|end| end.is_done());
         let outcome = match is_done {
             true => "done",
             false if self.stop.is_requested() => "interrupted",
@@ -168,7 +193,7 @@ impl Tool<'_> {
     }
 
     /// From its start to its end, and to that of its statements.
-    async fn supervise(&self, held: &Held) -> Result<Ended, ForeignError> {
+    async fn supervise(&self, held: &Held) -> Result<End, ForeignError> {
         let run = &self.settings.identity.run;
         let mut watch = Watch::open(self.database.clone(), run, self.reporter).await?;
         let sentinel = self.post_sentinel().await?;
@@ -178,21 +203,27 @@ impl Tool<'_> {
         let pid = child.pid().unsigned_abs();
         watch.begin(pid);
         self.reporter.emit(Event::ForeignStarted { command: self.name(), pid });
-        let ended = self.follow(&child, &mut watch, held).await;
-        self.reporter.emit(Event::ForeignEnded { exit: ended.code() });
-        if ended.code() != 0 {
-            let ending = watch.end_what_is_left(ENDING_PATIENCE).await;
-            if let Err(error) = ending {
-                let message = format!(
-                    "what {} has left in the server can't be ended: {}",
-                    self.name(),
-                    error.outline()
-                );
-                self.warn(&message, "end it by hand, or let this user end it");
-            }
+        let end = self.follow(&child, &mut watch, held).await;
+        self.reporter.emit(Event::ForeignEnded { exit: end.ended.code() });
+        if !end.is_done() {
+            self.end_what_is_left(&watch).await;
         }
         watch.dismiss();
-        Ok(ended)
+        Ok(end)
+    }
+
+    async fn end_what_is_left(&self, watch: &Watch<'_>) {
+        let ending = watch.end_what_is_left(ENDING_PATIENCE);
+        // A moment longer than what waits for them to go.
+        let patience = ENDING_PATIENCE + Duration::from_secs(1);
+        let fault = match tokio::time::timeout(patience, ending).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.outline(),
+            Err(_) => "the server gives no answer".to_owned(),
+        };
+        let message =
+            format!("what {} has left in the server can't be ended: {fault}", self.name());
+        self.warn(&message, "end it by hand, or let this user end it");
     }
 
     async fn post_sentinel(&self) -> Result<Sentinel, ForeignError> {
@@ -216,11 +247,11 @@ impl Tool<'_> {
     }
 
     /// Until it has ended; what asks this run to stop is passed on to it.
-    async fn follow(&self, child: &Child, watch: &mut Watch<'_>, held: &Held) -> Ended {
+    async fn follow(&self, child: &Child, watch: &mut Watch<'_>, held: &Held) -> End {
         let (mut told, mut forced) = (false, false);
         loop {
             tokio::select! {
-                ended = child.ended() => return ended,
+                ended = child.ended() => return End { ended, was_told: told },
                 () = watch.look() => {}
                 () = self.stop.requested(), if !told => {
                     told = true;
@@ -228,6 +259,8 @@ impl Tool<'_> {
                         "SIGINT" => Signal::SIGINT,
                         _ => Signal::SIGTERM,
                     };
+                    // It may end within one look, and not what it has in the server.
+                    watch.remember_tree();
                     self.signal(child, signal);
                     if held.is_lost() {
                         self.warn_of_loss();
@@ -235,9 +268,10 @@ impl Tool<'_> {
                 }
                 () = self.overdue(held), if told && !forced => {
                     forced = true;
-                    // What it has by now isn't known by name alone.
-                    watch.remember_sockets();
+                    // What it has by now isn't known by name alone, nor by its group.
+                    let tree = watch.remember_tree();
                     self.signal(child, Signal::SIGKILL);
+                    tree.iter().for_each(Process::kill);
                 }
             }
         }

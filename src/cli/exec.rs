@@ -94,10 +94,11 @@ impl Exec {
         face.finish().await;
         let exit = match result {
             Ok(outcome) => Exit::Of(outcome.code()),
-            // The face has said it. The tool may have ended, but not all that it has left.
+            // The face has said it. The tool may have ended, but not all that it has left; and 0 would say
+            // that it was done.
             Err(Error::Run(RunError::Stopped { .. })) => {
                 let exit = progress.borrow().own_tool().and_then(|tool| tool.exit);
-                exit.map_or(Exit::Interrupted, Exit::Of)
+                exit.filter(|code| *code != 0).map_or(Exit::Interrupted, Exit::Of)
             }
             Err(error) => super::tell(&error, self.logs_json()),
         };

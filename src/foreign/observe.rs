@@ -21,6 +21,13 @@ pub struct SessionKey {
     /// PostgreSQL: when it began, in microseconds since 1970 by the server's clock. MySQL and MariaDB,
     /// which count on: its client, as the server names that.
     pub mark: String,
+    /// PostgreSQL: what it calls itself, where it was found by that alone. A pooler's session is another
+    /// client's a moment later, and is called otherwise then.
+    pub application: Option<String>,
+    /// PostgreSQL: its client's address, as the server prints it; none of a socket file.
+    pub client: Option<String>,
+    /// PostgreSQL: its client's port.
+    pub port: Option<i64>,
 }
 
 /// A session of the tool's.
@@ -130,7 +137,7 @@ impl Server {
 
 /// This process's connection from that port.
 fn own_socket(port: u16) -> Option<Socket> {
-    sockets::of(&[std::process::id()]).into_iter().find(|socket| socket.local.port() == port)
+    sockets::own().into_iter().find(|socket| socket.local.port() == port)
 }
 
 /// An address as the server prints it.

@@ -15,14 +15,23 @@ const POLL: Duration = Duration::from_millis(500);
 
 impl Tool<'_> {
     /// Tries for the lock until it is ours or the wait is over. `None` where another run has done all of it
-    /// meanwhile.
+    /// meanwhile. A server that is away may come back: nothing is at stake yet.
     pub(super) async fn queue(&self) -> Result<Option<Held>, ForeignError> {
+        let started = Instant::now();
         let waiting = async {
-            let mut session = self.database.session(Purpose::Wait).await?;
-            if self.is_done(session.as_mut()).await? {
-                return Ok(None);
+            let mut is_away = false;
+            loop {
+                match self.wait(started, is_away).await {
+                    Err(ForeignError::Run(RunError::Db(error)))
+                        if error.is_lost() && started.elapsed() < self.settings.lock_wait =>
+                    {
+                        is_away = true;
+                        self.reporter.emit(Event::Unreachable { reason: error.to_string() });
+                        tokio::time::sleep(POLL).await;
+                    }
+                    result => return result,
+                }
             }
-            self.try_for_lock(session.as_mut()).await
         };
         tokio::select! {
             biased;
@@ -33,9 +42,26 @@ impl Tool<'_> {
         }
     }
 
-    async fn try_for_lock(&self, session: &mut dyn Session) -> Result<Option<Held>, ForeignError> {
+    /// The same, for as long as the server answers. What was opened before has gone with it.
+    async fn wait(&self, started: Instant, was_away: bool) -> Result<Option<Held>, ForeignError> {
+        let mut session = self.database.session(Purpose::Wait).await?;
+        if was_away {
+            let database = self.database.description().to_owned();
+            self.reporter.emit(Event::Connected { database });
+        }
+        if self.is_done(session.as_mut()).await? {
+            return Ok(None);
+        }
+        self.try_for_lock(session.as_mut(), started).await
+    }
+
+    async fn try_for_lock(
+        &self,
+        session: &mut dyn Session,
+        started: Instant,
+    ) -> Result<Option<Held>, ForeignError> {
         let mut locker = self.database.locker().await?;
-        let (started, mut onlooker) = (Instant::now(), None);
+        let mut onlooker = None;
         while !locker.try_lock().await? {
             if self.is_done(session).await? {
                 return Ok(None);

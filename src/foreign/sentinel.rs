@@ -4,7 +4,7 @@
 //! process that has started a tool would leave the tool at work, or at least its statement. So a sentinel
 //! stands by: in a session of its own, which a kill of the process group doesn't reach, it reads a pipe whose other
 //! end nobody has but the process that it watches. When that pipe ends without a farewell, it kills the
-//! tool's process group, and ends its sessions in the server.
+//! tool's processes, and ends its sessions in the server.
 
 use std::io::{self, BufRead, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -18,7 +18,7 @@ use crate::db::{Database, DbError};
 
 use super::ending::end_sessions;
 use super::observe::SessionKey;
-use super::sockets::{self, Socket};
+use super::sockets::{self, Process, Socket};
 
 /// How long what the tool has left in the server may take to roll back and go.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -159,11 +159,14 @@ impl Legacy {
         if is_another {
             return Vec::new();
         }
-        let sockets = sockets::of_tree(leader.pid);
+        let tree = sockets::tree(leader.pid);
+        let sockets = sockets::of(&tree);
         if let Ok(group) = i32::try_from(leader.pid) {
             // What has ended by itself needs no killing.
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
+        // Some may have left the group.
+        tree.iter().for_each(Process::kill);
         sockets
     }
 
@@ -187,7 +190,8 @@ mod tests {
 
     #[test]
     fn only_a_farewell_is_one() {
-        let key = SessionKey { id: 7, mark: "1".to_owned() };
+        let (mark, application) = ("1".to_owned(), Some("lockkeeper".to_owned()));
+        let key = SessionKey { id: 7, mark, application, client: None, port: Some(-1) };
         let leader = Leader { pid: 12, started: Some(3) };
         let words =
             [Word::Run("9f3c".to_owned()), Word::Tool(leader), Word::Sessions(vec![key.clone()])];

@@ -6,6 +6,9 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 /// `TCP_ESTABLISHED` in `net/tcp`.
 const ESTABLISHED: &str = "01";
 
@@ -18,8 +21,9 @@ pub struct Socket {
     pub remote: SocketAddr,
 }
 
-/// One line of `/proc/PID/stat`.
-struct Process {
+/// A process, by its line of `/proc/PID/stat`.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
     pid: u32,
     parent: u32,
     group: u32,
@@ -38,6 +42,16 @@ impl Process {
             started: fields.get(19)?.parse().ok()?,
         })
     }
+
+    /// Kills it, where it is still the same one.
+    pub fn kill(&self) {
+        if let Ok(pid) = i32::try_from(self.pid)
+            && started(self.pid) == Some(self.started)
+        {
+            // What has ended by itself needs no killing.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 /// When a process began, in the kernel's ticks since the start of the machine: with its id it tells the
@@ -46,16 +60,11 @@ pub fn started(pid: u32) -> Option<u64> {
     Process::read(pid).map(|process| process.started)
 }
 
-/// The connections of a process, of all that descend from it, and of its process group: what has lost its
-/// parent descends from nobody.
-pub fn of_tree(leader: u32) -> Vec<Socket> {
-    of(&tree(leader))
-}
-
 /// The connections of these processes.
-pub fn of(pids: &[u32]) -> Vec<Socket> {
+pub fn of(processes: &[Process]) -> Vec<Socket> {
     let (mut seen, mut sockets) = (BTreeSet::new(), Vec::new());
-    let inodes: BTreeSet<_> = pids.iter().flat_map(|pid| inodes(*pid)).collect();
+    let pids = processes.iter().map(|process| process.pid);
+    let inodes: BTreeSet<_> = pids.clone().flat_map(inodes).collect();
     for pid in pids {
         // All processes of one network see the same table.
         if !seen.insert(fs::read_link(format!("/proc/{pid}/ns/net")).ok()) {
@@ -69,16 +78,24 @@ pub fn of(pids: &[u32]) -> Vec<Socket> {
     sockets
 }
 
-fn tree(leader: u32) -> Vec<u32> {
+/// The connections of this process.
+pub fn own() -> Vec<Socket> {
+    of(Process::read(std::process::id()).as_slice())
+}
+
+/// A process, all that descend from it, and its process group: what has lost its parent descends from
+/// nobody.
+pub fn tree(leader: u32) -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let all: Vec<_> = pids.filter_map(Process::read).collect();
     let of_group = all.iter().filter(|one| one.group == leader || one.pid == leader);
-    let mut tree: Vec<_> = of_group.map(|one| one.pid).collect();
+    let mut tree: Vec<_> = of_group.copied().collect();
     let mut at = 0;
     while let Some(parent) = tree.get(at).copied() {
-        let children = all.iter().filter(|one| one.parent == parent).map(|one| one.pid);
-        let new: Vec<_> = children.filter(|pid| !tree.contains(pid)).collect();
+        let children = all.iter().filter(|one| one.parent == parent.pid);
+        let is_new = |one: &&Process| !tree.iter().any(|other| other.pid == one.pid);
+        let new: Vec<_> = children.filter(is_new).copied().collect();
         tree.extend(new);
         at += 1;
     }
@@ -133,9 +150,10 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let own =
             Socket { local: stream.local_addr().unwrap(), remote: stream.peer_addr().unwrap() };
-        assert!(of_tree(std::process::id()).contains(&own));
+        let of_tree = || of(&tree(std::process::id()));
+        assert!(of_tree().contains(&own));
         drop(stream);
-        assert!(!of_tree(std::process::id()).contains(&own));
+        assert!(!of_tree().contains(&own));
     }
 
     #[cfg(target_endian = "little")]

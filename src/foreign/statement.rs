@@ -1,7 +1,7 @@
 //! A statement, as it may be shown to everybody.
 //!
-//! What stands in quotes may be a password, as of `CREATE ROLE`, or somebody's address. So all of it
-//! goes, and so do comments. The server has cut long statements, perhaps within quotes.
+//! What stands in quotes may be a password, as of `CREATE ROLE`, or somebody's address, and a number may
+//! be somebody's, too. So all of it goes, and so do comments. The server has cut long statements, perhaps within quotes.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -12,6 +12,8 @@ use crate::db::Engine;
 const LONGEST: usize = 160;
 /// What stands for what is left out.
 const HIDDEN: &str = "'…'";
+/// The same for a number.
+const HIDDEN_NUMBER: char = '…';
 
 /// The statement on one line, cut.
 pub fn shown(sql: &str, engine: Engine) -> String {
@@ -36,7 +38,9 @@ impl Masking<'_> {
             match c {
                 '\'' => self.literal('\''),
                 '"' if self.engine == Engine::MySql => self.literal('"'),
-                '"' => self.name(),
+                '"' => self.name('"'),
+                '`' if self.engine == Engine::MySql => self.name('`'),
+                c if c.is_ascii_digit() && !self.is_in_word() => self.number(),
                 '$' if self.engine == Engine::Postgres => self.dollar(),
                 '-' if self.rest.peek() == Some(&'-') => self.line_comment(),
                 '#' if self.engine == Engine::MySql => self.line_comment(),
@@ -74,14 +78,31 @@ impl Masking<'_> {
     }
 
     /// A name in quotes stays.
-    fn name(&mut self) {
-        self.text.push('"');
+    fn name(&mut self, quote: char) {
+        self.text.push(quote);
         for c in self.rest.by_ref() {
             self.text.push(c);
-            if c == '"' {
+            if c == quote {
                 return;
             }
         }
+    }
+
+    /// `item2` is a name.
+    fn is_in_word(&self) -> bool {
+        self.text.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$')
+    }
+
+    /// `12.5e-3`, `0x1F`, `1_000`.
+    fn number(&mut self) {
+        let mut before = '0';
+        while let Some(c) = self.rest.next_if(|c| {
+            let is_sign = matches!(c, '+' | '-') && matches!(before, 'e' | 'E');
+            c.is_alphanumeric() || matches!(c, '_' | '.') || is_sign
+        }) {
+            before = c;
+        }
+        self.text.push(HIDDEN_NUMBER);
     }
 
     /// `$1` stays; `$body$ … $body$` goes.
@@ -138,9 +159,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_quotes_is_hidden() {
+    fn what_stands_in_quotes_and_numbers_are_hidden() {
         for (sql, expected) in [
-            ("UPDATE t\n   SET a = 1", "UPDATE t SET a = 1"),
+            ("UPDATE t\n   SET a = 1", "UPDATE t SET a = …"),
             ("ALTER ROLE ann PASSWORD 'hunter2'", "ALTER ROLE ann PASSWORD '…'"),
             ("CREATE USER u PASSWORD 'it''s hunter2' LOGIN", "CREATE USER u PASSWORD '…' LOGIN"),
             (r"select E'it\'s hunter2', b", "select E'…', b"),
@@ -151,7 +172,12 @@ mod tests {
             ("do $a$ hunter2 $$ $b$ hunter2 $a$; x", "do '…'; x"),
             ("update t set a = $1 where b = $2", "update t set a = $1 where b = $2"),
             ("update \"a 'b\" set c = 'hunter2'", "update \"a 'b\" set c = '…'"),
-            ("select 1 -- hunter2\n+ 2 /* hunter2 /* x */ hunter2 */ + 3", "select 1 + 2 + 3"),
+            ("select 1 -- hunter2\n+ 2 /* hunter2 /* x */ hunter2 */ + 3", "select … + … + …"),
+            (
+                "update item2 set n_1 = -4111.50, b = 1.5e-3*.5",
+                "update item2 set n_1 = -…, b = …*.…",
+            ),
+            ("select 0x1F,1_000, \"a 1\" limit 10;", "select …,…, \"a 1\" limit …;"),
             // The server has cut it.
             ("alter role ann password 'hunt", "alter role ann password '…'"),
             ("do $x$ hunt", "do '…'"),
@@ -165,8 +191,8 @@ mod tests {
         for (sql, expected) in [
             (r"set password = 'a\'hunter2', b", "set password = '…', b"),
             (r#"alter user u identified by "a\"hunter2" x"#, "alter user u identified by '…' x"),
-            ("select 1 # hunter2\n, `a b`, $$", "select 1 , `a b`, $$"),
-            ("/*!50000 hunter2 */ select 1", "select 1"),
+            ("select 1 # hunter2\n, `a 1`, $$", "select … , `a 1`, $$"),
+            ("/*!50000 hunter2 */ select 1", "select …"),
         ] {
             assert_eq!(shown(sql, Engine::MySql), expected);
         }

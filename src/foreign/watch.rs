@@ -1,5 +1,6 @@
 //! The tool's sessions while it is at work, looked at about once a second.
 
+use std::env::VarError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::progress::{Event, Reporter, Warning};
 use super::ending::end_sessions;
 use super::observe::{Observer, Seen, SessionKey};
 use super::sentinel::Sentinel;
-use super::sockets::{self, Socket};
+use super::sockets::{self, Process, Socket};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -70,7 +71,8 @@ impl<'a> Watch<'a> {
     }
 
     /// What the tool's environment gets: a name for its sessions, and that the server is to look whether
-    /// its client still lives. What the user has set stays.
+    /// its client still lives. What the user has set stays; also an empty `PGOPTIONS`, which is for a tool
+    /// that goes through a pooler where this process doesn't.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut environment = Vec::new();
@@ -81,10 +83,14 @@ impl<'a> Watch<'a> {
         }
         let checks = "client_connection_check_interval";
         if self.observer.as_ref().is_some_and(Observer::can_check_clients) {
-            let options = set("PGOPTIONS").unwrap_or_default();
-            if !options.contains(checks) {
-                let options = format!("{options} -c {checks}=1s");
-                environment.push(("PGOPTIONS", options.trim_start().to_owned()));
+            match std::env::var("PGOPTIONS") {
+                Err(VarError::NotPresent) => {
+                    environment.push(("PGOPTIONS", format!("-c {checks}=1s")));
+                }
+                Ok(set) if !set.is_empty() && !set.contains(checks) => {
+                    environment.push(("PGOPTIONS", format!("{set} -c {checks}=1s")));
+                }
+                Ok(_) | Err(VarError::NotUnicode(_)) => {}
             }
         }
         environment
@@ -96,7 +102,7 @@ impl<'a> Watch<'a> {
         let Some(pid) = self.pid.filter(|_| self.observer.is_some()) else {
             return std::future::pending().await;
         };
-        let sockets = sockets::of_tree(pid);
+        let sockets = sockets::of(&sockets::tree(pid));
         let seen = tokio::time::timeout(ATTEMPT, self.seen(&sockets)).await;
         let Ok(Ok(seen)) = seen else {
             // The keeper of the lock tells what is wrong with the server.
@@ -138,11 +144,11 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Its connections of now, which end with it.
-    pub fn remember_sockets(&mut self) {
-        if let Some(pid) = self.pid {
-            self.sockets = sockets::of_tree(pid);
-        }
+    /// Its connections of now, which end with it. Returns its processes.
+    pub fn remember_tree(&mut self) -> Vec<Process> {
+        let tree = self.pid.map(sockets::tree).unwrap_or_default();
+        self.sockets = sockets::of(&tree);
+        tree
     }
 
     /// Ends what it has left in the server.

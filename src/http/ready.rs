@@ -107,6 +107,9 @@ const STATEMENT: usize = 60;
 fn at_work(tool: &Foreign) -> String {
     let busy = tool.busy();
     let name = tool.command.as_deref().unwrap_or_default();
+    if let Some(exit) = tool.exit {
+        return format!("{name} has ended with {exit}");
+    }
     let Some((session, statement)) =
         busy.first().and_then(|one| Some((one, one.statement.as_ref()?)))
     else {
@@ -138,5 +141,19 @@ pub(super) fn retry_after(progress: &Progress) -> Duration {
         }
         Some(Eta::Due) => Duration::from_secs(1),
         Some(Eta::Measuring | Eta::Ended) | None => RETRY_AFTER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_has_ended_is_at_work_no_more() {
+        let command = Some("alembic".to_owned());
+        let mut tool = Foreign { command, ..Foreign::default() };
+        assert_eq!(at_work(&tool), "alembic is at work");
+        tool.exit = Some(1);
+        assert_eq!(at_work(&tool), "alembic has ended with 1");
     }
 }

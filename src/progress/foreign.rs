@@ -27,7 +27,7 @@ pub struct ForeignSession {
     pub application: String,
     /// In the server's words: `active`, `idle in transaction`; none where this user may not see it.
     pub state: Option<String>,
-    /// Its running statement, on one line, without what stands in quotes.
+    /// Its running statement, on one line, without numbers and what stands in quotes.
     pub statement: Option<String>,
     /// For how long that runs.
     pub statement_seconds: Option<f64>,

@@ -134,7 +134,8 @@ impl Observer {
 
 fn read(row: &Row) -> Result<Seen, DbError> {
     let id = row.int(0)?;
-    let key = SessionKey { id, mark: row.text(1)?.to_owned() };
+    let mark = row.text(1)?.to_owned();
+    let key = SessionKey { id, mark, application: None, client: None, port: None };
     let statement = row.optional_text(3)?.map(|sql| shown(sql, Engine::MySql));
     let state = row.optional_text(5)?.unwrap_or_default();
     let session = ForeignSession {

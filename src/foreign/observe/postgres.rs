@@ -62,9 +62,19 @@ pub async fn server(session: &mut dyn Session) -> Result<Server, DbError> {
 
 pub async fn end(session: &mut dyn Session, key: &SessionKey) -> Result<(), DbError> {
     let sql = "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1::bigint \
-               and (extract(epoch from backend_start) * 1000000)::bigint = $2::bigint";
+               and (extract(epoch from backend_start) * 1000000)::bigint = $2::bigint \
+               and ($3::text is null or application_name is not distinct from $3::text) \
+               and host(client_addr) is not distinct from $4::text \
+               and client_port is not distinct from $5::bigint";
     let began: i64 = key.mark.parse().unwrap_or_default();
-    session.query(&Statement::new(sql, vec![key.id.into(), began.into()])).await.map(drop)
+    let params = vec![
+        key.id.into(),
+        began.into(),
+        key.application.clone().into(),
+        key.client.clone().into(),
+        key.port.into(),
+    ];
+    session.query(&Statement::new(sql, params)).await.map(drop)
 }
 
 impl Observer {
@@ -78,8 +88,9 @@ impl Observer {
         let asked = Statement::new(SESSIONS, vec![name.as_str().into(), ports.into()]);
         let mut seen = Vec::new();
         for row in session.query(&asked).await? {
-            if row.text(1)? == name || has_end(&row, ends)? {
-                seen.push(read(&row)?);
+            let has_end = has_end(&row, ends)?;
+            if has_end || row.text(1)? == name {
+                seen.push(read(&row, has_end)?);
             }
         }
         self.add_blockers(session, &mut seen).await?;
@@ -138,7 +149,7 @@ fn has_end(row: &Row, ends: &[SocketAddr]) -> Result<bool, DbError> {
     Ok(ends.iter().any(is_end))
 }
 
-fn read(row: &Row) -> Result<Seen, DbError> {
+fn read(row: &Row, has_end: bool) -> Result<Seen, DbError> {
     let owned = |index| Ok::<_, DbError>(row.optional_text(index)?.map(str::to_owned));
     let statement = row.optional_text(3)?.map(|sql| shown(sql, Engine::Postgres));
     let session = ForeignSession {
@@ -150,8 +161,15 @@ fn read(row: &Row) -> Result<Seen, DbError> {
         statement,
         ..ForeignSession::default()
     };
-    let key =
-        row.optional_int(6)?.map(|began| SessionKey { id: session.id, mark: began.to_string() });
+    let (client, port) = (owned(7)?, row.optional_int(8)?);
+    let key = row.optional_int(6)?.map(|began| SessionKey {
+        id: session.id,
+        mark: began.to_string(),
+        // The tool may change it, as long as the connection is known to be the tool's.
+        application: (!has_end).then(|| session.application.clone()),
+        client,
+        port,
+    });
     Ok(Seen { key, session })
 }
 

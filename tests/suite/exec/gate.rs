@@ -129,6 +129,22 @@ async fn a_tool_that_fails_ends_the_gate() {
     both.expect_text("--migrate-with");
 }
 
+/// A tool that calls its orderly stop a success hasn't done the release's work.
+#[tokio::test]
+async fn a_tool_that_was_stopped_is_run_again() {
+    let scene = Scene::new().await;
+    let script = "trap 'exit 0' TERM; echo began; while :; do sleep 0.05; done";
+    for _ in 0..2 {
+        let gate = gate(&scene, &["--release", "v1"], &["sh", "-c", script]);
+        let served = Served::start_as_told(gate).await;
+        served.running.line_with("began").await;
+        served.running.signal(libc::SIGTERM);
+        let output = served.running.wait().await.expect(4);
+        assert!(!output.stdout.contains("program"));
+    }
+    assert_eq!(scene.database.query_i64("select count(*) from lockkeeper_mark").await, 0);
+}
+
 /// A stop before it is open: the tool is told, and nothing of it stays at work.
 #[tokio::test]
 async fn a_stop_is_passed_on() {

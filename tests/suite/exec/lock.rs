@@ -1,7 +1,7 @@
 //! The lock, and everything around the tool.
 
 use super::scene::Scene;
-use crate::support::{Database, Lockkeeper, PgBouncer, Project, Server};
+use crate::support::{Database, Kind, Lockkeeper, PgBouncer, Project, Server};
 
 #[tokio::test]
 async fn exit_codes_are_passed_on() {
@@ -33,6 +33,24 @@ async fn the_tool_is_left_as_it_is() {
     let own = own.env("PGAPPNAME", "mine").env("PGOPTIONS", "-c work_mem=8MB").run().await;
     let expected = "mine|-c work_mem=8MB -c client_connection_check_interval=1s|\n";
     assert_eq!(own.expect(0).stdout, expected);
+
+    // The way out for a tool that alone goes through a pooler.
+    let none = scene.exec(&[], &["sh", "-c", script]).env("PGOPTIONS", "").run().await.expect(0);
+    assert!(none.stdout.ends_with(" exec||\n"), "{}", none.stdout);
+}
+
+/// Who only waits has nothing to lose.
+#[tokio::test]
+async fn it_waits_on_after_a_restart_of_the_server() {
+    let server = Server::own(Kind::Postgres15);
+    let scene = Scene::on(&server).await;
+    let first = scene.exec(&[], &["sh", "-c", "echo began; exec sleep 1000"]).start();
+    first.line_with("began").await;
+    let waiting = scene.exec(&[], &["echo", "done"]).start();
+    waiting.line_with("waiting for the lock: run ").await;
+    server.restart();
+    first.wait().await.expect(4);
+    assert_eq!(waiting.wait().await.expect(0).stdout, "done\n");
 }
 
 /// A pooler refuses a client with options, so the tool gets none; and it works through a lease.

@@ -46,7 +46,7 @@ async fn it_is_seen_at_work() {
         })
         .await;
     let session = busy(&blocked).unwrap();
-    assert_eq!(session["statement"], "update item set n = n + 1 + sleep(0.01) where '…' <> '…'");
+    assert_eq!(session["statement"], "update item set n = n + … + sleep(…) where '…' <> '…'");
     assert_eq!(session["blockers"][0]["user"], "root");
     blocker.execute("rollback").await;
     let age = |now: &serde_json::Value| busy(now).and_then(|one| one["statement_seconds"].as_f64());

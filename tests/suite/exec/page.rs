@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::scene::{Scene, UPDATE};
+use super::scene::{SHOWN, Scene, UPDATE};
 use crate::support::Browser;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn the_page_shows_what_the_database_shows() {
     for part in [
         "Migrating",
         "psql is at work for",
-        "update item set n = dawdle(1, n) + 1, filler = '…'",
+        SHOWN,
         "Held by this run.",
         "When psql has ended well, /ready answers 200.",
     ] {

@@ -23,7 +23,7 @@ analyze item;
 /// What the tools do. It holds a secret.
 pub const UPDATE: &str = "update item set n = dawdle(1, n) + 1, filler = 'hunter2'";
 /// How it is shown.
-pub const SHOWN: &str = "update item set n = dawdle(1, n) + 1, filler = '…'";
+pub const SHOWN: &str = "update item set n = dawdle(…, n) + …, filler = '…'";
 pub const INDEX: &str = "create index item_n on item (dawdle(2, n))";
 
 /// How many statements of that kind run in the server.
