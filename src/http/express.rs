@@ -227,12 +227,14 @@ impl Express {
         if !heard.listen(at_once) {
             return;
         }
+        let place = self.lane.places.clone().try_acquire_owned();
         if let Some(question) = Question::of(heard.words())
-            && question.closes
+            && (question.closes || place.is_err())
         {
-            return self.lane.answer_last(&stream, question);
+            let last = Question { closes: true, ..question };
+            return self.lane.answer_last(&stream, last);
         }
-        let Ok(place) = self.lane.places.clone().try_acquire_owned() else { return };
+        let Ok(place) = place else { return };
         let (lane, other) = (self.lane.clone(), self.other.clone());
         tokio::spawn(async move { lane.attend(stream, from, heard, place, other).await });
     }

@@ -118,7 +118,7 @@ async fn connections_that_ask_nothing_make_room_for_who_does() {
     until(|| places.available_permits() == 0).await;
     // Nobody accepts in this thread before the question is there.
     let mut stream = std::net::TcpStream::connect(served.at).unwrap();
-    let alive = b"GET /alive HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let alive = b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n";
     std::io::Write::write_all(&mut stream, alive).unwrap();
     stream.set_nonblocking(true).unwrap();
     let mut answer = String::new();
