@@ -10,6 +10,7 @@ mod limit;
 mod metrics;
 mod operator;
 mod page;
+mod public;
 mod ready;
 mod snapshot;
 mod streams;
@@ -25,7 +26,6 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware, routing};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 use crate::ready::{Answer, alive};
@@ -78,8 +78,9 @@ pub fn router(
         .layer(middleware::map_response(never_stored))
 }
 
-/// Serves a [`router`] of this `progress` on `listener` until `shutdown` is cancelled, with which its streams are to
-/// close: they then send their last state and end. What is still open two seconds later is cut off.
+/// Serves a [`router`] of this `progress` and these `streams` on `listener` until their closing: they then send their
+/// last state and end. What is still open two seconds later is cut off. Connections that ask nothing, or don't
+/// take their answers, are ended, and there are never many more of them than there may be streams.
 ///
 /// # Errors
 ///
@@ -88,9 +89,12 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     progress: watch::Receiver<Progress>,
-    shutdown: CancellationToken,
+    streams: impl Into<Streams>,
 ) -> io::Result<()> {
-    let listener = Express::new(listener, Lane::new(progress, shutdown.clone()));
+    let streams = streams.into();
+    let shutdown = streams.closing();
+    let lane = Lane::new(progress, shutdown.clone(), streams.connections());
+    let listener = Express::new(listener, lane);
     let server =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {

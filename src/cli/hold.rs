@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use tokio::sync::watch::Receiver;
 
+use crate::ask::Uri;
 use crate::error::Error;
 use crate::gate::Check;
 use crate::gate::holding::{HandOver, Holding};
@@ -44,12 +45,29 @@ impl Hold {
                     "tcp:{place} would be answered by --hold, whether the program is ready or not"
                 ));
             }
-            Some(_) => {}
+            Some(Check::Tcp(place)) => {
+                return refused(&elsewhere(&format!("tcp:{place}"), address));
+            }
+            Some(Check::Http(uri)) if port(uri) != address.port() => {
+                let shown = crate::ask::without_passwords(&uri.to_string());
+                return refused(&elsewhere(&shown, address));
+            }
+            // A line may be about anything.
+            Some(Check::Http(_) | Check::Line(_)) => {}
         }
         Holding::start(address, self.hand_over, http::holding(progress.clone()))
             .map(Some)
             .map_err(|source| Error::Listen { address: address.to_string(), source })
     }
+}
+
+/// The port would be left with nobody behind it, and clients would be refused.
+fn elsewhere(check: &str, held: SocketAddr) -> String {
+    format!("{check} is another port than the {held} of --hold, and doesn't show that it is taken")
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 })
 }
 
 fn is_port_of(place: &str, port: u16) -> bool {

@@ -95,7 +95,7 @@ impl Server {
         for listener in listeners {
             let address = listener.local_addr().map_err(failed)?.to_string();
             reporter.emit(Event::Listening { address });
-            tasks.spawn(http::serve(listener, router.clone(), progress.clone(), shutdown.clone()));
+            tasks.spawn(http::serve(listener, router.clone(), progress.clone(), streams.clone()));
         }
         Ok(Some(Server { shutdown, tasks }))
     }

@@ -26,6 +26,8 @@ const PACE: Duration = Duration::from_millis(250);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a client that lost its connection tries again.
 const RETRY: Duration = Duration::from_secs(2);
+/// How long a client may take to make room for one more event; then its place is another's.
+const TAKING: Duration = Duration::from_secs(30);
 /// How long a closing stream waits for its client to take the last state.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -126,6 +128,7 @@ impl Feed {
         let room = tokio::select! {
             room = self.client.reserve() => room,
             () = self.place.end.cancelled() => return true,
+            () = tokio::time::sleep(TAKING) => return false,
         };
         let Ok(room) = room else { return false };
         self.progress.mark_unchanged();

@@ -3,12 +3,14 @@
 //! They may come a thousand times a second, from many nodes at once, and the answer is always at hand. Whatever
 //! isn't exactly such a question goes on to the server, with what was read of it.
 
+mod line;
 mod question;
 
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::serve::Listener;
@@ -17,38 +19,50 @@ use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 use time::OffsetDateTime;
 use time::macros::format_description;
-use tokio::io::{AsyncReadExt, Chain, Join, join};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ready;
 use super::snapshot::Snapshots;
 use crate::progress::Progress;
 use crate::ready::Answer;
+use line::Line;
 use question::{Asks, Question};
 
 /// The longest question of a load balancer; what is longer isn't one.
 const LONGEST: usize = 1024;
 
-/// A connection that the server has to answer, and what was read of it already.
-type Call = (Join<Chain<Cursor<Vec<u8>>, OwnedReadHalf>, OwnedWriteHalf>, SocketAddr);
+/// How long a connection may take to its first word, to its next question, and to take an answer. Load balancers
+/// ask at least once a minute on a connection that they keep.
+const FIRST: Duration = Duration::from_secs(10);
+const NEXT: Duration = Duration::from_secs(75);
+const TAKING: Duration = Duration::from_secs(5);
+/// With so few places left, whoever says nothing has to make room for who does.
+const SCARCE: usize = 64;
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// A connection that the server has to answer.
+type Call = (Line, SocketAddr);
 
 /// Answers as they go over the wire.
 #[derive(Debug)]
 pub(super) struct Lane {
     answers: Snapshots<Answers>,
     closing: CancellationToken,
+    /// For connections, of whatever kind.
+    places: Arc<Semaphore>,
 }
 
 impl Lane {
-    /// Its connections end with `closing`.
+    /// Its connections end with `closing`, and there are never more than there are places.
     pub(super) fn new(
         progress: watch::Receiver<Progress>,
         closing: CancellationToken,
+        places: Arc<Semaphore>,
     ) -> Arc<Self> {
-        Arc::new(Lane { answers: Snapshots::new(progress, Answers::of), closing })
+        Arc::new(Lane { answers: Snapshots::new(progress, Answers::of), closing, places })
     }
 
     /// Answers for as long as it is asked for what it has.
@@ -57,33 +71,53 @@ impl Lane {
         stream: TcpStream,
         from: SocketAddr,
         mut heard: Heard,
+        place: OwnedSemaphorePermit,
         others: mpsc::UnboundedSender<Call>,
     ) {
+        let mut patience = FIRST;
         loop {
-            while heard.is_nothing() {
-                tokio::select! {
-                    ready = stream.readable() => if ready.is_err() { return },
-                    () = self.closing.cancelled() => return,
-                }
-                if !heard.listen(|piece| stream.try_read(piece)) {
-                    return;
-                }
+            if !self.hear(&stream, &mut heard, patience).await {
+                return;
             }
             let Some(question) = Question::of(heard.words()) else {
-                let before = Cursor::new(heard.words().to_vec());
-                let (reader, writer) = stream.into_split();
+                let line = Line::new(stream, heard.words().to_vec(), self.hurried(FIRST), place);
                 // A server that accepts no more is about to end.
-                let _ = others.send((join(before.chain(reader), writer), from));
+                let _ = others.send((line, from));
                 return;
             };
             if question.closes {
                 return self.answer_last(&stream, question);
             }
             let answer = self.answers.latest().rendered.to(question);
-            if write(&stream, &answer).await.is_err() {
+            if !matches!(timeout(TAKING, write(&stream, &answer)).await, Ok(Ok(()))) {
                 return;
             }
             heard = Heard::default();
+            patience = NEXT;
+        }
+    }
+
+    /// Waits until something was said. False where nothing will come any more, or nothing has in time.
+    async fn hear(&self, stream: &TcpStream, heard: &mut Heard, patience: Duration) -> bool {
+        let over = sleep(self.hurried(patience));
+        tokio::pin!(over);
+        while heard.is_nothing() {
+            tokio::select! {
+                ready = stream.readable() => if ready.is_err() { return false },
+                () = &mut over => return false,
+                () = self.closing.cancelled() => return false,
+            }
+            if !heard.listen(|piece| stream.try_read(piece)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn hurried(&self, patience: Duration) -> Duration {
+        match self.places.available_permits() < SCARCE {
+            true => patience.min(HURRIED),
+            false => patience,
         }
     }
 
@@ -183,7 +217,8 @@ impl Express {
         Express { listener, lane, others, other }
     }
 
-    /// Answers at once what was asked with the call; what comes later is waited for beside the others.
+    /// Answers at once what was asked with the call, for which there is always room; what comes later is waited for
+    /// beside the others, if there is a place for it.
     fn take(&self, stream: TcpStream, from: SocketAddr) {
         let mut heard = Heard::default();
         // The stream itself doesn't know yet whether there is something.
@@ -192,18 +227,21 @@ impl Express {
         if !heard.listen(at_once) {
             return;
         }
+        let place = self.lane.places.clone().try_acquire_owned();
         if let Some(question) = Question::of(heard.words())
-            && question.closes
+            && (question.closes || place.is_err())
         {
-            return self.lane.answer_last(&stream, question);
+            let last = Question { closes: true, ..question };
+            return self.lane.answer_last(&stream, last);
         }
+        let Ok(place) = place else { return };
         let (lane, other) = (self.lane.clone(), self.other.clone());
-        tokio::spawn(async move { lane.attend(stream, from, heard, other).await });
+        tokio::spawn(async move { lane.attend(stream, from, heard, place, other).await });
     }
 }
 
 impl Listener for Express {
-    type Io = Join<Chain<Cursor<Vec<u8>>, OwnedReadHalf>, OwnedWriteHalf>;
+    type Io = Line;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {

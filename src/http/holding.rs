@@ -13,8 +13,9 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
+use super::public;
 use super::ready::retry_after;
-use super::snapshot::{Snapshots, json};
+use super::snapshot::Snapshots;
 use super::{as_json, never_stored, page};
 use crate::progress::Progress;
 
@@ -27,10 +28,10 @@ struct Held {
     snapshots: Arc<Snapshots<Bytes>>,
 }
 
-/// Answers every method and path with status 503: to browsers with the page, to others with what `/progress`
-/// has. Each answer ends its connection, so that none is open when the child takes over.
+/// Answers every method and path with status 503: to browsers with the page, to others with what
+/// everybody may know of the progress. Each answer ends its connection, so that none is open when the child takes over.
 pub fn router(progress: watch::Receiver<Progress>) -> Router {
-    let snapshots = Arc::new(Snapshots::new(progress.clone(), json));
+    let snapshots = Arc::new(Snapshots::new(progress.clone(), public::json));
     Router::new()
         .fallback(held)
         .with_state(Held { progress, snapshots })
@@ -66,7 +67,10 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::progress::{Event, Reporter};
+    use crate::progress::{
+        BackfillStart, BatchDone, Event, GateEntered, GatePhase, Holder, LeaderStep,
+        PendingMigration, Reporter, Warning,
+    };
 
     /// Returns the whole answer, which ends with the connection.
     async fn ask(at: std::net::SocketAddr, request: &str, accept: &str) -> (String, String) {
@@ -106,5 +110,83 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Who asks there needn't be a friend.
+    #[tokio::test]
+    async fn how_far_it_is_is_told_and_no_name() {
+        let (reporter, progress) = Reporter::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, router(progress)).await });
+        let asked = async || {
+            let (_, body) = ask(at, "GET /progress", "*/*").await;
+            assert!(!body.contains("secret"), "{body}");
+            serde_json::from_str::<serde_json::Value>(&body).unwrap()
+        };
+        let secret = |what: &str| format!("secret-{what}");
+        reporter.emit(Event::Started { run: secret("run") });
+        reporter.emit(Event::Unreachable { reason: secret("host") });
+        asked().await;
+        reporter.emit(Event::Connected { database: secret("database") });
+        let note = Some(secret("note"));
+        reporter.emit(Event::Gate(GateEntered { phase: GatePhase::Schema, timeout: None, note }));
+        let pending = PendingMigration {
+            version: 42,
+            name: secret("migration"),
+            phase: "expand",
+            steps: vec!["backfill"],
+            steps_done: 0,
+        };
+        reporter.emit(Event::Planned { target: Some(42), applied: 41, pending: vec![pending] });
+        let holder = Holder {
+            run: secret("other"),
+            host: secret("lock-holder"),
+            pid: 7,
+            since: secret("since"),
+        };
+        let leader = LeaderStep {
+            version: 42,
+            name: secret("migration"),
+            step: 1,
+            steps: 1,
+            kind: "backfill".to_owned(),
+            keys: Some((1, Some(4))),
+        };
+        reporter.emit(Event::LockWaiting {
+            holder: Some(holder),
+            leader: Some(leader),
+            helps: false,
+        });
+        assert_eq!(asked().await["lock"]["state"], "waiting");
+        reporter.emit(Event::LockTaken);
+        let backfill = BackfillStart {
+            table: secret("table"),
+            key: vec![secret("key")],
+            keys_done: 0,
+            keys_total: Some(400),
+            resumed: false,
+        };
+        reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: Some(backfill) });
+        reporter.emit(Event::BatchDone(BatchDone {
+            keys: 100,
+            changed: 100,
+            took: std::time::Duration::from_millis(200),
+            worked: std::time::Duration::from_millis(200),
+            position: secret("position"),
+            keys_total: Some(400),
+        }));
+        reporter.emit(Event::Throttled { reason: secret("replica") });
+        let warning = Warning::of_run(&secret("warning"), &crate::place::Explanation::default());
+        reporter.emit(Event::Warned(warning));
+        reporter.emit(Event::ForeignStarted { command: secret("command"), pid: 8 });
+        let shown = asked().await;
+        assert_eq!((&shown["ready"], &shown["phase"]), (&false.into(), &"schema".into()));
+        assert_eq!((&shown["target"], &shown["state"]), (&42.into(), &"migrating".into()));
+        assert_eq!(shown["current"]["version"], 42);
+        assert_eq!(shown["current"]["fraction"], 0.25);
+        assert!(shown["current"]["eta"]["state"].is_string(), "{shown}");
+        reporter.emit(Event::Failed { error: secret("error") });
+        assert_eq!(asked().await["state"], "failed");
     }
 }

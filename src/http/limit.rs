@@ -2,8 +2,11 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What a process has open beside its streams: databases, probes, other answers, the child's pipes.
-const BESIDE: u64 = 256;
+/// Connections beside the streams: probes, and other answers.
+const QUESTIONS: u64 = 256;
+/// What a process has open beside its connections: databases, its own questions, the child's pipes.
+const OWN: u64 = 128;
+const BESIDE: u64 = QUESTIONS + OWN;
 
 /// Raises the soft limit of open files so far that this many streams fit in, or as far as the hard limit
 /// lets it; programs that are started from here get it too. Returns how many fit in.
@@ -18,6 +21,16 @@ pub fn make_room(streams: usize) -> usize {
     let raised = setrlimit(Resource::RLIMIT_NOFILE, reachable, most);
     let got = if raised.is_ok() { reachable } else { now };
     usize::try_from(got.saturating_sub(BESIDE)).unwrap_or(streams)
+}
+
+/// How many connections there may be with so many streams: never so many that nothing else could be opened.
+pub(super) fn connections(streams: usize) -> usize {
+    let wanted = (streams as u64).saturating_add(QUESTIONS);
+    let most = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((now, _)) => wanted.min(now.saturating_sub(OWN).max(OWN)),
+        Err(_) => wanted,
+    };
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -35,5 +48,7 @@ mod tests {
         assert_eq!(make_room(fits), fits);
         assert!(make_room(usize::MAX) >= fits);
         assert!(limit().0 >= before && limit().1 == most);
+        assert_eq!(connections(100), 100 + 256);
+        assert!((connections(usize::MAX) as u64) < limit().0);
     }
 }

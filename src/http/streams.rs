@@ -8,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::limit;
+
 /// Streams at once: enough for every person of a team, too few to fill the memory.
 pub const USUAL: usize = 100;
 
@@ -16,6 +18,8 @@ pub const USUAL: usize = 100;
 pub struct Streams {
     closing: CancellationToken,
     free: Arc<Semaphore>,
+    /// For all connections of the server, these streams' among them.
+    connections: Arc<Semaphore>,
     open: Arc<Mutex<Open>>,
 }
 
@@ -46,13 +50,19 @@ impl Streams {
     /// So many at once at the most. All that are still open end when `closing` is cancelled.
     pub fn new(most: usize, closing: CancellationToken) -> Self {
         // A semaphore can't have more.
-        let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Streams { closing, free, open: Arc::default() }
+        let places = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let connections = places(limit::connections(most));
+        Streams { closing, free: places(most), connections, open: Arc::default() }
     }
 
     /// What ends them all, and with it the server that they are of.
     pub fn closing(&self) -> CancellationToken {
         self.closing.clone()
+    }
+
+    /// The places for connections, those of streams among them.
+    pub(super) fn connections(&self) -> Arc<Semaphore> {
+        self.connections.clone()
     }
 
     /// How many are open.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::progress::{BackfillStart, BatchDone, Event, Holder, PendingMigration, Reporter};
@@ -27,7 +28,7 @@ impl Served {
         let shutdown = CancellationToken::new();
         let streams = Streams::from(shutdown.clone());
         let router = router(progress.clone(), None, streams.clone());
-        let server = tokio::spawn(serve(listener, router, progress, shutdown.clone()));
+        let server = tokio::spawn(serve(listener, router, progress, streams.clone()));
         Served { at, reporter, shutdown, streams, server }
     }
 

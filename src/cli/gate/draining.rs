@@ -15,7 +15,7 @@ use crate::deploy::draining::{Noticed, OwnTarget, Place, StopTimeout};
 use crate::gate::{Tell, Wish};
 use crate::http::Streams;
 use crate::place::Explanation;
-use crate::progress::{Event, Gate, Progress, Reporter, Warning};
+use crate::progress::{Event, Gate, GatePhase, Progress, Reporter, Warning};
 
 /// How long the start waits for AWS. The stop timeout is needed before anything is started, and the
 /// window by the child.
@@ -171,7 +171,8 @@ impl Around {
     }
 
     /// At the notice, lets the event streams end, and wishes for the same of the child once the gate is
-    /// open: before that there is nothing that a balancer would have to take notice of.
+    /// open, or waits after SIGTERM for the balancer to notice: before that there is nothing to take notice of, and
+    /// after it nothing left to tell.
     pub fn pass_on(
         self,
         streams: Streams,
@@ -189,13 +190,50 @@ impl Around {
             let Some(Noticed { window }) = noticed else { return };
             let began = Instant::now();
             tokio::spawn(async move { streams.drain(window).await });
-            let is_open = |now: &Progress| now.gate.as_ref().is_some_and(Gate::is_open);
-            if progress.wait_for(is_open).await.is_ok() {
+            let serves = |now: &Progress| {
+                let phase = now.gate.as_ref().and_then(Gate::phase);
+                matches!(phase, Some(GatePhase::Open | GatePhase::Notice))
+            };
+            if progress.wait_for(serves).await.is_ok() {
                 let window = window.saturating_sub(began.elapsed());
                 // A gate that has gone needs no word.
                 let _ =
                     wish.send(Wish::Drain { reason: "the target is draining".to_owned(), window });
             }
+            // The watch looks on for as long as somebody reads.
+            let _ = seen.wait_for(|_| false).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::progress::{GateEntered, GatePhase};
+
+    /// The wishes that come of a notice while the gate is at `phase`.
+    async fn wished(phase: GatePhase) -> Option<Wish> {
+        let (reporter, progress) = Reporter::new();
+        reporter.emit(Event::Gate(GateEntered { phase, timeout: None, note: None }));
+        let noticed = Some(Noticed { window: Duration::from_secs(60) });
+        let (_watch, seen) = watch::channel(Seen { noticed, ..Seen::default() });
+        let (wish, mut wishes) = mpsc::unbounded_channel();
+        Around { stop_timeout: None, seen: Some(seen) }.pass_on(Streams::default(), progress, wish);
+        // Without another phase nothing more comes.
+        drop(reporter);
+        tokio::time::timeout(Duration::from_secs(1), wishes.recv()).await.ok().flatten()
+    }
+
+    #[tokio::test]
+    async fn a_notice_is_passed_on_also_after_sigterm() {
+        for phase in [GatePhase::Open, GatePhase::Notice] {
+            let wish = wished(phase).await;
+            assert!(matches!(wish, Some(Wish::Drain { .. })), "{phase:?}: {wish:?}");
+        }
+        for phase in [GatePhase::Stop, GatePhase::Closed] {
+            assert_eq!(wished(phase).await, None, "{phase:?}");
+        }
     }
 }

@@ -7,13 +7,14 @@ use crate::deploy::facts::{Target, TargetState};
 pub struct Looks {
     /// Whether each was registered once.
     registered: Vec<bool>,
-    is_noticed: bool,
+    /// Which of them was the first to leave.
+    noticed: Option<usize>,
 }
 
 impl Looks {
     /// At so many targets, none of which was looked at yet.
     pub fn at(targets: usize) -> Self {
-        Looks { registered: vec![false; targets], is_noticed: false }
+        Looks { registered: vec![false; targets], noticed: None }
     }
 
     /// One more look at one of them: true once, when it shows that the first of them is being taken out
@@ -35,7 +36,16 @@ impl Looks {
             | TargetState::Unhealthy
             | TargetState::Unavailable => false,
         };
-        leaves && !std::mem::replace(&mut self.is_noticed, true)
+        let is_first = leaves && self.noticed.is_none();
+        if is_first {
+            self.noticed = Some(which);
+        }
+        is_first
+    }
+
+    /// Which of them was noticed.
+    pub fn noticed(&self) -> Option<usize> {
+        self.noticed
     }
 }
 
@@ -91,5 +101,6 @@ mod tests {
         assert!(!looks.see(0, &target(TargetState::Healthy, None)));
         assert!(looks.see(1, &target(TargetState::Draining, None)));
         assert!(!looks.see(0, &target(TargetState::Draining, None)));
+        assert_eq!(looks.noticed(), Some(1));
     }
 }

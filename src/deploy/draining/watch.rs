@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::find::{Unknown, Whereabouts};
 use super::{Looks, Noticed, OwnTarget, Pace, Window};
 use crate::deploy::aws::{Aws, AwsError};
+use crate::deploy::facts::TargetState;
 use crate::place::Explanation;
 use crate::progress::{Event, Reporter, Warning};
 
@@ -53,8 +54,8 @@ impl Watch {
         Watch { aws: aws.without_retries(), source, look, margin, reporter }
     }
 
-    /// Watches from now on, until the draining is noticed, or nobody reads any more. Where it can't, it
-    /// says so once and is off.
+    /// Watches from now on, until the draining is noticed and taken back, or nobody reads any more. Where it
+    /// can't, it says so once and is off.
     pub fn begin(self) -> watch::Receiver<Seen> {
         let (seen, receiver) = watch::channel(Seen::default());
         tokio::spawn(async move {
@@ -85,9 +86,30 @@ impl Watch {
         };
         seen.send_modify(|seen| (seen.is_settled, seen.window) = (true, Some(window)));
         match self.noticed(&targets, window).await {
-            Ok(noticed) => seen.send_modify(|seen| seen.noticed = Some(noticed)),
+            Ok((noticed, own)) => {
+                seen.send_modify(|seen| seen.noticed = Some(noticed));
+                self.until_back(own).await;
+            }
             Err(error) => warn_off(&self.reporter, &error.into()),
         }
+    }
+
+    /// Looks on at the one that drains. A gate doesn't open a second time, and traffic that comes back to it is
+    /// nothing that anybody else would see.
+    async fn until_back(&self, own: &OwnTarget) {
+        let mut pace = Pace::new(self.look);
+        let mut pause = pace.answered();
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = match self.aws.target(own).await {
+                Ok(target) if target.state == TargetState::Healthy => break,
+                Ok(_) => pace.answered(),
+                Err(error) if is_for_good(&error) => return,
+                Err(_) => pace.failed(),
+            };
+        }
+        let message = format!("the target {} serves again, but this gate stays closed", own.place);
+        warn(&self.reporter, &message, "restart the task");
     }
 
     /// The targets, and the time that they give. Looks once besides, so that a right that is missing shows
@@ -105,38 +127,64 @@ impl Watch {
         Ok((targets, Window::of(shortest, self.margin, self.look)))
     }
 
-    /// Waits for the draining; an error is that looking isn't allowed any more.
-    async fn noticed(&self, targets: &[OwnTarget], window: Window) -> Result<Noticed, AwsError> {
+    /// Waits for the draining of one of them; an error is that none can be looked at any more.
+    async fn noticed<'a>(
+        &self,
+        targets: &'a [OwnTarget],
+        window: Window,
+    ) -> Result<(Noticed, &'a OwnTarget), AwsError> {
         let mut looks = Looks::at(targets.len());
+        let mut left: Vec<_> = targets.iter().enumerate().collect();
         let mut pace = Pace::new(self.look);
         let mut last = None::<Instant>;
         let mut is_told = false;
         loop {
             let asked = Instant::now();
-            let pause = match self.look(targets, &mut looks).await {
-                Ok(true) => {
-                    let age = last.map(|last| last.elapsed());
-                    return Ok(Noticed { window: window.left(age) });
-                }
-                Ok(false) => {
+            let looked = self.look(&mut left, &mut looks).await;
+            if let Some(own) = looks.noticed().and_then(|which| targets.get(which)) {
+                let age = last.map(|last| last.elapsed());
+                return Ok((Noticed { window: window.left(age) }, own));
+            }
+            let pause = match looked {
+                Ok(()) => {
                     last = Some(asked);
                     pace.answered()
                 }
-                Err(error @ AwsError::Denied { .. }) => return Err(error),
+                Err(error) if left.is_empty() => return Err(error),
+                Err(error) if is_for_good(&error) => pace.answered(),
                 Err(error) => self.failed(&mut pace, &error, &mut is_told),
             };
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// One look at each target: a request each, since one is about one target group.
-    async fn look(&self, targets: &[OwnTarget], looks: &mut Looks) -> Result<bool, AwsError> {
-        for (which, own) in targets.iter().enumerate() {
-            if looks.see(which, &self.aws.target(own).await?) {
-                return Ok(true);
+    /// One look at each target: a request each, since one is about one target group. Whatever fails for one of
+    /// them hides nothing of the others; what can't be looked at any more is left out from then on.
+    async fn look(
+        &self,
+        left: &mut Vec<(usize, &OwnTarget)>,
+        looks: &mut Looks,
+    ) -> Result<(), AwsError> {
+        let (mut lost, mut failure) = (Vec::new(), None);
+        for (which, own) in left.iter() {
+            match self.aws.target(own).await {
+                Ok(target) => {
+                    looks.see(*which, &target);
+                }
+                Err(error) => {
+                    if is_for_good(&error) {
+                        lost.push(*which);
+                    }
+                    failure.get_or_insert(error);
+                }
             }
         }
-        Ok(false)
+        left.retain(|(which, _)| !lost.contains(which));
+        if let Some(error) = failure.as_ref().filter(|_| !lost.is_empty() && !left.is_empty()) {
+            let message = format!("one of this task's targets is no longer watched: {error}");
+            warn(&self.reporter, &message, &error.next());
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// The pause after a failure. That it goes on is told once.
@@ -148,6 +196,11 @@ impl Watch {
         }
         pause
     }
+}
+
+/// Whether asking again would bring nothing else: the right is missing, or the group is gone.
+fn is_for_good(error: &AwsError) -> bool {
+    matches!(error, AwsError::Denied { .. } | AwsError::NotFound { .. })
 }
 
 /// Says that nobody watches, and what would help.

@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// Longer than anybody may be silent when places are scarce.
+const HURRY: Duration = Duration::from_secs(5);
+
+async fn until(holds: impl Fn() -> bool) {
+    let holds = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HURRY, holds).await.unwrap();
+}
+
 /// On one connection, one after the other.
 async fn ask_on_one(served: &Served, requests: &[&str]) -> Vec<String> {
     let mut stream = TcpStream::connect(served.at).await.unwrap();
@@ -85,4 +97,40 @@ async fn what_is_idle_ends_with_the_server() {
     served.shutdown.cancel();
     timeout(GRACE / 2, served.server).await.unwrap().unwrap().unwrap();
     assert_eq!(timeout(GRACE, idle.read(&mut answer)).await.unwrap().unwrap(), 0);
+}
+
+/// Whoever is asked for nothing, or for half of something, doesn't keep health checks out.
+#[tokio::test]
+async fn connections_that_ask_nothing_make_room_for_who_does() {
+    const LEFT: usize = 16;
+    let served = Served::migrating().await;
+    let places = served.streams.connections();
+    let taken = u32::try_from(places.available_permits() - LEFT).unwrap();
+    let _taken = places.acquire_many(taken).await.unwrap();
+    let mut idle = Vec::new();
+    for which in 0..LEFT + 8 {
+        let mut stream = TcpStream::connect(served.at).await.unwrap();
+        if which % 2 == 0 {
+            stream.write_all(b"GET /progress HTTP/1.1\r\nHo").await.unwrap();
+        }
+        idle.push(stream);
+    }
+    until(|| places.available_permits() == 0).await;
+    // Nobody accepts in this thread before the question is there.
+    let mut stream = std::net::TcpStream::connect(served.at).unwrap();
+    let alive = b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n";
+    std::io::Write::write_all(&mut stream, alive).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut answer = String::new();
+    let mut stream = TcpStream::from_std(stream).unwrap();
+    timeout(HURRY, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for mut stream in idle {
+        let mut rest = Vec::new();
+        // A reset is an end as well.
+        let _ = timeout(HURRY, stream.read_to_end(&mut rest)).await.unwrap();
+    }
+    until(|| places.available_permits() == LEFT).await;
+    let progress = "GET /progress HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert!(ask_on_one(&served, &[progress]).await[0].starts_with("http/1.1 200 ok"));
 }

@@ -34,8 +34,10 @@ async fn a_person_who_waits_gets_the_page_and_then_the_application() {
     }];
     reporter.emit(Event::Planned { target: Some(42), applied: 41, pending });
     reporter.emit(Event::LockTaken);
-    let text = browser.shows("fill_new_column").await;
-    assert!(text.contains("live") && !text.contains("/metrics"), "{text}");
+    reporter.emit(Event::StepStarted { version: 42, step: 1, backfill: None });
+    let text = browser.shows("42").await;
+    assert!(text.contains("live") && text.contains("Migrating"), "{text}");
+    assert!(!text.contains("/metrics") && !text.contains("fill_new_column"), "{text}");
     let picture = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("page-held.png");
     browser.screenshot(&picture).await;
 

@@ -216,6 +216,11 @@ async fn a_check_that_the_gate_would_pass_itself_is_refused() {
     refused(&[], "--hold has to know when the program is ready").await;
     let text = format!("tcp:127.0.0.1:{port} would be answered by --hold");
     refused(&["--child-ready", &check], &text).await;
+    let other = port::free();
+    for check in [format!("tcp:127.0.0.1:{other}"), format!("http://127.0.0.1:{other}/health")] {
+        refused(&["--child-ready", &check], &format!("{check} is another port than the {hold}"))
+            .await;
+    }
     let taken = TcpListener::bind(("127.0.0.1", port)).expect("a port");
     for hand_over in ["activation", "reuseport"] {
         let gate =
