@@ -16,7 +16,8 @@ use serde_json::json;
 use tokio::sync::watch::Receiver;
 
 use super::definition;
-use crate::support::aws::{Aws, Fault, Pace, Scale, Script};
+use crate::support::aws::service::Service as FakeService;
+use crate::support::aws::{Aws, Fault, Pace, Scale, Script, World};
 
 const SECOND: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(50);
@@ -216,6 +217,45 @@ async fn a_target_that_is_given_is_watched_without_any_task() {
     let asked: BTreeSet<_> = aws.journal().into_iter().map(|call| call.operation).collect();
     let expected = ["DescribeTargetGroupAttributes", "DescribeTargetHealth", "StopTask"];
     assert_eq!(asked, expected.map(str::to_owned).into());
+}
+
+fn service(world: &mut World) -> &mut FakeService {
+    world.services.get_mut("shop/web").expect("a service")
+}
+
+/// Of a service with two target groups, the first of which goes away.
+#[tokio::test]
+async fn a_group_that_fails_hides_nothing_of_the_others() {
+    let aws = web(true).await;
+    let own = aws.tasks_of("web")[0].clone();
+    let second =
+        aws.target_group(TargetGroup { name: "inner".to_owned(), ..TargetGroup::default() });
+    let attachment = Attachment {
+        target_group: second.clone(),
+        alternate: None,
+        container: "web".to_owned(),
+        port: 9000,
+    };
+    aws.with(|world| {
+        let service = service(world);
+        service.facts.load_balancers.insert(0, attachment);
+        service.production.insert(0, None);
+    });
+    let mut watched = Watched::of(&aws, &own.id).await;
+    watched.until("a window", |seen| seen.window.is_some()).await;
+    // The tasks that come later have nothing to do with it.
+    aws.with(|world| {
+        let service = service(world);
+        service.facts.load_balancers.remove(0);
+        service.production.remove(0);
+        world.balancers.groups.remove(&second).expect("a target group");
+    });
+    let told = watched.progress.wait_for(|now| !now.warnings.is_empty());
+    tokio::time::timeout(PATIENCE, told).await.expect("a warning").expect("a watch at work");
+    stop(&aws, &own.id).await;
+    watched.until("a notice", |seen| seen.noticed.is_some()).await;
+    let [(message, _)] = &watched.warnings()[..] else { panic!("{:?}", watched.warnings()) };
+    assert!(message.contains("no longer watched"), "{message}");
 }
 
 #[tokio::test]
