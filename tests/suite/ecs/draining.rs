@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::watch::Receiver;
 
 use super::definition;
+use crate::support::aws::service::Service as FakeService;
 use crate::support::aws::{Aws, Fault, Pace, Scale, Script, World};
 
 const SECOND: Duration = Duration::from_millis(20);
@@ -218,8 +219,8 @@ async fn a_target_that_is_given_is_watched_without_any_task() {
     assert_eq!(asked, expected.map(str::to_owned).into());
 }
 
-fn attachments(world: &mut World) -> &mut Vec<Attachment> {
-    &mut world.services.get_mut("shop/web").expect("a service").facts.load_balancers
+fn service(world: &mut World) -> &mut FakeService {
+    world.services.get_mut("shop/web").expect("a service")
 }
 
 /// Of a service with two target groups, the first of which goes away.
@@ -235,12 +236,20 @@ async fn a_group_that_fails_hides_nothing_of_the_others() {
         container: "web".to_owned(),
         port: 9000,
     };
-    aws.with(|world| attachments(world).insert(0, attachment));
+    aws.with(|world| {
+        let service = service(world);
+        service.facts.load_balancers.insert(0, attachment);
+        service.production.insert(0, None);
+    });
     let mut watched = Watched::of(&aws, &own.id).await;
     watched.until("a window", |seen| seen.window.is_some()).await;
     // The tasks that come later have nothing to do with it.
-    aws.with(|world| attachments(world).remove(0));
-    aws.with(|world| world.balancers.groups.remove(&second)).expect("a target group");
+    aws.with(|world| {
+        let service = service(world);
+        service.facts.load_balancers.remove(0);
+        service.production.remove(0);
+        world.balancers.groups.remove(&second).expect("a target group");
+    });
     let told = watched.progress.wait_for(|now| !now.warnings.is_empty());
     tokio::time::timeout(PATIENCE, told).await.expect("a warning").expect("a watch at work");
     stop(&aws, &own.id).await;
