@@ -20,7 +20,7 @@
 //! readiness.enter("reaching the database");
 //! readiness.enter("joining the cluster");
 //! // Until it is open, the application answers 503 with Retry-After.
-//! let application = Router::new().route("/", get("hello")).layer(readiness.layer());
+//! let application: Router = Router::new().route("/", get("hello")).layer(readiness.layer());
 //! readiness.open();
 //! # let asked = tokio::task::spawn_blocking(move || {
 //! #     ureq::get(format!("http://{address}/ready")).call().map(|answer| answer.status().as_u16())
