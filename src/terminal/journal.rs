@@ -147,8 +147,8 @@ impl Journal {
         // Right after the lock was taken the plan is that of before; the first step makes it sure.
         // A tool that another run has run before was never started here.
         let has_tool = progress.own_tool().is_some_and(|tool| tool.pid.is_some());
-        let at_work = (progress.current.is_some() || has_tool)
-            && progress.lock.state != LockState::Waiting;
+        let at_work =
+            (progress.current.is_some() || has_tool) && progress.lock.state != LockState::Waiting;
         let worked = progress.migrations.iter().any(|one| !one.finished.is_empty());
         if !self.lock_taken && (at_work || worked) {
             self.lock_taken = true;
