@@ -25,6 +25,7 @@ mod status;
 mod throttles;
 mod up;
 mod wait;
+mod watched;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ use super::in_task::InTask;
 use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
 use super::other_tool::{OtherTool, Place};
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use draining::Around;
 
 /// Reading files and history takes no longer, once a server is reached.
@@ -145,7 +145,7 @@ impl GateCommand {
         let settings =
             self.run.settings(&options, self.phase, self.schema_timeout, task.identity())?;
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
-        let reaper = Reaper::start().map_err(unheard)?;
+        let reaper = Reaper::start().map_err(signals::unheard)?;
         let gate = Gate {
             course: self.course(budget),
             command: self.program(around.seconds()),
@@ -153,7 +153,7 @@ impl GateCommand {
             reporter: reporter.clone(),
             stop: stop.clone(),
             reaper: reaper.clone(),
-            forward: Some(Forward::listen().map_err(unheard)?),
+            forward: Some(Forward::listen().map_err(signals::unheard)?),
             wishes,
         };
         around.pass_on(streams, progress.clone(), wish.clone());
@@ -316,12 +316,4 @@ fn pass_on(mut signals: Signals, wish: UnboundedSender<Wish>) {
             name = signals.next_beside(name).await;
         }
     });
-}
-
-fn unheard(source: std::io::Error) -> Error {
-    Error::Io {
-        what: "can't listen for signals".to_owned(),
-        source,
-        next: "run it where a process may handle signals",
-    }
 }

@@ -12,7 +12,9 @@ use crate::gate::holding::{HandOver, Holding};
 use crate::http;
 use crate::progress::Progress;
 
+/// What answers until then.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Holding the port")]
 pub struct Hold {
     /// Until the program is ready, answer at its own address with 503 and a page that says how far it is,
     /// such as 0.0.0.0:4000

@@ -23,6 +23,7 @@ const SHORTEST_TOKEN: usize = 16;
 
 /// How a run goes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Migrations")]
 pub struct Migrate {
     #[command(flatten)]
     pub files: Files,

@@ -17,6 +17,7 @@ use crate::stop::Stop;
 
 /// Which tool, for which release.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Migrations")]
 pub struct OtherTool {
     /// Bring the schema there by this command, under the run lock; no shell reads it, but quotes and
     /// backslashes are heeded

@@ -33,11 +33,7 @@ impl Signals {
     /// # Errors
     /// When the handlers can't be installed.
     pub fn listen() -> Result<Self, Error> {
-        let install = |kind| {
-            let what = || "can't listen for signals".to_owned();
-            let next = "run it where a process may handle SIGTERM and SIGINT";
-            signal(kind).map_err(|source| Error::Io { what: what(), source, next })
-        };
+        let install = |kind| signal(kind).map_err(unheard);
         Ok(Signals {
             terminate: install(SignalKind::terminate())?,
             interrupt: install(SignalKind::interrupt())?,
@@ -64,6 +60,15 @@ impl Signals {
                 () = &mut over => return self.next().await,
             }
         }
+    }
+}
+
+/// Why signals can't be heard.
+pub fn unheard(source: std::io::Error) -> Error {
+    Error::Io {
+        what: "can't listen for signals".to_owned(),
+        source,
+        next: "run it where a process may handle signals",
     }
 }
 
