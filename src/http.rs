@@ -94,7 +94,7 @@ pub async fn serve(
     let streams = streams.into();
     let shutdown = streams.closing();
     let lane = Lane::new(progress, shutdown.clone(), streams.connections());
-    let listener = Express::new(listener, lane);
+    let listener = Express::start(listener, lane)?;
     let server =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {

@@ -5,17 +5,17 @@
 
 mod line;
 mod question;
+mod taker;
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::serve::Listener;
 use nix::libc::{MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL};
-use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -30,6 +30,7 @@ use crate::progress::Progress;
 use crate::ready::Answer;
 use line::Line;
 use question::{Asks, Question};
+use taker::{Taken, Taker};
 
 /// The longest question of a load balancer; what is longer isn't one.
 const LONGEST: usize = 1024;
@@ -204,39 +205,45 @@ impl Answers {
 
 /// A listener whose calls come by way of the lane.
 pub(super) struct Express {
-    listener: TcpListener,
+    listener: Arc<std::net::TcpListener>,
     lane: Arc<Lane>,
+    taken: mpsc::UnboundedReceiver<Taken>,
     others: mpsc::UnboundedReceiver<Call>,
     /// For who attends.
     other: mpsc::UnboundedSender<Call>,
 }
 
 impl Express {
-    pub(super) fn new(listener: TcpListener, lane: Arc<Lane>) -> Self {
+    /// Takes calls from now on.
+    ///
+    /// # Errors
+    /// The system's, where there is no room for a thread.
+    pub(super) fn start(listener: TcpListener, lane: Arc<Lane>) -> io::Result<Self> {
+        let listener = listener.into_std()?;
+        listener.set_nonblocking(false)?;
+        let listener = Arc::new(listener);
+        let (take, taken) = mpsc::unbounded_channel();
+        Taker { listener: listener.clone(), lane: lane.clone(), others: take }.start()?;
         let (other, others) = mpsc::unbounded_channel();
-        Express { listener, lane, others, other }
+        Ok(Express { listener, lane, taken, others, other })
     }
 
-    /// Answers at once what was asked with the call, for which there is always room; what comes later is waited for
-    /// beside the others, if there is a place for it.
-    fn take(&self, stream: TcpStream, from: SocketAddr) {
-        let mut heard = Heard::default();
-        // The stream itself doesn't know yet whether there is something.
-        let at_once =
-            |piece: &mut [u8]| Ok(recv(stream.as_raw_fd(), piece, MsgFlags::MSG_DONTWAIT)?);
-        if !heard.listen(at_once) {
-            return;
+    fn attend(&self, taken: Taken) {
+        let Taken { stream, from, heard, place } = taken;
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        // One that can't be watched is lost, as one for which there is no room.
+        if let Ok(stream) = stream {
+            let (lane, other) = (self.lane.clone(), self.other.clone());
+            tokio::spawn(async move { lane.attend(stream, from, heard, place, other).await });
         }
-        let place = self.lane.places.clone().try_acquire_owned();
-        if let Some(question) = Question::of(heard.words())
-            && (question.closes || place.is_err())
-        {
-            let last = Question { closes: true, ..question };
-            return self.lane.answer_last(&stream, last);
-        }
-        let Ok(place) = place else { return };
-        let (lane, other) = (self.lane.clone(), self.other.clone());
-        tokio::spawn(async move { lane.attend(stream, from, heard, place, other).await });
+    }
+}
+
+impl Drop for Express {
+    /// The thread that waits for calls can't be told otherwise.
+    fn drop(&mut self) {
+        // Of a socket that listens it is what ends `accept`.
+        let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
     }
 }
 
@@ -248,7 +255,9 @@ impl Listener for Express {
         loop {
             tokio::select! {
                 Some(call) = self.others.recv() => return call,
-                (stream, from) = Listener::accept(&mut self.listener) => self.take(stream, from),
+                Some(taken) = self.taken.recv() => self.attend(taken),
+                // `other` is ours.
+                else => std::future::pending().await,
             }
         }
     }

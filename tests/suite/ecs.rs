@@ -17,7 +17,7 @@ mod terminal;
 
 use std::time::Duration;
 
-use lockkeeper::deploy::facts::Network;
+use lockkeeper::deploy::facts::{Attachment, Network, Service};
 use serde_json::{Value, json};
 
 use crate::support::aws::{Aws, Pace, Program, Scale};
@@ -53,6 +53,30 @@ fn definition(family: &str, container: &str, image: &str, command: &[&str]) -> V
             },
         }],
     })
+}
+
+/// The same of a container `web` that listens on a port.
+fn web_definition(image: &str, port: u16, command: &[&str]) -> Value {
+    let mut web = definition("web", "web", image, command);
+    web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": port }]);
+    web
+}
+
+/// So many of those, as targets of the group `web`.
+fn web_service(desired: u32, port: u16) -> Service {
+    Service {
+        name: "web".to_owned(),
+        cluster: "shop".to_owned(),
+        desired,
+        load_balancers: vec![attachment("web", "web", port)],
+        ..Service::default()
+    }
+}
+
+/// A container's port as a target of this group.
+fn attachment(group: &str, container: &str, port: u16) -> Attachment {
+    let (target_group, container) = (group.to_owned(), container.to_owned());
+    Attachment { target_group, alternate: None, container, port }
 }
 
 /// `lockkeeper ecs …` that finds the fake.

@@ -108,9 +108,9 @@ async fn connections_that_ask_nothing_make_room_for_who_does() {
     let taken = u32::try_from(places.available_permits() - LEFT).unwrap();
     let _taken = places.acquire_many(taken).await.unwrap();
     let mut idle = Vec::new();
-    for which in 0..LEFT + 8 {
+    for which in 0..2 * LEFT + 8 {
         let mut stream = TcpStream::connect(served.at).await.unwrap();
-        if which % 2 == 0 {
+        if which >= LEFT {
             stream.write_all(b"GET /progress HTTP/1.1\r\nHo").await.unwrap();
         }
         idle.push(stream);
@@ -133,4 +133,18 @@ async fn connections_that_ask_nothing_make_room_for_who_does() {
     until(|| places.available_permits() == LEFT).await;
     let progress = "GET /progress HTTP/1.1\r\nHost: x\r\n\r\n";
     assert!(ask_on_one(&served, &[progress]).await[0].starts_with("http/1.1 200 ok"));
+}
+
+/// What takes the calls ends, too, and leaves the port to others.
+#[tokio::test]
+async fn the_port_is_free_after_the_end() {
+    let served = Served::migrating().await;
+    served.get("/ready").await;
+    served.shutdown.cancel();
+    served.server.await.unwrap().unwrap();
+    let begun = Instant::now();
+    while let Err(error) = TcpListener::bind(served.at).await {
+        assert!(begun.elapsed() < GRACE, "{error}");
+        tokio::task::yield_now().await;
+    }
 }

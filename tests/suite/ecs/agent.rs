@@ -1,9 +1,9 @@
 //! A run inside a task: its name, its protection, and the wish that the task stop.
 
-use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Service, TargetGroup};
 use serde_json::{Value, json};
 
-use super::{aws, definition, fill, migrations, network, postgres};
+use super::{attachment, aws, definition, fill, migrations, network, postgres};
 use crate::support::Lockkeeper;
 use crate::support::aws::{Aws, Fault, Status, World};
 
@@ -107,12 +107,7 @@ async fn that_the_task_is_to_stop_is_heeded_before_sigterm() {
     let group = aws.target_group(group);
     let balancer = aws.balancer("shop", Balancer::Application);
     aws.listener(&balancer, 80, &[(&group, 1)]);
-    let attachment = Attachment {
-        target_group: "web".to_owned(),
-        alternate: None,
-        container: "migrate".to_owned(),
-        port: 8080,
-    };
+    let attachment = attachment("web", "migrate", 8080);
     let service = Service { grace: Some(100_000), load_balancers: vec![attachment], ..worker() };
     aws.service(service, "migrate:2");
     aws.wait_for("protection, and so work", |world| {

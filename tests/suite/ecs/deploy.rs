@@ -1,9 +1,9 @@
 //! `ecs deploy`: what goes on, and what must not.
 
-use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetCheck, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Service, TargetCheck, TargetGroup};
 use serde_json::json;
 
-use super::{aws, definition, ecs, network};
+use super::{aws, definition, ecs, network, web_definition, web_service};
 use crate::support::aws::{Aws, Fault, Program, Script, World};
 use crate::support::{Database, Lockkeeper, Project};
 
@@ -21,25 +21,11 @@ async fn shop(migrate: &str) -> Aws {
     let balancer = aws.balancer("shop", Balancer::Application);
     aws.listener(&balancer, 80, &[(&group, 1)]);
     for _ in 0..2 {
-        let mut web = definition("web", "web", "web:1", &[]);
-        web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 8080 }]);
+        let web = web_definition("web:1", 8080, &[]);
         aws.define(web);
     }
     aws.define(definition("migrate", "migrate", "shell:1", &[migrate]));
-    let attachment = Attachment {
-        target_group: "web".to_owned(),
-        alternate: None,
-        container: "web".to_owned(),
-        port: 8080,
-    };
-    let service = Service {
-        name: "web".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 1,
-        network: Some(network()),
-        load_balancers: vec![attachment],
-        ..Service::default()
-    };
+    let service = Service { network: Some(network()), ..web_service(1, 8080) };
     aws.service(service, "web:1");
     aws.wait_for_steady("shop", "web").await;
     aws

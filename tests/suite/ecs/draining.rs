@@ -9,13 +9,13 @@ use lockkeeper::deploy::agent::Agent;
 use lockkeeper::deploy::draining::find::{Unknown, Whereabouts};
 use lockkeeper::deploy::draining::watch::{Seen, Source, Watch};
 use lockkeeper::deploy::draining::{OwnTarget, Window};
-use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetGroup, TargetState};
+use lockkeeper::deploy::facts::{Balancer, TargetGroup, TargetState};
 use lockkeeper::deploy::policy::{Scope, Subject, policy};
 use lockkeeper::progress::{Progress, Reporter};
 use serde_json::json;
 use tokio::sync::watch::Receiver;
 
-use super::definition;
+use super::{attachment, web_definition, web_service};
 use crate::support::aws::service::Service as FakeService;
 use crate::support::aws::{Aws, Fault, Pace, Scale, Script, World};
 
@@ -34,23 +34,13 @@ async fn web(attached: bool) -> Aws {
     });
     let balancer = aws.balancer("shop", Balancer::Application);
     aws.listener(&balancer, 80, &[(&group, 1)]);
-    let mut web = definition("web", "web", "web:1", &[]);
-    web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 8080 }]);
+    let mut web = web_definition("web:1", 8080, &[]);
     web["containerDefinitions"][0]["stopTimeout"] = json!(90);
     aws.define(web);
-    let attachment = Attachment {
-        target_group: "web".to_owned(),
-        alternate: None,
-        container: "web".to_owned(),
-        port: 8080,
-    };
-    let service = Service {
-        name: "web".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 2,
-        load_balancers: if attached { vec![attachment] } else { Vec::new() },
-        ..Service::default()
-    };
+    let mut service = web_service(2, 8080);
+    if !attached {
+        service.load_balancers.clear();
+    }
     aws.service(service, "web");
     aws.wait_for_steady("shop", "web").await;
     aws
@@ -230,12 +220,7 @@ async fn a_group_that_fails_hides_nothing_of_the_others() {
     let own = aws.tasks_of("web")[0].clone();
     let second =
         aws.target_group(TargetGroup { name: "inner".to_owned(), ..TargetGroup::default() });
-    let attachment = Attachment {
-        target_group: second.clone(),
-        alternate: None,
-        container: "web".to_owned(),
-        port: 9000,
-    };
+    let attachment = attachment(&second, "web", 9000);
     aws.with(|world| {
         let service = service(world);
         service.facts.load_balancers.insert(0, attachment);

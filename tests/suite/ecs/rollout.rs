@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lockkeeper::deploy::facts::{Attachment, Balancer, Breaker, Service, TargetCheck, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Breaker, Service, TargetCheck, TargetGroup};
 use serde_json::json;
 
-use super::{definition, ecs};
+use super::{attachment, ecs, web_definition, web_service};
 use crate::support::Lockkeeper;
 use crate::support::aws::{Aws, Fault, Pace, Scale, Script};
 
@@ -27,23 +27,10 @@ fn shop(kind: Balancer, next: Script, pace: Pace) -> (Aws, String) {
     let balancer = aws.balancer("shop", kind);
     aws.listener(&balancer, 80, &[(&group, 1)]);
     for revision in ["web:1", "web:2"] {
-        let mut web = definition("web", "web", revision, &[]);
-        web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 8080 }]);
-        aws.define(web);
+        aws.define(web_definition(revision, 8080, &[]));
     }
-    let service = Service {
-        name: "web".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 2,
-        breaker: Some(Breaker { rollback: true, threshold: None, resets: false }),
-        load_balancers: vec![Attachment {
-            target_group: "web".to_owned(),
-            alternate: None,
-            container: "web".to_owned(),
-            port: 8080,
-        }],
-        ..Service::default()
-    };
+    let breaker = Some(Breaker { rollback: true, threshold: None, resets: false });
+    let service = Service { breaker, ..web_service(2, 8080) };
     aws.service(service, "web:1");
     (aws, group)
 }
@@ -122,21 +109,9 @@ async fn targets_that_nobody_refers_to_do_not_serve() {
         balancer: Balancer::Network,
         ..TargetGroup::default()
     });
-    let mut web = definition("web", "web", "web:1", &[]);
-    web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 8080 }]);
-    aws.define(web);
-    let service = Service {
-        name: "web".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 1,
-        load_balancers: vec![Attachment {
-            target_group: "orphan".to_owned(),
-            alternate: None,
-            container: "web".to_owned(),
-            port: 8080,
-        }],
-        ..Service::default()
-    };
+    aws.define(web_definition("web:1", 8080, &[]));
+    let load_balancers = vec![attachment("orphan", "web", 8080)];
+    let service = Service { load_balancers, ..web_service(1, 8080) };
     aws.service(service, "web:1");
     aws.wait_for("a task", |world| world.tasks.values().any(|task| task.started.is_some())).await;
     let waited = rollout(&aws, &["--settle", "500ms", "--rollout-timeout", "20s"]).run().await;

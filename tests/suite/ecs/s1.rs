@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use lockkeeper::deploy::facts::{Attachment, Balancer, Breaker, Service, TargetCheck, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Breaker, Service, TargetCheck, TargetGroup};
 use serde_json::{Value, json};
 
-use super::{definition, ecs, migrations, network, postgres};
+use super::{definition, ecs, migrations, network, postgres, web_service};
 use crate::support::aws::{Aws, Pace, Program, Scale};
 use crate::support::{Database, Project, postgres::debian};
 
@@ -72,19 +72,10 @@ async fn shop(folder: &Project) -> Aws {
     aws.listener(&balancer, 80, &[(&group, 1)]);
     aws.define(served("shell:1", &web(folder)));
     let service = Service {
-        name: "web".to_owned(),
-        cluster: "shop".to_owned(),
-        desired: 1,
         grace: Some(60),
         breaker: Some(Breaker { rollback: true, threshold: None, resets: false }),
         network: Some(network()),
-        load_balancers: vec![Attachment {
-            target_group: "web".to_owned(),
-            alternate: None,
-            container: "web".to_owned(),
-            port: 4000,
-        }],
-        ..Service::default()
+        ..web_service(1, 4000)
     };
     aws.service(service, "web:1");
     aws.wait_for_steady("shop", "web").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::busy;
+use super::scene::{blocked, busy};
 use crate::suite::faces::client::Served;
 use crate::support::{Connection, Database, Lockkeeper, Server, wait_until};
 
@@ -39,12 +39,7 @@ async fn it_is_seen_at_work() {
     let mut blocker = database.connect().await;
     blocker.execute("begin; update item set n = n where id = 1").await;
     let served = Served::start_as_told(exec(&database, UPDATE)).await;
-    let blocked = served
-        .progress_that("who blocks it", |now| {
-            busy(now)
-                .is_some_and(|one| one["blockers"].as_array().is_some_and(|all| !all.is_empty()))
-        })
-        .await;
+    let blocked = blocked(&served).await;
     let session = busy(&blocked).unwrap();
     assert_eq!(session["statement"], "update item set n = n + … + sleep(…) where '…' <> '…'");
     assert_eq!(session["blockers"][0]["user"], "root");

@@ -117,15 +117,17 @@ pub fn busy(progress: &Value) -> Option<&Value> {
     sessions.iter().find(|session| !session["statement"].is_null())
 }
 
+/// What is shown as soon as that knows who blocks the statement.
+pub async fn blocked(served: &Served) -> Value {
+    let is_blocked =
+        |one: &Value| one["blockers"].as_array().is_some_and(|blockers| !blockers.is_empty());
+    served.progress_that("who blocks it", |now| busy(now).is_some_and(is_blocked)).await
+}
+
 /// What a tool shows during the UPDATE: who blocks it, what it is at,
 /// that the lock is held, and nobody is ready until the end.
 pub async fn watch_update(scene: &mut Scene, served: &Served, mut blocker: Connection) -> Value {
-    let blocked = served
-        .progress_that("who blocks it", |now| {
-            busy(now)
-                .is_some_and(|one| one["blockers"].as_array().is_some_and(|all| !all.is_empty()))
-        })
-        .await;
+    let blocked = blocked(served).await;
     let session = busy(&blocked).unwrap();
     assert_eq!(session["blockers"][0]["application"], "somebody", "{session}");
     assert_eq!(session["blockers"][0]["state"], "idle in transaction");

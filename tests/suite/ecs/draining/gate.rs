@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetCheck, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Service, TargetCheck, TargetGroup};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{PATIENCE, stop};
-use crate::suite::ecs::{definition, migrations, network};
+use crate::suite::ecs::{migrations, network, web_definition, web_service};
 use crate::support::aws::{Aws, Pace, Scale};
 use crate::support::{Database, Kind, Project, wait_until};
 
@@ -57,23 +57,10 @@ impl Web {
         let gate = gate.into_iter().chain(["--drain-look", "50ms", "--log-format", "json"]);
         let command: Vec<_> =
             gate.chain(options.iter().copied()).chain(["--", "sh", "-c", CHILD]).collect();
-        let mut web = definition("web", "web", "web:1", &command);
-        web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 9002 }]);
+        let mut web = web_definition("web:1", 9002, &command);
         web["containerDefinitions"][0]["stopTimeout"] = json!(stop_timeout);
         aws.define(web);
-        let service = Service {
-            name: "web".to_owned(),
-            cluster: "shop".to_owned(),
-            desired: 1,
-            network: Some(network()),
-            load_balancers: vec![Attachment {
-                target_group: "web".to_owned(),
-                alternate: None,
-                container: "web".to_owned(),
-                port: 9002,
-            }],
-            ..Service::default()
-        };
+        let service = Service { network: Some(network()), ..web_service(1, 9002) };
         aws.service(service, "web");
         aws.wait_for("a task", |world| !world.tasks.is_empty()).await;
         let task = aws.tasks()[0].clone();

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use lockkeeper::deploy::draining::Pace as Looking;
-use lockkeeper::deploy::facts::{Attachment, Balancer, Service, TargetCheck, TargetGroup};
+use lockkeeper::deploy::facts::{Balancer, Service, TargetCheck, TargetGroup};
 use serde_json::json;
 
 use super::follower::Crowd;
-use crate::suite::ecs::{definition, migrations, network, postgres};
+use crate::suite::ecs::{migrations, network, postgres, web_definition, web_service};
 use crate::support::aws::{Aws, Pace, Scale};
 use crate::support::{self, Database, Lockkeeper, Project};
 
@@ -93,23 +93,10 @@ impl Shop {
         let gate = gate.into_iter().chain(["--drain-look", &look, "--drain-margin", &margin]);
         let gate = gate.chain(["--notice", &notice]).chain(options.iter().copied());
         let command: Vec<_> = gate.chain(["--", "sleep", "1000"]).collect();
-        let mut web = definition("web", "web", "web:1", &command);
-        web["containerDefinitions"][0]["portMappings"] = json!([{ "containerPort": 9002 }]);
+        let mut web = web_definition("web:1", 9002, &command);
         web["containerDefinitions"][0]["stopTimeout"] = json!(120);
         aws.define(web);
-        let service = Service {
-            name: "web".to_owned(),
-            cluster: "shop".to_owned(),
-            desired: 2,
-            network: Some(network()),
-            load_balancers: vec![Attachment {
-                target_group: "web".to_owned(),
-                alternate: None,
-                container: "web".to_owned(),
-                port: 9002,
-            }],
-            ..Service::default()
-        };
+        let service = Service { network: Some(network()), ..web_service(2, 9002) };
         aws.service(service, "web");
         aws.wait_for_steady("shop", "web").await;
         Shop { aws, group, project, database }
