@@ -6,6 +6,7 @@ mod completions;
 mod connection;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod estimate;
 mod exec;
 mod gate;
 mod hold;
@@ -27,7 +28,7 @@ mod up;
 mod wait;
 mod watched;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ enum Command {
     Status(status::Status),
     Wait(wait::Wait),
     Gate(Box<gate::GateCommand>),
+    Estimate(Box<estimate::Estimate>),
     Probe(probe::Probe),
     New(new::New),
     Init(init::Init),
@@ -225,6 +227,7 @@ impl Command {
             Command::Plan(command) => command.answers_json(),
             Command::Status(command) => command.answers_json(),
             Command::Gate(command) => command.logs_json(),
+            Command::Estimate(command) => command.logs_json(),
             #[cfg(feature = "ecs")]
             Command::Ecs(command) => command.speaks_json(),
             Command::Wait(_)
@@ -251,6 +254,7 @@ impl Command {
             Command::Status(command) => command.run().await,
             Command::Wait(command) => command.run().await,
             Command::Gate(command) => command.run().await,
+            Command::Estimate(command) => command.run().await,
             Command::Probe(command) => command.run().await,
             Command::New(command) => command.run(),
             Command::Init(command) => command.run(),
@@ -278,6 +282,30 @@ fn identity() -> Identity {
             .unwrap_or_else(|_| "unknown".to_owned()),
         pid: std::process::id(),
     }
+}
+
+/// The text of a file that the command line names.
+///
+/// # Errors
+/// [`Error::File`].
+fn read_file(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::File {
+        what: format!("can't read {}", path.display()),
+        source,
+        next: "look at the path, and whether it is text in UTF-8",
+    })
+}
+
+/// Writes a file that the command line names.
+///
+/// # Errors
+/// [`Error::File`].
+fn write_file(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::File {
+        what: format!("can't write {}", path.display()),
+        source,
+        next: "look at the path, and whether this user may write there",
+    })
 }
 
 /// Prints a command's answer. A closed pipe (`| head`) is no error of ours.

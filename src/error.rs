@@ -10,6 +10,7 @@ use crate::db::{DbError, ErrorKind, UrlError};
 use crate::deploy::offline::OfflineError;
 #[cfg(feature = "ecs")]
 use crate::deploy::{aws::AwsError, hook::HookError, oneoff::LaunchError, rollout::RolloutError};
+use crate::estimate::EstimateError;
 use crate::foreign::ForeignError;
 use crate::gate::{GateError, Outline};
 use crate::history::HistoryError;
@@ -171,6 +172,9 @@ pub enum Error {
     /// The gate didn't open, or wasn't closed in order.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// There is no estimate.
+    #[error(transparent)]
+    Estimate(EstimateError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -201,6 +205,16 @@ impl From<ForeignError> for Error {
                 source,
                 next: "see what limits the processes of this user or container; /proc is needed",
             },
+        }
+    }
+}
+
+impl From<EstimateError> for Error {
+    fn from(error: EstimateError) -> Self {
+        match error {
+            EstimateError::Run(error) => Error::Run(error),
+            EstimateError::Survey(error) => error.into(),
+            error => Error::Estimate(error),
         }
     }
 }
@@ -251,6 +265,8 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::hook(error),
             Error::Gate(error) => gate(error),
+            Error::Estimate(EstimateError::Db { source, .. }) => database(source),
+            Error::Estimate(_) => Exit::Usage,
             Error::Tool { ended, .. } => Exit::Of(ended.code()),
             Error::NotReady { .. }
             | Error::Probe { .. }
@@ -310,6 +326,10 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
             Error::Gate(error) => plain().note("next", next_of_gate(error)),
+            Error::Estimate(error) => match error.next() {
+                Some(next) => plain().note("next", next),
+                None => plain(),
+            },
             Error::Tool { .. } => plain().note("next", "read what it said, and what its history says"),
             Error::Probe { .. } => plain(),
         }

@@ -24,6 +24,8 @@ pub mod backfill;
 pub mod deploy;
 pub mod runner;
 
+pub mod estimate;
+
 pub mod foreign;
 
 pub mod ask;

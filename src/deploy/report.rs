@@ -14,8 +14,10 @@ mod tests;
 mod text;
 mod wrap;
 
+pub(crate) use html::escaped as escape_html;
 pub use html::html;
 pub use json::json;
+pub(crate) use markdown::escaped as escape_markdown;
 pub use markdown::markdown;
 pub use svg::svg;
 pub use text::text;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::pending::pending;
 use super::place::Place;
 use crate::cli::connection::Connection;
-use crate::cli::{print, print_json};
+use crate::cli::{print, print_json, read_file, write_file};
 use crate::deploy::aws::{Aws, describe};
 use crate::deploy::doctor::{Diagnosis, Question, Startup};
 use crate::deploy::facts::Facts;
@@ -147,7 +147,7 @@ impl Doctor {
     }
 
     fn read_files(&self) -> Result<Facts, Error> {
-        let read = |path: &PathBuf| Ok(Document { path: path.clone(), text: text(path)? });
+        let read = |path: &PathBuf| Ok(Document { path: path.clone(), text: read_file(path)? });
         let offline = Offline {
             documents: self.from.iter().map(read).collect::<Result<_, Error>>()?,
             service: self.service.clone(),
@@ -163,13 +163,13 @@ impl Doctor {
 
     fn write_files(&self, diagnosis: &Diagnosis, facts: &Facts) -> Result<(), Error> {
         if let Some(path) = &self.markdown {
-            write(path, &report::markdown(diagnosis, facts))?;
+            write_file(path, &report::markdown(diagnosis, facts))?;
         }
         if let Some(path) = &self.html {
-            write(path, &report::html(diagnosis, facts))?;
+            write_file(path, &report::html(diagnosis, facts))?;
         }
         match (&self.svg, report::svg(diagnosis)) {
-            (Some(path), Some(picture)) => write(path, &picture),
+            (Some(path), Some(picture)) => write_file(path, &picture),
             (Some(_), None) => Err(Error::Usage {
                 message:
                     "there is no timeline to be drawn: nobody says how long a task takes to start"
@@ -189,27 +189,11 @@ pub async fn view(aws: &Aws, cluster: &str, service: &str, definition: &str) -> 
     Some(Diagnosis::of(&facts, &Question::default()))
 }
 
-fn text(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::File {
-        what: format!("can't read {}", path.display()),
-        source,
-        next: "look at the path, and whether it is text in UTF-8",
-    })
-}
-
 fn estimate(path: &Path) -> Result<Interval, Error> {
-    let report: Result<Estimate, _> = serde_json::from_str(&text(path)?);
+    let report: Result<Estimate, _> = serde_json::from_str(&read_file(path)?);
     let report = report.map_err(|error| Error::Usage {
         message: format!("{}: this is no estimate's report: {error}", path.display()),
         next: "give JSON with total.p50_seconds and total.p90_seconds".to_owned(),
     })?;
     Ok(report.total)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::File {
-        what: format!("can't write {}", path.display()),
-        source,
-        next: "look at the path, and whether this user may write there",
-    })
 }

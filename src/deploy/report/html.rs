@@ -77,7 +77,7 @@ fn finding(page: &mut String, finding: &Finding) {
 }
 
 /// Text without any meaning to HTML or XML.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

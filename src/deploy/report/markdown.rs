@@ -74,7 +74,7 @@ fn fence(language: &str, body: &str) -> String {
 }
 
 /// Text without any meaning to Markdown or HTML, and that calls nobody by `@`.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in harmless(text).chars() {
         match c {

@@ -1,0 +1,177 @@
+//! `estimate`: how long a release's migrations take, measured on a copy.
+
+mod html;
+mod markdown;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::db::{ConnectOptions, Database, DbError, connect};
+use crate::error::{Error, Exit};
+use crate::estimate::{
+    Circumstances, EstimateError, Facts, Rehearsal, Report, compare, refuse_in_use,
+    refuse_production, rehearse,
+};
+use crate::migration::Catalog;
+use crate::progress::{Event, Reporter};
+use crate::runner::{RunError, Settings};
+use crate::stop::Stop;
+use crate::terminal::{self, Face, LogFormat};
+
+use super::migrate::Migrate;
+use super::{PhaseChoice, print, signals, write_file};
+
+/// How long after SIGTERM what is under way may take to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long another run may hold the copy's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Say how long the pending migrations take, measured on a copy of the database
+#[derive(Debug, Args)]
+pub struct Estimate {
+    /// The copy, on which the migrations are run: a restored snapshot, a clone. Production is what
+    /// --database-url names; it is only read. The URL has a password: better leave it to the variable
+    #[arg(long, env = "LOCKKEEPER_COPY_URL", value_name = "URL")]
+    copy_url: String,
+    /// Others are connected to the copy, and it is one all the same
+    #[arg(long, env = "LOCKKEEPER_COPY_IN_USE", value_parser = super::flag())]
+    copy_in_use: bool,
+    /// Which migrations: before the rollout, after it, or both
+    #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
+    phase: PhaseChoice,
+    /// Write the report as JSON too, as `ecs doctor --estimate` and `up --estimate` read it
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE_JSON", value_name = "FILE", value_parser = super::path())]
+    json: Option<PathBuf>,
+    /// Write it as Markdown too, for a pull request
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE_MARKDOWN", value_name = "FILE", value_parser = super::path())]
+    markdown: Option<PathBuf>,
+    /// Write it as a page too
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE_HTML", value_name = "FILE", value_parser = super::path())]
+    html: Option<PathBuf>,
+    /// Bars on a terminal and lines elsewhere, always lines, or JSON lines
+    #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
+    log_format: LogFormat,
+    #[command(flatten)]
+    migrate: Migrate,
+}
+
+/// Where it is measured, and what for.
+struct Sides {
+    copy: Arc<dyn Database>,
+    facts: Facts,
+    production: Option<(Arc<dyn Database>, Facts)>,
+}
+
+impl Estimate {
+    /// Whether standard error is to carry JSON lines and nothing else.
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Where the copy isn't fit for it, and what ended the run on it.
+    pub async fn run(self) -> Result<Exit, Error> {
+        let options = self.migrate.connection.with_tls(ConnectOptions::from_url(&self.copy_url)?);
+        let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
+        let settings = self.migrate.settings(&options, self.phase, LOCK_WAIT, super::identity())?;
+        let sides = self.sides(&options).await?;
+        let began = Instant::now();
+        let measured = self.rehearse(&sides, &catalog, &settings).await?;
+        let took = began.elapsed().as_secs_f64();
+        let (production, speed) = match &sides.production {
+            Some((database, facts)) => {
+                let copy = (sides.copy.as_ref(), &sides.facts);
+                let speed = compare(copy, (database.as_ref(), facts)).await;
+                (Some(facts), Some(speed.map_err(unread)?))
+            }
+            None => (None, None),
+        };
+        let circumstances = Circumstances { copy: &sides.facts, production, speed };
+        let report = Report::new("rehearse", &measured, circumstances, took);
+        self.write(&report)?;
+        print(&text::text(&report))?;
+        Ok(Exit::Done)
+    }
+
+    /// Connects to both, and makes sure that they are two.
+    async fn sides(&self, options: &ConnectOptions) -> Result<Sides, Error> {
+        let connection = &self.migrate.connection;
+        let copy = connect(options, connection.one_attempt(), &mut |_, _| {})
+            .await
+            .map_err(|source| Error::Connect { place: options.place(), source })?;
+        let production = match connection.options() {
+            Ok(_) => Some(connection.reach(self.logs_json()).await?),
+            Err(Error::NoDatabase) => None,
+            Err(error) => return Err(error),
+        };
+        match &production {
+            Some(production) => refuse_production(copy.as_ref(), production.as_ref()).await?,
+            None if !self.copy_in_use => refuse_in_use(copy.as_ref()).await?,
+            None => {}
+        }
+        let facts = Facts::read(copy.as_ref()).await.map_err(unread)?;
+        let production = match production {
+            Some(database) => {
+                let facts = Facts::read(database.as_ref()).await.map_err(unread)?;
+                Some((database, facts))
+            }
+            None => None,
+        };
+        Ok(Sides { copy, facts, production })
+    }
+
+    async fn rehearse(
+        &self,
+        sides: &Sides,
+        catalog: &Catalog,
+        settings: &Settings,
+    ) -> Result<Vec<crate::estimate::Measured>, Error> {
+        let (reporter, progress) = Reporter::new();
+        let stop = Stop::default();
+        let given_up = signals::watch(stop.clone(), reporter.clone(), STOP_TIMEOUT)?;
+        let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
+        reporter.emit(Event::Started { run: settings.identity.run.clone() });
+        reporter.emit(Event::Connected { database: sides.copy.description().to_owned() });
+        let rehearsal = Rehearsal {
+            copy: sides.copy.clone(),
+            facts: &sides.facts,
+            catalog,
+            settings,
+            reporter: &reporter,
+            progress,
+            stop: &stop,
+        };
+        let measured = tokio::select! {
+            biased;
+            measured = rehearse(rehearsal) => measured.map_err(Error::from),
+            reason = given_up => Err(RunError::Stopped { reason }.into()),
+        };
+        face.finish().await;
+        measured
+    }
+
+    fn write(&self, report: &Report) -> Result<(), Error> {
+        if let Some(path) = &self.json {
+            let json = serde_json::to_string_pretty(report);
+            // Its keys are names, and its numbers finite.
+            write_file(path, &format!("{}\n", json.unwrap_or_default()))?;
+        }
+        if let Some(path) = &self.markdown {
+            write_file(path, &markdown::markdown(report))?;
+        }
+        if let Some(path) = &self.html {
+            write_file(path, &html::html(report))?;
+        }
+        Ok(())
+    }
+}
+
+fn unread(source: DbError) -> Error {
+    EstimateError::Db { what: "the catalog can't be read", source }.into()
+}

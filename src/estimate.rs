@@ -1,0 +1,27 @@
+//! The estimate: how long a release's migrations take, measured on a copy of the database.
+//!
+//! A [rehearsal](rehearse) is a real run, by the one loop, on the copy. What it measured is carried over to
+//! production by a pure [model]: production is only read, its catalog, and a probe of its speed.
+
+mod advice;
+mod error;
+mod facts;
+mod locks;
+mod measured;
+mod meter;
+mod model;
+mod origin;
+mod probe;
+mod rehearse;
+mod report;
+mod timed;
+
+pub use advice::Advice;
+pub use error::EstimateError;
+pub use facts::{Facts, TableFacts};
+pub use measured::{Extent, Held, How, Measured};
+pub use model::{Carried, Circumstances, Quantiles, carry};
+pub use origin::{Origin, refuse_in_use, refuse_production};
+pub use probe::{Speed, compare};
+pub use rehearse::{Rehearsal, rehearse};
+pub use report::{Report, Risk, Side, StepReport};

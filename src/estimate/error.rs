@@ -1,0 +1,64 @@
+//! Why there is no estimate.
+
+use crate::db::DbError;
+use crate::runner::{RunError, SurveyError};
+
+/// Why there is no estimate.
+#[derive(Debug, thiserror::Error)]
+pub enum EstimateError {
+    /// What is called the copy is production.
+    #[error("the copy is the production database itself: {why}")]
+    IsProduction {
+        /// By what it is known.
+        why: String,
+    },
+    /// Nobody can tell whether it is production.
+    #[error("{database} may be production: {why}")]
+    MayBeProduction {
+        /// Which.
+        database: String,
+        /// What speaks for it.
+        why: String,
+    },
+    /// Copy and production aren't of the same kind.
+    #[error("the copy is on {copy}, and production on {production}")]
+    OtherEngine {
+        /// The copy's.
+        copy: crate::db::Engine,
+        /// Production's.
+        production: crate::db::Engine,
+    },
+    /// The run on the copy ended before its end.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// What the database says of itself can't be read.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// The database's.
+    #[error("{what}: {source}")]
+    Db {
+        /// What was asked of which.
+        what: &'static str,
+        /// Its answer.
+        source: DbError,
+    },
+}
+
+impl EstimateError {
+    /// What to do.
+    pub fn next(&self) -> Option<&'static str> {
+        Some(match self {
+            EstimateError::IsProduction { .. } => {
+                "restore a snapshot elsewhere, or make a copy of another name, and give that as --copy-url"
+            }
+            EstimateError::MayBeProduction { .. } => {
+                "say which database is production by --database-url, so that the two can be told apart; or, \
+                 if it is a copy all the same, --copy-in-use"
+            }
+            EstimateError::OtherEngine { .. } => "give a copy on the same kind of database",
+            EstimateError::Run(_) | EstimateError::Survey(_) | EstimateError::Db { .. } => {
+                return None;
+            }
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! What a database's catalog says of its size and its settings. Only the catalog is read.
+
+use std::collections::BTreeMap;
+
+use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement};
+
+/// A table, as the catalog has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableFacts {
+    /// Rows, by the statistics; `None` where there are none.
+    pub rows: Option<u64>,
+    /// Bytes of the table itself, with what lies beside it.
+    pub bytes: u64,
+    /// Bytes of its indexes.
+    pub index_bytes: u64,
+    /// How many indexes it has.
+    pub indexes: u64,
+    /// A digest of its columns and their types.
+    pub columns: String,
+}
+
+impl TableFacts {
+    /// Bytes in all.
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes + self.index_bytes
+    }
+}
+
+/// What a database's catalog says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Product, version, database and place.
+    pub description: String,
+    /// The server's identifier, where it tells one; two databases of one server have it in common.
+    pub system: Option<String>,
+    /// The server's major version.
+    pub major: String,
+    /// Tables by their names, with their schema where it isn't the one of our own tables.
+    pub tables: BTreeMap<String, TableFacts>,
+    /// Settings that the time depends on.
+    pub settings: BTreeMap<String, String>,
+}
+
+const POSTGRES_SETTINGS: &str = "select name::text, concat(setting, ' ', unit) from pg_settings where name in \
+    ('work_mem', 'maintenance_work_mem', 'shared_buffers', 'synchronous_commit', \
+     'synchronous_standby_names', 'wal_level', 'max_wal_size', 'checkpoint_timeout', 'full_page_writes', \
+     'max_parallel_maintenance_workers', 'fsync', 'wal_compression')";
+
+/// A partitioned table is as large as its leaves together.
+const POSTGRES_TABLES: &str = "select case when n.nspname = $1 then '' else n.nspname || '.' end || c.relname, \
+    (select case when min(l.reltuples) < 0 then null else sum(l.reltuples)::bigint end \
+     from pg_class l where l.relkind in ('r', 'm') and l.oid in (select relid from pg_partition_tree(c.oid) \
+     union select c.oid)), \
+    (select coalesce(sum(pg_table_size(relid)), 0)::bigint from \
+     (select relid from pg_partition_tree(c.oid) union select c.oid) leaves), \
+    (select coalesce(sum(pg_indexes_size(relid)), 0)::bigint from \
+     (select relid from pg_partition_tree(c.oid) union select c.oid) leaves), \
+    (select count(*) from pg_index i where i.indrelid = c.oid), \
+    (select md5(string_agg(concat(attname, ' ', format_type(atttypid, atttypmod), attnotnull), ',' \
+     order by attname)) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped) \
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'm', 'p') and c.relpersistence <> 't' \
+    and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_' \
+    and c.relname !~ '^lockkeeper_'";
+
+const MYSQL_SETTINGS: &str = "select lower(variable_name), variable_value from \
+    information_schema.global_variables where lower(variable_name) in ('innodb_buffer_pool_size', \
+    'innodb_flush_log_at_trx_commit', 'innodb_log_file_size', 'sync_binlog', 'log_bin', 'innodb_doublewrite')";
+
+const MYSQL_TABLES: &str = "select t.table_name, cast(t.table_rows as signed), \
+    cast(coalesce(t.data_length, 0) as signed), cast(coalesce(t.index_length, 0) as signed), \
+    (select count(distinct s.index_name) from information_schema.statistics s \
+     where s.table_schema = t.table_schema and s.table_name = t.table_name), \
+    (select md5(group_concat(c.column_name, ' ', c.column_type, c.is_nullable order by c.column_name)) \
+     from information_schema.columns c where c.table_schema = t.table_schema \
+     and c.table_name = t.table_name) \
+    from information_schema.tables t where t.table_schema = database() and t.table_type = 'BASE TABLE' \
+    and t.table_name not like 'lockkeeper\\_%'";
+
+impl Facts {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn read(database: &dyn Database) -> Result<Self, DbError> {
+        let mut session = database.session(Purpose::Watch).await?;
+        let engine = database.dialect().engine;
+        let origin = super::Origin::of(engine, session.as_mut()).await?;
+        let schema = vec![database.schema().into()];
+        let (tables, settings, version) = match engine {
+            Engine::Postgres => (
+                session.query(&Statement::new(POSTGRES_TABLES, schema)).await?,
+                session.query(&Statement::new(POSTGRES_SETTINGS, Vec::new())).await?,
+                "show server_version",
+            ),
+            Engine::MySql => (
+                session.query(&Statement::new(MYSQL_TABLES, Vec::new())).await?,
+                session
+                    .query(&Statement::new(MYSQL_SETTINGS, Vec::new()))
+                    .await
+                    .unwrap_or_default(),
+                "select version()",
+            ),
+            Engine::Sqlite => {
+                (sqlite_tables(session.as_mut()).await?, Vec::new(), "select sqlite_version()")
+            }
+        };
+        let version = session.query(&Statement::new(version, Vec::new())).await?;
+        let version = version.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
+        Ok(Facts {
+            description: database.description().to_owned(),
+            system: origin.system,
+            major: version.split('.').next().unwrap_or_default().to_owned(),
+            tables: tables.iter().map(table).collect::<Result<_, _>>()?,
+            settings: settings.iter().map(setting).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A table by its name, as the catalog tells it, or without its schema where no other is called so.
+    pub fn table(&self, name: &str) -> Option<&TableFacts> {
+        let mut elsewhere = self
+            .tables
+            .iter()
+            .filter(|(table, _)| table.rsplit_once('.').is_some_and(|(_, bare)| bare == name));
+        self.tables.get(name).or_else(|| {
+            let (_, table) = elsewhere.next()?;
+            elsewhere.next().is_none().then_some(table)
+        })
+    }
+}
+
+fn table(row: &Row) -> Result<(String, TableFacts), DbError> {
+    let count = |index| Ok::<_, DbError>(row.optional_int(index)?.map(|count| count.max(0) as u64));
+    let facts = TableFacts {
+        rows: count(1)?,
+        bytes: count(2)?.unwrap_or(0),
+        index_bytes: count(3)?.unwrap_or(0),
+        indexes: count(4)?.unwrap_or(0),
+        columns: row.optional_text(5)?.unwrap_or_default().to_owned(),
+    };
+    Ok((row.text(0)?.to_owned(), facts))
+}
+
+fn setting(row: &Row) -> Result<(String, String), DbError> {
+    let value = row.optional_text(1)?.unwrap_or_default();
+    Ok((row.text(0)?.to_owned(), value.trim().to_owned()))
+}
+
+/// SQLite knows no sizes of tables: the highest rowid stands for the rows, and the file's bytes are shared out
+/// by them.
+async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
+    let names = "select name, coalesce((select group_concat(name || ' ' || type, ',') from \
+                 pragma_table_info(m.name)), ''), (select count(*) from pragma_index_list(m.name)) \
+                 from sqlite_master m where type = 'table' and name not like 'sqlite\\_%' escape '\\' \
+                 and name not like 'lockkeeper\\_%' escape '\\'";
+    let names = session.query(&Statement::new(names, Vec::new())).await?;
+    let size = "select (select page_count from pragma_page_count) * (select page_size from pragma_page_size)";
+    let size = session.query(&Statement::new(size, Vec::new())).await?;
+    let size = size.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+    let mut counted = Vec::new();
+    for row in &names {
+        let name = crate::db::Dialect::SQLITE.quote(row.text(0)?);
+        // Without a rowid nothing is known but by reading it all.
+        let highest = format!("select max(rowid) from {name}");
+        let highest = session.query(&Statement::new(highest, Vec::new())).await;
+        let rows = highest.ok().and_then(|rows| rows.first()?.optional_int(0).ok()?);
+        counted.push((row, rows));
+    }
+    let all: i64 = counted.iter().filter_map(|(_, rows)| *rows).sum();
+    let share = |rows: Option<i64>| match (rows, all) {
+        (Some(rows), all) if all > 0 => (size as f64 * rows as f64 / all as f64) as i64,
+        _ => 0,
+    };
+    let row = |(row, rows): &(&Row, Option<i64>)| {
+        let (name, columns) = (row.text(0)?, row.text(1)?);
+        let (bytes, indexes) = (share(*rows), row.int(2)?);
+        Ok(Row(vec![
+            name.into(),
+            (*rows).into(),
+            bytes.into(),
+            0.into(),
+            indexes.into(),
+            columns.into(),
+        ]))
+    };
+    counted.iter().map(row).collect()
+}

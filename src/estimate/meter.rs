@@ -1,0 +1,187 @@
+//! What the database's own counters say between two steps: log, size, dead rows, what was written anew or read
+//! from end to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement};
+
+/// A step: a migration's version and the step's number.
+pub(super) type StepId = (i64, u32);
+
+/// What a step has added to the counters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Metered {
+    /// Keys that a backfill has passed.
+    pub(super) keys: Option<u64>,
+    pub(super) wal: Option<u64>,
+    pub(super) size: Option<i64>,
+    pub(super) dead: Option<i64>,
+    pub(super) rewrites: Vec<String>,
+    pub(super) scans: Vec<String>,
+}
+
+/// Reads the counters whenever the step changes, in a session of its own.
+pub(super) struct Meter {
+    engine: Engine,
+    book: Mutex<Book>,
+}
+
+struct Book {
+    session: Box<dyn Session>,
+    open: Option<StepId>,
+    last: Counters,
+    steps: BTreeMap<StepId, Metered>,
+}
+
+impl Meter {
+    /// Begins with what the counters say now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn start(database: &dyn Database) -> Result<Arc<Self>, DbError> {
+        let engine = database.dialect().engine;
+        let mut session = database.session(Purpose::Watch).await?;
+        let last = Counters::read(engine, session.as_mut()).await?;
+        let book = Mutex::new(Book { session, open: None, last, steps: BTreeMap::new() });
+        Ok(Arc::new(Meter { engine, book }))
+    }
+
+    /// The next write is of this step. Of the one before everything is committed, by `session`, whose server
+    /// keeps its counts for a second unless it is told not to.
+    pub(super) async fn at(
+        &self,
+        step: Option<StepId>,
+        keys: Option<u64>,
+        session: &mut dyn Session,
+    ) {
+        let mut book = self.book.lock().await;
+        if book.open != step {
+            if self.engine == Engine::Postgres {
+                let flush = "select pg_stat_force_next_flush()::text";
+                // Before version 15 they come when they come.
+                session.query(&Statement::new(flush, Vec::new())).await.ok();
+            }
+            book.close(self.engine).await;
+            book.open = step;
+        }
+        if let (Some(step), Some(keys)) = (step, keys) {
+            book.steps.entry(step).or_default().keys = Some(keys);
+        }
+    }
+
+    /// What each step has added.
+    pub(super) async fn end(&self) -> BTreeMap<StepId, Metered> {
+        let mut book = self.book.lock().await;
+        book.close(self.engine).await;
+        std::mem::take(&mut book.steps)
+    }
+}
+
+impl Book {
+    /// What was added since the last look is the open step's. Counters that can't be read say nothing of it.
+    async fn close(&mut self, engine: Engine) {
+        let Ok(now) = Counters::read(engine, self.session.as_mut()).await else { return };
+        let before = std::mem::replace(&mut self.last, now);
+        let Some(step) = self.open.take() else { return };
+        let (now, metered) = (&self.last, self.steps.entry(step).or_default());
+        let since = |now: Option<i64>, before: Option<i64>| Some(now? - before?);
+        let add = |sum: &mut Option<i64>, more: Option<i64>| {
+            if let Some(more) = more {
+                *sum = Some(sum.unwrap_or(0) + more);
+            }
+        };
+        let wal = since(now.wal, before.wal).and_then(|wal| u64::try_from(wal).ok());
+        metered.wal = wal.map(|wal| wal + metered.wal.unwrap_or(0)).or(metered.wal);
+        add(&mut metered.size, since(now.size, before.size));
+        add(&mut metered.dead, since(now.dead, before.dead));
+        for (number, table) in &now.tables {
+            let Some(old) = before.tables.get(number) else { continue };
+            if old.file != table.file {
+                metered.rewrites.push(table.name.clone());
+            } else if table.scans > old.scans && table.pages >= LARGE {
+                metered.scans.push(table.name.clone());
+            }
+        }
+    }
+}
+
+/// To read fewer pages from end to end is nothing to tell: a megabyte.
+const LARGE: i64 = 128;
+
+#[derive(Debug, Default)]
+struct Counters {
+    wal: Option<i64>,
+    size: Option<i64>,
+    dead: Option<i64>,
+    tables: BTreeMap<i64, TableCounters>,
+}
+
+#[derive(Debug)]
+struct TableCounters {
+    name: String,
+    /// The number of its file, which is another once it was written anew.
+    file: i64,
+    scans: i64,
+    pages: i64,
+}
+
+const POSTGRES: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
+                        pg_database_size(current_database()), \
+                        (select sum(n_dead_tup)::bigint from pg_stat_user_tables)";
+
+const POSTGRES_TABLES: &str = "select c.oid::bigint, c.oid::regclass::text, \
+    coalesce(pg_relation_filenode(c.oid), 0)::bigint, coalesce(pg_stat_get_numscans(c.oid), 0), \
+    c.relpages::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema)' \
+    and c.relname !~ '^lockkeeper_'";
+
+/// What InnoDB has written to its redo log.
+const MYSQL_LOG: &str = "select cast(variable_value as signed) from information_schema.global_status \
+                         where variable_name = 'INNODB_OS_LOG_WRITTEN'";
+
+const MYSQL_SIZE: &str = "select cast(sum(data_length + index_length) as signed) from \
+                          information_schema.tables where table_schema = database()";
+
+const SQLITE_SIZE: &str = "select (select page_count from pragma_page_count) * \
+                           (select page_size from pragma_page_size)";
+
+impl Counters {
+    async fn read(engine: Engine, session: &mut dyn Session) -> Result<Self, DbError> {
+        match engine {
+            Engine::Postgres => {
+                let rows = session.query(&Statement::new(POSTGRES, Vec::new())).await?;
+                let tables = session.query(&Statement::new(POSTGRES_TABLES, Vec::new())).await?;
+                let Some(row) = rows.first() else { return Ok(Counters::default()) };
+                Ok(Counters {
+                    wal: row.optional_int(0)?,
+                    size: row.optional_int(1)?,
+                    dead: row.optional_int(2)?,
+                    tables: tables.iter().map(table).collect::<Result<_, _>>()?,
+                })
+            }
+            Engine::MySql => Ok(Counters {
+                wal: number(session, MYSQL_LOG).await.unwrap_or_default(),
+                size: number(session, MYSQL_SIZE).await?,
+                ..Counters::default()
+            }),
+            Engine::Sqlite => {
+                Ok(Counters { size: number(session, SQLITE_SIZE).await?, ..Counters::default() })
+            }
+        }
+    }
+}
+
+fn table(row: &Row) -> Result<(i64, TableCounters), DbError> {
+    let name = row.text(1)?.to_owned();
+    let counters =
+        TableCounters { name, file: row.int(2)?, scans: row.int(3)?, pages: row.int(4)? };
+    Ok((row.int(0)?, counters))
+}
+
+async fn number(session: &mut dyn Session, sql: &str) -> Result<Option<i64>, DbError> {
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+    rows.first().map(|row| row.optional_int(0)).transpose().map(Option::flatten)
+}

@@ -1,0 +1,236 @@
+//! From what was measured on a copy to what is to be expected of production. Pure.
+//!
+//! A time is taken for log-normal: it is its factors that are uncertain, and they multiply. The spread is the
+//! root of the squares of what contributes to it.
+
+use super::facts::Facts;
+use super::measured::{Extent, Measured};
+use super::probe::Speed;
+
+/// Standard deviations between the median and the 90th percentile of a normal distribution.
+const P90: f64 = 1.2816;
+/// What two runs of the same statement on the same machine differ by, as a logarithm.
+const MOOD: f64 = 0.14;
+/// Seconds by which any step may be late: a scheduler's, a disk's.
+const HICCUP: f64 = 0.05;
+/// For each factor of e between the sizes.
+const PER_SCALE: f64 = 0.10;
+/// Where nothing is known of production, or only by statistics of another time.
+const UNKNOWN_SIZE: f64 = 0.25;
+/// For each setting that differs.
+const PER_SETTING: f64 = 0.04;
+/// Of another major version.
+const OTHER_MAJOR: f64 = 0.2;
+/// Of a table whose columns or indexes differ.
+const OTHER_SHAPE: f64 = 0.3;
+/// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger.
+const FIXED: f64 = 0.005;
+
+/// The 10th, 50th and 90th percentile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Quantiles {
+    /// One of ten is faster, in seconds.
+    pub p10_seconds: f64,
+    /// Half of them are.
+    pub p50_seconds: f64,
+    /// Nine of ten are.
+    pub p90_seconds: f64,
+}
+
+impl Quantiles {
+    /// Around a median, with the standard deviation of its logarithm.
+    pub fn around(median: f64, spread: f64) -> Self {
+        let factor = (P90 * spread).exp();
+        Quantiles {
+            p10_seconds: median / factor,
+            p50_seconds: median,
+            p90_seconds: median * factor + HICCUP.min(median),
+        }
+    }
+
+    /// One after the other, on a machine whose mood is the same for all.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Quantiles {
+            p10_seconds: self.p10_seconds + other.p10_seconds,
+            p50_seconds: self.p50_seconds + other.p50_seconds,
+            p90_seconds: self.p90_seconds + other.p90_seconds,
+        }
+    }
+}
+
+/// In what production differs from the copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The copy, before anything was done to it.
+    pub copy: &'a Facts,
+    /// Production; `None` where nobody has said where it is.
+    pub production: Option<&'a Facts>,
+    /// How fast it is.
+    pub speed: Option<Speed>,
+}
+
+/// What is to be expected of production.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// How long it takes.
+    pub time: Quantiles,
+    /// Bytes of log.
+    pub wal_bytes: Option<u64>,
+    /// By how many bytes the database grows.
+    pub size_bytes: Option<i64>,
+    /// By which factor more is done than on the copy.
+    pub scale: f64,
+    /// What was assumed.
+    pub notes: Vec<String>,
+}
+
+/// Carries a step over.
+pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
+    let mut notes = measured.notes.clone();
+    let mut spread = Spread::of(measured.spread);
+    spread.add(MOOD);
+    let size = Size::of(measured, circumstances, &mut notes);
+    spread.add(size.spread);
+    let speed = match circumstances.speed {
+        Some(speed) => speed,
+        None => Speed::same(),
+    };
+    spread.add(speed.spread);
+    let fixed = measured.seconds.min(FIXED);
+    let median = fixed + (measured.seconds - fixed) * size.time * speed.ratio;
+    let of = |bytes: f64| bytes * size.rows;
+    Carried {
+        time: Quantiles::around(median, spread.root()),
+        wal_bytes: measured.wal_bytes.map(|bytes| of(bytes as f64) as u64),
+        size_bytes: measured.size_bytes.map(|bytes| of(bytes as f64) as i64),
+        scale: size.rows,
+        notes,
+    }
+}
+
+/// In what production differs from the copy as a whole, and by how much that widens each interval.
+pub fn differences(circumstances: Circumstances<'_>) -> (f64, Vec<String>) {
+    let Some(production) = circumstances.production else {
+        let note =
+            "nothing is known of production: it is taken to be as large and as fast as the copy";
+        return (UNKNOWN_SIZE, vec![note.to_owned()]);
+    };
+    let copy = circumstances.copy;
+    let (mut spread, mut notes) = (Spread::of(0.0), Vec::new());
+    if copy.major != production.major {
+        spread.add(OTHER_MAJOR);
+        notes.push(format!(
+            "the copy's server is of version {}, and production's of version {}",
+            copy.major, production.major
+        ));
+    }
+    for (name, value) in &production.settings {
+        let Some(other) = copy.settings.get(name).filter(|other| *other != value) else { continue };
+        spread.add(PER_SETTING);
+        notes.push(format!("{name} is {value} in production, and {other} on the copy"));
+    }
+    (spread.root(), notes)
+}
+
+/// How much more there is to do.
+struct Size {
+    /// For the bytes that are written.
+    rows: f64,
+    /// For the time.
+    time: f64,
+    spread: f64,
+}
+
+impl Size {
+    fn same(spread: f64) -> Self {
+        Size { rows: 1.0, time: 1.0, spread }
+    }
+
+    fn of(measured: &Measured, circumstances: Circumstances<'_>, notes: &mut Vec<String>) -> Self {
+        let (whole, _) = differences(circumstances);
+        let Some(production) = circumstances.production else { return Size::same(whole) };
+        let Some(table) = measured.extent.table() else { return Size::same(0.0) };
+        let (Some(here), Some(there)) = (circumstances.copy.table(table), production.table(table))
+        else {
+            let is_there = production.table(table).is_some();
+            if !is_there && circumstances.copy.table(table).is_some() {
+                notes.push(format!("production has no table {table} yet, or not under this name"));
+                return Size::same(Spread::of(whole).with(UNKNOWN_SIZE));
+            }
+            return Size::same(whole);
+        };
+        let mut spread = Spread::of(whole);
+        if here.columns != there.columns || here.indexes != there.indexes {
+            spread.add(OTHER_SHAPE);
+            notes.push(format!(
+                "{table} has other columns or indexes in production than on the copy"
+            ));
+        }
+        let bytes = ratio(there.all_bytes(), here.all_bytes());
+        let rows = match (there.rows, here.rows) {
+            (Some(there), Some(here)) => ratio(there, here),
+            _ => None,
+        };
+        let scale = match measured.extent {
+            Extent::Bytes(_) => bytes.or(rows),
+            _ => rows.or(bytes),
+        };
+        let Some(scale) = scale else {
+            notes.push(format!("nobody knows how large {table} is: it has no statistics"));
+            return Size::same(spread.with(UNKNOWN_SIZE));
+        };
+        // Statistics are of some time ago, and a few per cent between the two are theirs.
+        let scale = if (0.95..1.05).contains(&scale) { 1.0 } else { scale };
+        if scale != 1.0 {
+            notes.push(format!("{table} is {} as large in production", times(scale)));
+        }
+        spread.add(PER_SCALE * scale.ln().abs());
+        let time = match measured.extent {
+            Extent::Sort(_) => scale * depth(there.rows) / depth(here.rows),
+            _ => scale,
+        };
+        Size { rows: scale, time, spread: spread.root() }
+    }
+}
+
+/// A share of two counts; none where one of them is of nothing.
+fn ratio(there: u64, here: u64) -> Option<f64> {
+    (here > 0 && there > 0).then(|| there as f64 / here as f64)
+}
+
+/// A sort's part for each row: the logarithm of how many there are.
+fn depth(rows: Option<u64>) -> f64 {
+    (rows.unwrap_or(2).max(2) as f64).ln()
+}
+
+/// `10 ×`, `0.25 ×`
+pub(super) fn times(factor: f64) -> String {
+    match factor {
+        factor if factor >= 9.95 => format!("{factor:.0} ×"),
+        factor if factor >= 0.995 => format!("{factor:.1} ×"),
+        factor => format!("{factor:.2} ×"),
+    }
+}
+
+/// Independent contributions to a standard deviation.
+struct Spread(f64);
+
+impl Spread {
+    fn of(one: f64) -> Self {
+        Spread(one * one)
+    }
+
+    fn add(&mut self, one: f64) {
+        self.0 += one * one;
+    }
+
+    fn with(mut self, one: f64) -> f64 {
+        self.add(one);
+        self.root()
+    }
+
+    fn root(&self) -> f64 {
+        self.0.sqrt()
+    }
+}

@@ -1,0 +1,151 @@
+//! The probe: how fast production is beside the copy, now and under its load.
+//!
+//! It reads only: a little arithmetic, and a few ranges of the blocks of the largest tables that both have. One side
+//! is asked after the other in turn, so that what else goes on meets both.
+
+use std::time::Instant;
+
+use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
+
+use super::facts::Facts;
+
+/// How often each is asked.
+const ROUNDS: usize = 12;
+/// Blocks in a range: half a megabyte.
+const BLOCKS: u64 = 64;
+/// Rows in a range where there are no blocks to be named.
+const ROWS: u64 = 2_000;
+/// Even where both answer alike, more isn't known by so few looks.
+const LEAST: f64 = 0.05;
+/// How much of the difference may be of what isn't asked for.
+const DOUBT: f64 = 0.35;
+
+/// How long production takes for what takes the copy a second.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Speed {
+    /// Production's time in that of the copy.
+    pub ratio: f64,
+    /// The standard deviation of its logarithm.
+    pub spread: f64,
+}
+
+impl Speed {
+    /// Of two databases on one server.
+    pub fn same() -> Self {
+        Speed { ratio: 1.0, spread: 0.0 }
+    }
+
+    /// From the logarithms of the times' ratios, of arithmetic and of reading.
+    fn from(arithmetic: &[f64], reading: &[f64]) -> Self {
+        let known: Vec<f64> = [median(arithmetic), median(reading)].into_iter().flatten().collect();
+        if known.is_empty() {
+            return Speed { ratio: 1.0, spread: DOUBT };
+        }
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        // Where the two disagree, it depends on which a statement does more of.
+        let apart = known.iter().map(|one| (one - mean).abs()).fold(0.0, f64::max);
+        let doubt = DOUBT * mean.abs();
+        Speed { ratio: mean.exp(), spread: (LEAST * LEAST + apart * apart + doubt * doubt).sqrt() }
+    }
+}
+
+/// Compares production with the copy.
+///
+/// # Errors
+/// The databases'.
+pub async fn compare(
+    copy: (&dyn Database, &Facts),
+    production: (&dyn Database, &Facts),
+) -> Result<Speed, DbError> {
+    if copy.1.system.is_some() && copy.1.system == production.1.system {
+        return Ok(Speed::same());
+    }
+    let engine = copy.0.dialect().engine;
+    let mut here = copy.0.session(Purpose::Watch).await?;
+    let mut there = production.0.session(Purpose::Watch).await?;
+    let tables = common(copy.1, production.1);
+    let (mut arithmetic, mut reading) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let sql = sums(engine);
+        let one = time(here.as_mut(), &sql).await?;
+        arithmetic.push((time(there.as_mut(), &sql).await? / one).ln());
+        let Some(table) = tables.get(round % tables.len().max(1)) else { continue };
+        let one = range(engine, here.as_mut(), table, copy.1).await?;
+        let other = range(engine, there.as_mut(), table, production.1).await?;
+        if let (Some(one), Some(other)) = (one, other) {
+            reading.push((other / one).ln());
+        }
+    }
+    Ok(Speed::from(&arithmetic, &reading))
+}
+
+/// The largest tables that both have.
+fn common<'f>(copy: &'f Facts, production: &Facts) -> Vec<&'f str> {
+    const MOST: usize = 3;
+    let both = copy.tables.iter().filter(|(name, _)| production.tables.contains_key(*name));
+    let mut both: Vec<_> = both.filter(|(_, facts)| facts.bytes > 0).collect();
+    both.sort_by_key(|(_, facts)| std::cmp::Reverse(facts.bytes));
+    both.into_iter().take(MOST).map(|(name, _)| name.as_str()).collect()
+}
+
+fn sums(engine: Engine) -> String {
+    match engine {
+        Engine::Postgres => {
+            "select count(md5(i::text)) from generate_series(1, 30000) i".to_owned()
+        }
+        Engine::MySql => "select cast(benchmark(30000, md5('lockkeeper')) as signed)".to_owned(),
+        Engine::Sqlite => {
+            "with recursive i(n) as (select 1 union all select n + 1 from i where n < 30000) \
+                           select count(hex(n)) from i"
+                .to_owned()
+        }
+    }
+}
+
+/// A range somewhere in a table: seconds for each of its rows; none where there was nothing.
+async fn range(
+    engine: Engine,
+    session: &mut dyn Session,
+    table: &str,
+    facts: &Facts,
+) -> Result<Option<f64>, DbError> {
+    let Some(known) = facts.table(table) else { return Ok(None) };
+    let name = match table.split_once('.') {
+        Some((schema, name)) => engine.dialect().qualified(Some(schema), name),
+        None => engine.dialect().quote(table),
+    };
+    let sql = match engine {
+        Engine::Postgres => {
+            let blocks = known.bytes / 8192;
+            let first = fastrand::u64(..=blocks.saturating_sub(BLOCKS));
+            let last = first + BLOCKS;
+            format!(
+                "select count(*), coalesce(sum(length(t::text)), 0)::bigint from {name} t \
+                 where ctid >= '({first},0)' and ctid < '({last},0)'"
+            )
+        }
+        Engine::MySql | Engine::Sqlite => {
+            let rows = known.rows.unwrap_or(0);
+            // What is skipped is read, too.
+            let first = fastrand::u64(..=rows.saturating_sub(ROWS).min(10 * ROWS));
+            format!("select count(*) from (select * from {name} limit {ROWS} offset {first}) t")
+        }
+    };
+    let began = Instant::now();
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+    let took = began.elapsed().as_secs_f64();
+    let rows = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+    Ok((rows > 0).then(|| took / rows as f64))
+}
+
+async fn time(session: &mut dyn Session, sql: &str) -> Result<f64, DbError> {
+    let began = Instant::now();
+    session.query(&Statement::new(sql, Vec::new())).await?;
+    Ok(began.elapsed().as_secs_f64().max(1e-6))
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

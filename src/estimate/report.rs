@@ -1,0 +1,185 @@
+//! The report: what is to be expected, how it is known, and what a deployment needs for it.
+
+use serde::Serialize;
+
+use super::advice::{Advice, risks};
+use super::facts::Facts;
+use super::measured::{Held, How, Measured};
+use super::model::{Carried, Circumstances, Quantiles, carry, differences};
+use super::probe::Speed;
+
+/// The form of the JSON.
+const FORMAT: u32 = 1;
+
+/// What is to be expected of a release's migrations.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The form of this report.
+    pub format: u32,
+    /// `rehearse` or `sample`.
+    pub mode: &'static str,
+    /// How long they take in all.
+    pub total: Quantiles,
+    /// Bytes of log that they write.
+    pub wal_bytes: Option<u64>,
+    /// By how many bytes the database grows.
+    pub size_bytes: Option<i64>,
+    /// How long it took to find out.
+    pub took_seconds: f64,
+    /// Where it was measured.
+    pub copy: Side,
+    /// What it is for.
+    pub production: Option<Side>,
+    /// How fast production is beside the copy.
+    pub speed: Option<Speed>,
+    /// The steps, in order.
+    pub steps: Vec<StepReport>,
+    /// The times to set.
+    pub advice: Advice,
+    /// What to look out for.
+    pub risks: Vec<Risk>,
+    /// What was assumed.
+    pub assumed: Vec<String>,
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// Product, version, database and place.
+    pub database: String,
+    /// Bytes of all of its tables and indexes, by the catalog.
+    pub bytes: u64,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// The migration's version.
+    pub version: i64,
+    /// The migration's name.
+    pub name: String,
+    /// Which step, from 1.
+    pub step: u32,
+    /// `script`, `bare` or `backfill`.
+    pub kind: &'static str,
+    /// Its first statement.
+    pub statement: String,
+    /// How it is known.
+    pub how: How,
+    /// How long it takes in production.
+    #[serde(flatten)]
+    pub time: Quantiles,
+    /// How long it took on the copy.
+    pub measured_seconds: f64,
+    /// Of that, waiting for locks.
+    pub lock_wait_seconds: f64,
+    /// By which factor more is done in production.
+    pub scale: f64,
+    /// Rows that a backfill goes along on the copy.
+    pub rows: Option<u64>,
+    /// Whether it changes rows as a whole.
+    #[serde(skip)]
+    pub changes_rows: bool,
+    /// Bytes of log in production.
+    pub wal_bytes: Option<u64>,
+    /// By how many bytes production grows.
+    pub size_bytes: Option<i64>,
+    /// By how many its dead rows grow, on the copy.
+    pub dead_rows: Option<i64>,
+    /// The longest lock on each table in each mode, on the copy.
+    pub locks: Vec<Held>,
+    /// Tables that it writes anew.
+    pub rewrites: Vec<String>,
+    /// Tables that it reads from end to end.
+    pub scans: Vec<String>,
+    /// What is to be known of these figures.
+    pub notes: Vec<String>,
+}
+
+/// Something to look out for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Risk {
+    /// Its name: `rewrite`, `long-lock`, `unbatched`, `replica-lag`.
+    pub code: &'static str,
+    /// The migration's version.
+    pub version: i64,
+    /// Which step, from 1.
+    pub step: u32,
+    /// What it is.
+    pub message: String,
+    /// What can be done.
+    pub next: String,
+}
+
+impl Report {
+    /// Of what was measured.
+    pub fn new(
+        mode: &'static str,
+        measured: &[Measured],
+        circumstances: Circumstances<'_>,
+        took_seconds: f64,
+    ) -> Self {
+        let steps: Vec<_> = measured
+            .iter()
+            .map(|measured| StepReport::new(measured, carry(measured, circumstances)))
+            .collect();
+        let total = steps.iter().fold(Quantiles::default(), |total, step| total.plus(step.time));
+        let (_, assumed) = differences(circumstances);
+        Report {
+            format: FORMAT,
+            mode,
+            total,
+            wal_bytes: sum(steps.iter().map(|step| step.wal_bytes)),
+            size_bytes: sum(steps.iter().map(|step| step.size_bytes)),
+            took_seconds,
+            copy: Side::of(circumstances.copy),
+            production: circumstances.production.map(Side::of),
+            speed: circumstances.speed,
+            advice: Advice::of(total, &steps),
+            risks: risks(&steps),
+            steps,
+            assumed,
+        }
+    }
+}
+
+/// Of what is known; `None` where nothing is.
+fn sum<T: std::iter::Sum>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
+    let known: Vec<T> = values.flatten().collect();
+    (!known.is_empty()).then(|| known.into_iter().sum())
+}
+
+impl Side {
+    fn of(facts: &Facts) -> Self {
+        let bytes = facts.tables.values().map(|table| table.all_bytes()).sum();
+        Side { database: facts.description.clone(), bytes }
+    }
+}
+
+impl StepReport {
+    fn new(measured: &Measured, carried: Carried) -> Self {
+        let writes = ["update", "delete", "insert"];
+        let first = measured.statement.split(' ').next().unwrap_or_default().to_lowercase();
+        StepReport {
+            version: measured.version,
+            name: measured.name.clone(),
+            step: measured.step,
+            kind: measured.kind,
+            statement: measured.statement.clone(),
+            how: measured.how,
+            time: carried.time,
+            measured_seconds: measured.seconds,
+            lock_wait_seconds: measured.lock_wait_seconds,
+            scale: carried.scale,
+            rows: measured.rows,
+            changes_rows: writes.contains(&first.as_str()),
+            wal_bytes: carried.wal_bytes,
+            size_bytes: carried.size_bytes,
+            dead_rows: measured.dead_rows,
+            locks: measured.locks.clone(),
+            rewrites: measured.rewrites.clone(),
+            scans: measured.scans.clone(),
+            notes: carried.notes,
+        }
+    }
+}
