@@ -30,6 +30,7 @@ mod suite {
     #[cfg(feature = "ecs")]
     mod ecs;
     mod embedded;
+    mod estimate;
     mod eta;
     mod example;
     mod exec;

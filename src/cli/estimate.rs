@@ -13,8 +13,8 @@ use clap::Args;
 use crate::db::{ConnectOptions, Database, DbError, connect};
 use crate::error::{Error, Exit};
 use crate::estimate::{
-    Circumstances, EstimateError, Facts, Rehearsal, Report, compare, refuse_in_use,
-    refuse_production, rehearse,
+    Circumstances, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report, compare,
+    looks_like_production, refuse_in_use, refuse_production, rehearse,
 };
 use crate::migration::Catalog;
 use crate::progress::{Event, Reporter};
@@ -35,8 +35,21 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub struct Estimate {
     /// The copy, on which the migrations are run: a restored snapshot, a clone. Production is what
     /// --database-url names; it is only read. The URL has a password: better leave it to the variable
-    #[arg(long, env = "LOCKKEEPER_COPY_URL", value_name = "URL")]
-    copy_url: String,
+    #[arg(
+        long,
+        env = "LOCKKEEPER_COPY_URL",
+        value_name = "URL",
+        required_unless_present = "make_copy",
+        conflicts_with = "make_copy"
+    )]
+    copy_url: Option<String>,
+    /// Make a copy of --database-url on the same server, and drop it in the end: PostgreSQL, to which
+    /// nobody may be connected meanwhile, and SQLite
+    #[arg(long, env = "LOCKKEEPER_MAKE_COPY", value_parser = super::flag())]
+    make_copy: bool,
+    /// Make it of what looks like production, too
+    #[arg(long, env = "LOCKKEEPER_ON_PRODUCTION", value_parser = super::flag())]
+    on_production: bool,
     /// Others are connected to the copy, and it is one all the same
     #[arg(long, env = "LOCKKEEPER_COPY_IN_USE", value_parser = super::flag())]
     copy_in_use: bool,
@@ -77,10 +90,32 @@ impl Estimate {
     /// # Errors
     /// Where the copy isn't fit for it, and what ended the run on it.
     pub async fn run(self) -> Result<Exit, Error> {
-        let options = self.migrate.connection.with_tls(ConnectOptions::from_url(&self.copy_url)?);
+        let Some(url) = &self.copy_url else { return self.run_on_own_copy().await };
+        let options = self.migrate.connection.with_tls(ConnectOptions::from_url(url)?);
+        self.run_on(&options).await
+    }
+
+    async fn run_on_own_copy(&self) -> Result<Exit, Error> {
+        let source = self.migrate.connection.options()?;
+        if !self.on_production
+            && let Some(why) = looks_like_production(&source).await?
+        {
+            let database = source.place();
+            return Err(EstimateError::LooksLikeProduction { database, why }.into());
+        }
+        let copy = OwnCopy::make(&source).await?;
+        let result = self.run_on(copy.options()).await;
+        // What went wrong first is told, and what is left of the copy then isn't.
+        let removed = copy.remove().await;
+        let exit = result?;
+        removed?;
+        Ok(exit)
+    }
+
+    async fn run_on(&self, options: &ConnectOptions) -> Result<Exit, Error> {
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
-        let settings = self.migrate.settings(&options, self.phase, LOCK_WAIT, super::identity())?;
-        let sides = self.sides(&options).await?;
+        let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
+        let sides = self.sides(options).await?;
         let began = Instant::now();
         let measured = self.rehearse(&sides, &catalog, &settings).await?;
         let took = began.elapsed().as_secs_f64();
@@ -131,7 +166,7 @@ impl Estimate {
         sides: &Sides,
         catalog: &Catalog,
         settings: &Settings,
-    ) -> Result<Vec<crate::estimate::Measured>, Error> {
+    ) -> Result<Vec<Measured>, Error> {
         let (reporter, progress) = Reporter::new();
         let stop = Stop::default();
         let given_up = signals::watch(stop.clone(), reporter.clone(), STOP_TIMEOUT)?;

@@ -20,6 +20,25 @@ pub enum EstimateError {
         /// What speaks for it.
         why: String,
     },
+    /// There is no way to make a copy there.
+    #[error("MySQL and MariaDB have no way to copy a database on the same server")]
+    NoCopy,
+    /// The copy that was made is still there.
+    #[error("the copy {name} couldn't be dropped: {source}")]
+    Left {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: DbError,
+    },
+    /// A copy is to be made of what looks like production.
+    #[error("{database} looks like production: {why}")]
+    LooksLikeProduction {
+        /// Which.
+        database: String,
+        /// What speaks for it.
+        why: String,
+    },
     /// Copy and production aren't of the same kind.
     #[error("the copy is on {copy}, and production on {production}")]
     OtherEngine {
@@ -54,6 +73,12 @@ impl EstimateError {
             EstimateError::MayBeProduction { .. } => {
                 "say which database is production by --database-url, so that the two can be told apart; or, \
                  if it is a copy all the same, --copy-in-use"
+            }
+            EstimateError::NoCopy => "restore a backup elsewhere, and give that as --copy-url",
+            EstimateError::Left { .. } => "drop it by hand",
+            EstimateError::LooksLikeProduction { .. } => {
+                "a copy on the same server costs it disk and memory: restore a snapshot elsewhere, and give \
+                 that as --copy-url; or, if that load is meant, --on-production"
             }
             EstimateError::OtherEngine { .. } => "give a copy on the same kind of database",
             EstimateError::Run(_) | EstimateError::Survey(_) | EstimateError::Db { .. } => {

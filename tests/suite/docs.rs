@@ -17,7 +17,7 @@ use markdown::{Page, options, variables};
 use scene::Scenes;
 
 const README: &str = "README.md";
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "docs/any-tool.md",
     "docs/architecture.md",
     "docs/batching.md",
@@ -28,6 +28,7 @@ const PAGES: [&str; 16] = [
     "docs/doctor.md",
     "docs/draining.md",
     "docs/ecs.md",
+    "docs/estimate.md",
     "docs/gate.md",
     "docs/holding.md",
     "docs/json.md",
@@ -166,6 +167,7 @@ async fn help() -> Vec<(&'static str, String)> {
         "status",
         "wait",
         "gate",
+        "estimate",
         "probe",
         "new",
         "init",
@@ -269,6 +271,7 @@ async fn every_variable_on_a_page_exists_and_every_variable_is_in_the_table() {
     // The benchmarks have some of their own, and what is measured by tests.
     let benches = [
         "benches/backfill.rs",
+        "benches/estimate/main.rs",
         "benches/startup.rs",
         "tests/suite/eta.rs",
         "tests/suite/ecs/s2.rs",
@@ -282,7 +285,7 @@ async fn every_variable_on_a_page_exists_and_every_variable_is_in_the_table() {
     }
     let image = std::fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile");
     assert!(variables(&image).is_subset(&known), "{:?}", variables(&image));
-    let tables = ["docs/deployment.md", "docs/draining.md", "docs/ecs.md"]
+    let tables = ["docs/deployment.md", "docs/draining.md", "docs/ecs.md", "docs/estimate.md"]
         .map(|path| Page::read(path).column("variable"));
     assert_eq!(variables(&tables.concat().join(" ")), known);
 }

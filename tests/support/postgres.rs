@@ -33,7 +33,9 @@ pub fn prepare(watcher: &mut Watcher, options: &Options) {
         certificate::for_server(&folder, name);
         hba.push_str("hostnossl all all all reject\n");
     }
-    hba.push_str("host all +scram all scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+    hba.push_str(
+        "local all all trust\nhost all +scram all scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+    );
     fs::write(Path::new(&data).join("pg_hba.conf"), hba).expect("pg_hba.conf");
 }
 

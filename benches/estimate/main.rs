@@ -1,0 +1,54 @@
+//! The error of estimates: each scenario is estimated on a copy, and then really happens in production.
+//!
+//! `cargo bench --bench estimate -- [rehearse|sample|…] [part of a scenario's name]…`; with `LOCKKEEPER_BENCH_ROWS`
+//! (1,000,000) rows. A line of a table for each, then what share of them was right.
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
+
+mod mariadb;
+#[allow(dead_code, reason = "it measures for several benchmarks")]
+#[path = "../measure/mod.rs"]
+mod measure;
+mod outcome;
+mod postgres;
+mod scenario;
+mod slow_disk;
+mod sqlite;
+#[allow(dead_code, unused_imports, reason = "the harness offers more than this uses")]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use measure::setting;
+use outcome::{Outcome, summary};
+use scenario::Scenario;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let rows = setting("LOCKKEEPER_BENCH_ROWS", 1_000_000);
+    let (modes, names): (Vec<_>, Vec<_>) =
+        words.iter().partition(|word| matches!(word.as_str(), "rehearse" | "sample"));
+    let modes = if modes.is_empty() {
+        vec!["rehearse", "sample"]
+    } else {
+        modes.iter().map(|one| one.as_str()).collect()
+    };
+    let is_asked =
+        |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
+    for mode in modes {
+        let mut all: Vec<Scenario> = postgres::scenarios();
+        if mode == "rehearse" {
+            all.extend(mariadb::scenarios());
+            all.extend(sqlite::scenarios());
+        }
+        println!("\n{mode}, {rows} rows\n\n{}", Outcome::TITLES);
+        let mut outcomes = Vec::new();
+        for scenario in all.iter().filter(|scenario| is_asked(scenario.name)) {
+            if let Some(outcome) = scenario.play(mode, rows).await {
+                println!("{outcome}");
+                outcomes.push(outcome);
+            }
+        }
+        println!("\n{}", summary(&outcomes));
+    }
+}

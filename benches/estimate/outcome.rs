@@ -1,0 +1,92 @@
+//! What was predicted, and what came true.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// One scenario's figures.
+#[derive(Debug)]
+pub struct Outcome {
+    pub name: &'static str,
+    /// Seconds: the 10th, 50th and 90th percentile.
+    pub predicted: [f64; 3],
+    /// How long it took to predict that.
+    pub took: f64,
+    pub actual: f64,
+    /// Bytes predicted and written.
+    pub log: Option<(f64, f64)>,
+    pub size: Option<(f64, f64)>,
+}
+
+/// Of these bytes, a page more or less is no error.
+const FEW: f64 = 1e6;
+
+impl Outcome {
+    pub const TITLES: &str = "| scenario | predicted | from | to | came true | ratio | inside | log | size | predicted in |\n\
+                              |---|---|---|---|---|---|---|---|---|---|";
+
+    pub fn of(name: &'static str, report: &Value, actual: f64) -> Self {
+        let seconds = |name: &str| report["total"][name].as_f64().expect("a time");
+        Outcome {
+            name,
+            predicted: ["p10_seconds", "p50_seconds", "p90_seconds"].map(seconds),
+            took: report["took_seconds"].as_f64().expect("a time"),
+            actual,
+            log: None,
+            size: None,
+        }
+    }
+
+    fn ratio(&self) -> f64 {
+        self.actual / self.predicted[1]
+    }
+
+    fn is_right(&self) -> bool {
+        (0.67..=1.5).contains(&self.ratio())
+    }
+
+    fn is_inside(&self) -> bool {
+        (self.predicted[0]..=self.predicted[2]).contains(&self.actual)
+    }
+}
+
+/// Came true ÷ predicted; nothing where both are next to nothing.
+fn ratio(pair: Option<(f64, f64)>) -> Option<f64> {
+    let (predicted, actual) = pair?;
+    (predicted.abs() > FEW || actual.abs() > FEW).then(|| actual / predicted)
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [from, median, to] = self.predicted;
+        let of = |pair| ratio(pair).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let mark = |is_good| if is_good { "" } else { " ✘" };
+        write!(
+            f,
+            "| {} | {median:.2} s | {from:.2} | {to:.2} | {:.2} s | {:.2}{} | {} | {} | {} | {:.1} s |",
+            self.name,
+            self.actual,
+            self.ratio(),
+            mark(self.is_right()),
+            if self.is_inside() { "yes" } else { "no" },
+            of(self.log),
+            of(self.size),
+            self.took
+        )
+    }
+}
+
+/// Which share of them was right.
+pub fn summary(outcomes: &[Outcome]) -> String {
+    let count = outcomes.len();
+    let of =
+        |is_good: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|one| is_good(one)).count();
+    let within = |pair| ratio(pair).is_none_or(|ratio| (0.9..=1.1).contains(&ratio));
+    format!(
+        "{} of {count} within 0.67 to 1.5, {} inside of their interval, log of {} and size of {} within 10 %",
+        of(&Outcome::is_right),
+        of(&Outcome::is_inside),
+        of(&|one| within(one.log)),
+        of(&|one| within(one.size))
+    )
+}

@@ -1,0 +1,168 @@
+//! What the report has.
+
+use serde_json::Value;
+
+use super::{RELEASE, estimate, report, rows};
+use crate::support::{Database, Kind, Options, Project, Server};
+
+fn step(report: &Value, number: u64) -> &Value {
+    let steps = report["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["step"] == number).unwrap()
+}
+
+#[tokio::test]
+async fn steps_have_times_locks_log_and_what_they_rewrite() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    for database in [&copy, &production] {
+        database.execute(&rows(100_000)).await;
+        database.execute("vacuum analyze").await;
+    }
+    let before = production.contents().await;
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let (json, output) = report(&project, &copy, &production).await;
+    assert_eq!(production.contents().await, before, "production was changed");
+    let kinds: Vec<_> =
+        json["steps"].as_array().unwrap().iter().map(|step| &step["kind"]).collect();
+    assert_eq!(kinds, ["script", "backfill", "script", "bare"], "{json:#}");
+    let fill = step(&json, 2);
+    assert_eq!((&fill["rows"], &fill["how"]), (&100_000.into(), &"rehearsed".into()), "{fill:#}");
+    assert!(fill["wal_bytes"].as_u64().unwrap() > 5_000_000, "{fill:#}");
+    assert!(fill["size_bytes"].as_i64().unwrap() > 1_000_000, "{fill:#}");
+    let alter = step(&json, 3);
+    assert_eq!(alter["rewrites"], serde_json::json!(["t"]), "{alter:#}");
+    let (mut from, mut to) = (0.0, 0.0);
+    for step in json["steps"].as_array().unwrap() {
+        let [low, median, high] =
+            ["p10_seconds", "p50_seconds", "p90_seconds"].map(|name| step[name].as_f64().unwrap());
+        assert!(low <= median && median <= high, "{step:#}");
+        (from, to) = (from + low, to + high);
+    }
+    assert!((json["total"]["p10_seconds"].as_f64().unwrap() - from).abs() < 1e-6);
+    assert!((json["total"]["p90_seconds"].as_f64().unwrap() - to).abs() < 1e-6);
+    assert_eq!(json["risks"][0]["code"], "rewrite", "{json:#}");
+    for text in ["1 release/2", "backfill: UPDATE t SET slug", "writes t anew", "grace period"] {
+        assert!(output.stdout.contains(text), "{text} isn't in\n{}", output.stdout);
+    }
+}
+
+/// A lock that nobody could miss, and the one who waits for it.
+#[tokio::test]
+async fn the_longest_lock_is_seen_with_its_mode() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    for database in [&copy, &production] {
+        database.execute(&rows(10)).await;
+    }
+    let lock = "LOCK TABLE t IN SHARE MODE;\nSELECT pg_sleep(1.5);\n";
+    let (json, _) = report(&Project::with([("V1__lock.sql", lock)]), &copy, &production).await;
+    let held = &step(&json, 1)["locks"][0];
+    assert_eq!((&held["table"], &held["mode"]), (&"t".into(), &"ShareLock".into()), "{json:#}");
+    assert!((1.3..3.0).contains(&held["seconds"].as_f64().unwrap()), "{held}");
+    assert_eq!(json["risks"][0]["code"], "long-lock", "{json:#}");
+}
+
+/// What was measured on a tenth of the rows is ten times as much.
+#[tokio::test]
+async fn a_smaller_copy_is_scaled_by_its_tables() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    copy.execute(&rows(20_000)).await;
+    production.execute(&rows(200_000)).await;
+    for database in [&copy, &production] {
+        database.execute("vacuum analyze").await;
+    }
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let (json, output) = report(&project, &copy, &production).await;
+    let fill = step(&json, 2);
+    assert!((9.0..11.0).contains(&fill["scale"].as_f64().unwrap()), "{fill:#}");
+    let ratio = fill["p50_seconds"].as_f64().unwrap() / fill["measured_seconds"].as_f64().unwrap();
+    assert!((8.0..11.0).contains(&ratio), "{fill:#}");
+    assert!(output.stdout.contains("t is 10 × as large in production"), "{}", output.stdout);
+}
+
+/// Its log shows every statement that production gets.
+#[tokio::test]
+async fn production_is_only_read() {
+    let settings = vec!["log_statement=all".to_owned(), "log_line_prefix=%d|".to_owned()];
+    let options = Options { durable: false, settings, ..Options::new(Kind::Postgres15) };
+    let server = Server::with(options);
+    let (copy, production) = (Database::of(Kind::Postgres18).await, server.database().await);
+    for database in [&copy, &production] {
+        database.execute(&rows(20_000)).await;
+        database.execute("analyze").await;
+    }
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let logged = server.log().len();
+    report(&project, &copy, &production).await;
+    let log = server.log().split_off(logged);
+    let of_production = format!("{}|LOG:  ", production.name());
+    let statements: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix(&of_production))
+        .filter_map(|line| {
+            line.strip_prefix("statement: ")
+                .or(line.split_once(">: ").map(|(_, sql)| sql))
+                .or(line.split_once("unnamed>: ").map(|(_, sql)| sql))
+                .or(line
+                    .strip_prefix("execute ")
+                    .and_then(|line| line.split_once(": "))
+                    .map(|(_, sql)| sql))
+        })
+        .collect();
+    assert!(statements.len() > 10, "{log}");
+    for statement in statements {
+        let first = statement.trim().split(' ').next().unwrap_or_default().to_lowercase();
+        assert!(
+            ["select", "show", "set", "begin", "rollback"].contains(&first.as_str()),
+            "{statement}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_differs_is_told_and_widens_the_interval() {
+    let (copy, production) =
+        (Database::of(Kind::Postgres18).await, Database::of(Kind::Postgres15).await);
+    copy.execute(&rows(1000)).await;
+    production.execute(&format!("{} create index on t (n);", rows(1000))).await;
+    for database in [&copy, &production] {
+        database.execute("analyze").await;
+    }
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let (json, output) = report(&project, &copy, &production).await;
+    for text in [
+        "the copy's server is of version 18, and production's of version 15",
+        "t has other columns or indexes in production than on the copy",
+    ] {
+        assert!(output.stdout.contains(text), "{text} isn't in\n{}", output.stdout);
+    }
+    let fill = step(&json, 2);
+    let width = fill["p90_seconds"].as_f64().unwrap() / fill["p50_seconds"].as_f64().unwrap();
+    assert!(width > 1.4, "{fill:#}");
+}
+
+#[tokio::test]
+async fn a_release_that_fails_on_the_copy_has_no_estimate() {
+    let copy = Database::of(Kind::Postgres15).await;
+    let project = Project::with([("V1__mistake.sql", "SELECT nothing FROM nowhere;\n")]);
+    let output = estimate(&project, &copy.url).run().await.expect(1);
+    output
+        .expect_text("migration 1, step 1 of 1 failed")
+        .expect_text("migrations/V1__mistake.sql:1");
+}
+
+#[tokio::test]
+async fn markdown_and_a_page_are_written_too() {
+    let copy = Database::sqlite();
+    let file = "CREATE TABLE \"a<b>|c\" (id INTEGER PRIMARY KEY);\n";
+    let project = Project::with([("V1__make.sql", file)]);
+    let paths = ["report.md", "report.html"].map(|name| project.path().join(name));
+    let command = estimate(&project, &copy.url);
+    command.arg("--markdown").arg(&paths[0]).arg("--html").arg(&paths[1]).run().await.expect(0);
+    let [markdown, html] = paths.map(|path| std::fs::read_to_string(path).unwrap());
+    assert!(markdown.contains(r"| 1 make/1 | script: CREATE TABLE "), "{markdown}");
+    assert!(markdown.contains(r"a&lt;b&gt;\|c"), "{markdown}");
+    assert!(html.contains("a&lt;b&gt;|c") && !html.contains("a<b>"), "{html}");
+    assert!(html.contains("<rect class=\"range\""), "{html}");
+}
