@@ -6,6 +6,7 @@
 mod advice;
 mod error;
 mod facts;
+mod load;
 mod locks;
 mod measured;
 mod meter;
@@ -20,6 +21,7 @@ mod timed;
 pub use advice::Advice;
 pub use error::EstimateError;
 pub use facts::{Facts, TableFacts};
+pub use load::Load;
 pub use measured::{Extent, Held, How, Measured};
 pub use model::{Carried, Circumstances, Quantiles, carry};
 pub use origin::{Origin, refuse_in_use, refuse_production};

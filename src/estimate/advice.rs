@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use crate::throttle::Limits;
+
+use super::load::Load;
 use super::model::Quantiles;
 use super::report::{Risk, StepReport};
 
@@ -57,9 +60,12 @@ fn up(seconds: f64, unit: f64) -> u64 {
 }
 
 /// What to look out for, the most serious first.
-pub fn risks(steps: &[StepReport]) -> Vec<Risk> {
+pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
     let mut risks = Vec::new();
+    let lag =
+        load.and_then(|load| load.lag_seconds).filter(|lag| *lag >= Limits::LAG.as_secs_f64());
     for step in steps {
+        let fills = step.kind == "backfill";
         let scale = match step.measured_seconds {
             0.0 => 1.0,
             seconds => step.time.p50_seconds / seconds,
@@ -96,6 +102,13 @@ pub fn risks(steps: &[StepReport]) -> Vec<Risk> {
                     step.time.p50_seconds
                 ),
                 "say `-- lockkeeper: batch` before it",
+            ));
+        }
+        if let Some(lag) = lag.filter(|_| fills) {
+            risks.push(risk(
+                "replica-lag",
+                format!("it would wait now: a replica is {lag:.0} s behind"),
+                "see why it is, or begin at another time: how long it waits can't be known beforehand",
             ));
         }
         let rate = step.wal_bytes.map(|bytes| bytes as f64 / step.time.p50_seconds.max(1.0));

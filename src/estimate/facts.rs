@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement};
 
+use super::load::Load;
+
 /// A table, as the catalog has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableFacts {
@@ -39,6 +41,8 @@ pub struct Facts {
     pub tables: BTreeMap<String, TableFacts>,
     /// Settings that the time depends on.
     pub settings: BTreeMap<String, String>,
+    /// What goes on there now.
+    pub load: Load,
 }
 
 const POSTGRES_SETTINGS: &str = "select name::text, concat(setting, ' ', unit) from pg_settings where name in \
@@ -113,6 +117,7 @@ impl Facts {
             major: version.split('.').next().unwrap_or_default().to_owned(),
             tables: tables.iter().map(table).collect::<Result<_, _>>()?,
             settings: settings.iter().map(setting).collect::<Result<_, _>>()?,
+            load: Load::of(database).await?,
         })
     }
 

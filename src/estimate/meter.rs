@@ -23,14 +23,13 @@ pub(super) struct Metered {
     pub(super) scans: Vec<String>,
 }
 
-/// Reads the counters whenever the step changes, in a session of its own.
+/// Reads the counters whenever the step changes, in sessions of its own.
 pub(super) struct Meter {
-    engine: Engine,
+    database: Arc<dyn Database>,
     book: Mutex<Book>,
 }
 
 struct Book {
-    session: Box<dyn Session>,
     open: Option<StepId>,
     last: Counters,
     steps: BTreeMap<StepId, Metered>,
@@ -41,12 +40,10 @@ impl Meter {
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn start(database: &dyn Database) -> Result<Arc<Self>, DbError> {
-        let engine = database.dialect().engine;
-        let mut session = database.session(Purpose::Watch).await?;
-        let last = Counters::read(engine, session.as_mut()).await?;
-        let book = Mutex::new(Book { session, open: None, last, steps: BTreeMap::new() });
-        Ok(Arc::new(Meter { engine, book }))
+    pub(super) async fn start(database: Arc<dyn Database>) -> Result<Arc<Self>, DbError> {
+        let last = Counters::of(database.as_ref()).await?;
+        let book = Mutex::new(Book { open: None, last, steps: BTreeMap::new() });
+        Ok(Arc::new(Meter { database, book }))
     }
 
     /// The next write is of this step. Of the one before everything is committed, by `session`, whose server
@@ -59,12 +56,12 @@ impl Meter {
     ) {
         let mut book = self.book.lock().await;
         if book.open != step {
-            if self.engine == Engine::Postgres {
+            if self.database.dialect().engine == Engine::Postgres {
                 let flush = "select pg_stat_force_next_flush()::text";
                 // Before version 15 they come when they come.
                 session.query(&Statement::new(flush, Vec::new())).await.ok();
             }
-            book.close(self.engine).await;
+            book.close(self.database.as_ref()).await;
             book.open = step;
         }
         if let (Some(step), Some(keys)) = (step, keys) {
@@ -75,15 +72,15 @@ impl Meter {
     /// What each step has added.
     pub(super) async fn end(&self) -> BTreeMap<StepId, Metered> {
         let mut book = self.book.lock().await;
-        book.close(self.engine).await;
+        book.close(self.database.as_ref()).await;
         std::mem::take(&mut book.steps)
     }
 }
 
 impl Book {
     /// What was added since the last look is the open step's. Counters that can't be read say nothing of it.
-    async fn close(&mut self, engine: Engine) {
-        let Ok(now) = Counters::read(engine, self.session.as_mut()).await else { return };
+    async fn close(&mut self, database: &dyn Database) {
+        let Ok(now) = Counters::of(database).await else { return };
         let before = std::mem::replace(&mut self.last, now);
         let Some(step) = self.open.take() else { return };
         let (now, metered) = (&self.last, self.steps.entry(step).or_default());
@@ -149,6 +146,12 @@ const SQLITE_SIZE: &str = "select (select page_count from pragma_page_count) * \
                            (select page_size from pragma_page_size)";
 
 impl Counters {
+    /// In a new session: SQLite's shows a file that wasn't there when it was opened as empty.
+    async fn of(database: &dyn Database) -> Result<Self, DbError> {
+        let mut session = database.session(Purpose::Watch).await?;
+        Counters::read(database.dialect().engine, session.as_mut()).await
+    }
+
     async fn read(engine: Engine, session: &mut dyn Session) -> Result<Self, DbError> {
         match engine {
             Engine::Postgres => {

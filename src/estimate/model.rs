@@ -11,6 +11,10 @@ use super::probe::Speed;
 const P90: f64 = 1.2816;
 /// What two runs of the same statement on the same machine differ by, as a logarithm.
 const MOOD: f64 = 0.14;
+/// A measurement of a second may be off by so much more, one of a quarter of it twice as much: a stall weighs more there.
+const SHORT: f64 = 0.06;
+/// However short it was.
+const SHORTEST: f64 = 0.02;
 /// Seconds by which any step may be late: a scheduler's, a disk's.
 const HICCUP: f64 = 0.05;
 /// For each factor of e between the sizes.
@@ -23,6 +27,8 @@ const PER_SETTING: f64 = 0.04;
 const OTHER_MAJOR: f64 = 0.2;
 /// Of a table whose columns or indexes differ.
 const OTHER_SHAPE: f64 = 0.3;
+/// Where the disk sets the pace, which others use too.
+const DISK: f64 = 0.25;
 /// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger.
 const FIXED: f64 = 0.005;
 
@@ -90,6 +96,7 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     let mut notes = measured.notes.clone();
     let mut spread = Spread::of(measured.spread);
     spread.add(MOOD);
+    spread.add(SHORT / measured.seconds.max(SHORTEST).sqrt());
     let size = Size::of(measured, circumstances, &mut notes);
     spread.add(size.spread);
     let speed = match circumstances.speed {
@@ -98,8 +105,18 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     };
     spread.add(speed.spread);
     let fixed = measured.seconds.min(FIXED);
-    let median = fixed + (measured.seconds - fixed) * size.time * speed.ratio;
+    let mut median = fixed + (measured.seconds - fixed) * size.time * speed.ratio;
     let of = |bytes: f64| bytes * size.rows;
+    // Batches don't wait for the disk, but they can't go on for long without it.
+    let disk = measured.wal_bytes.zip(speed.log_rate).map(|(bytes, rate)| of(bytes as f64) / rate);
+    if let Some(disk) = disk.filter(|disk| *disk > median) {
+        let rate = speed.log_rate.unwrap_or_default() / 1e6;
+        notes.push(format!(
+            "its log is what takes the time: production writes {rate:.0} MB of it a second"
+        ));
+        spread.add(DISK);
+        median = disk;
+    }
     Carried {
         time: Quantiles::around(median, spread.root()),
         wal_bytes: measured.wal_bytes.map(|bytes| of(bytes as f64) as u64),
@@ -232,5 +249,100 @@ impl Spread {
 
     fn root(&self) -> f64 {
         self.0.sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::{How, TableFacts};
+
+    fn facts(rows: u64, bytes: u64) -> Facts {
+        let table = TableFacts { rows: Some(rows), bytes, indexes: 1, ..TableFacts::default() };
+        Facts { tables: [("t".to_owned(), table)].into(), ..Facts::default() }
+    }
+
+    fn measured(seconds: f64, extent: Extent) -> Measured {
+        Measured {
+            version: 1,
+            name: "release".to_owned(),
+            step: 1,
+            kind: "script",
+            statement: String::new(),
+            how: How::Rehearsed,
+            seconds,
+            spread: 0.0,
+            lock_wait_seconds: 0.0,
+            rows: None,
+            changed: None,
+            wal_bytes: Some(1_000_000),
+            size_bytes: Some(2_000_000),
+            dead_rows: None,
+            locks: Vec::new(),
+            rewrites: Vec::new(),
+            scans: Vec::new(),
+            extent,
+            notes: Vec::new(),
+        }
+    }
+
+    fn carried(measured: &Measured, production: &Facts, speed: Speed) -> Carried {
+        let copy = facts(1_000, 100_000);
+        carry(
+            measured,
+            Circumstances { copy: &copy, production: Some(production), speed: Some(speed) },
+        )
+    }
+
+    #[test]
+    fn each_extent_grows_with_its_own() {
+        let production = facts(10_000, 2_000_000);
+        let of = |extent| carried(&measured(10.0, extent), &production, Speed::same());
+        let constant = of(Extent::Constant);
+        assert_eq!((constant.scale, constant.time.p50_seconds), (1.0, 10.0));
+        let rows = of(Extent::Rows("t".to_owned()));
+        assert!((rows.time.p50_seconds - 100.0).abs() < 0.1, "{rows:?}");
+        assert_eq!((rows.wal_bytes, rows.size_bytes), (Some(10_000_000), Some(20_000_000)));
+        let bytes = of(Extent::Bytes("t".to_owned()));
+        assert!((bytes.time.p50_seconds - 200.0).abs() < 0.2, "{bytes:?}");
+        let sort = of(Extent::Sort("t".to_owned()));
+        let deeper = 10_000_f64.ln() / 1_000_f64.ln();
+        assert!((sort.time.p50_seconds - 100.0 * deeper).abs() < 0.2, "{sort:?}");
+        assert_eq!(sort.wal_bytes, Some(10_000_000));
+    }
+
+    #[test]
+    fn a_slower_server_takes_longer_and_is_known_less_well() {
+        let production = facts(1_000, 100_000);
+        let slow = Speed { ratio: 3.0, spread: 0.3, log_rate: None };
+        let same = carried(&measured(10.0, Extent::Constant), &production, Speed::same());
+        let slower = carried(&measured(10.0, Extent::Constant), &production, slow);
+        assert!((slower.time.p50_seconds - 30.0).abs() < 0.1, "{slower:?}");
+        let width = |time: Quantiles| time.p90_seconds / time.p10_seconds;
+        assert!(width(slower.time) > width(same.time), "{slower:?} {same:?}");
+    }
+
+    #[test]
+    fn a_disk_that_cannot_follow_sets_the_pace() {
+        let production = facts(1_000, 100_000);
+        let disk = Speed { log_rate: Some(50_000.0), ..Speed::same() };
+        let rows = Extent::Rows("t".to_owned());
+        let slow = carried(&measured(10.0, rows.clone()), &production, disk);
+        assert_eq!(slow.time.p50_seconds, 20.0);
+        assert!(slow.notes[0].contains("its log is what takes the time"), "{slow:?}");
+        let fast = Speed { log_rate: Some(5e6), ..Speed::same() };
+        assert_eq!(carried(&measured(10.0, rows), &production, fast).time.p50_seconds, 10.0);
+    }
+
+    #[test]
+    fn what_is_not_known_is_told() {
+        let copy = facts(1_000, 100_000);
+        let alone = Circumstances { copy: &copy, production: None, speed: None };
+        let (spread, notes) = differences(alone);
+        assert!(spread > 0.0 && notes[0].contains("nothing is known of production"), "{notes:?}");
+        let mut unread = facts(0, 0);
+        unread.tables.insert("t".to_owned(), TableFacts { indexes: 1, ..TableFacts::default() });
+        let carried = carried(&measured(1.0, Extent::Rows("t".to_owned())), &unread, Speed::same());
+        assert!(carried.notes[0].contains("nobody knows how large t is"), "{carried:?}");
     }
 }

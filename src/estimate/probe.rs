@@ -1,9 +1,10 @@
 //! The probe: how fast production is beside the copy, now and under its load.
 //!
-//! It reads only: a little arithmetic, and a few ranges of the blocks of the largest tables that both have. One side
-//! is asked after the other in turn, so that what else goes on meets both.
+//! It changes nothing: a little arithmetic, a few ranges of the blocks of the largest tables that both have, and on
+//! PostgreSQL messages in the log that mean nothing to anybody, to see how fast that is written to the disk. One side is
+//! asked after the other in turn, so that what else goes on meets both.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
 
@@ -20,6 +21,13 @@ const LEAST: f64 = 0.05;
 /// How much of the difference may be of what isn't asked for.
 const DOUBT: f64 = 0.35;
 
+/// A message in the log, in bytes: so long that waiting for its end on the disk takes little of its time. And how many of
+/// them there may be: less than a segment in all.
+const MESSAGE: u64 = 4 << 20;
+const MESSAGES: u64 = 2;
+/// A disk that takes as long for fewer is slow enough to be known.
+const ENOUGH: Duration = Duration::from_millis(500);
+
 /// How long production takes for what takes the copy a second.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Speed {
@@ -27,25 +35,28 @@ pub struct Speed {
     pub ratio: f64,
     /// The standard deviation of its logarithm.
     pub spread: f64,
+    /// Bytes of log a second that its disk takes, where that is known.
+    pub log_rate: Option<f64>,
 }
 
 impl Speed {
     /// Of two databases on one server.
     pub fn same() -> Self {
-        Speed { ratio: 1.0, spread: 0.0 }
+        Speed { ratio: 1.0, spread: 0.0, log_rate: None }
     }
 
     /// From the logarithms of the times' ratios, of arithmetic and of reading.
     fn from(arithmetic: &[f64], reading: &[f64]) -> Self {
         let known: Vec<f64> = [median(arithmetic), median(reading)].into_iter().flatten().collect();
         if known.is_empty() {
-            return Speed { ratio: 1.0, spread: DOUBT };
+            return Speed { ratio: 1.0, spread: DOUBT, log_rate: None };
         }
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         // Where the two disagree, it depends on which a statement does more of.
         let apart = known.iter().map(|one| (one - mean).abs()).fold(0.0, f64::max);
         let doubt = DOUBT * mean.abs();
-        Speed { ratio: mean.exp(), spread: (LEAST * LEAST + apart * apart + doubt * doubt).sqrt() }
+        let spread = (LEAST * LEAST + apart * apart + doubt * doubt).sqrt();
+        Speed { ratio: mean.exp(), spread, log_rate: None }
     }
 }
 
@@ -76,7 +87,28 @@ pub async fn compare(
             reading.push((other / one).ln());
         }
     }
-    Ok(Speed::from(&arithmetic, &reading))
+    let log_rate = match engine {
+        // A standby writes none, and not everybody may.
+        Engine::Postgres => log_rate(there.as_mut()).await.ok(),
+        Engine::MySql | Engine::Sqlite => None,
+    };
+    Ok(Speed { log_rate, ..Speed::from(&arithmetic, &reading) })
+}
+
+/// Bytes of log that a server's disk takes in a second.
+async fn log_rate(session: &mut dyn Session) -> Result<f64, DbError> {
+    let message =
+        format!("select pg_logical_emit_message(true, 'lockkeeper', repeat('x', {MESSAGE}))::text");
+    let message = Statement::new(message, Vec::new());
+    // The first one opens files.
+    session.query(&message).await?;
+    let began = Instant::now();
+    let mut written = 0;
+    while written < MESSAGES && began.elapsed() < ENOUGH {
+        session.query(&message).await?;
+        written += 1;
+    }
+    Ok((written * MESSAGE) as f64 / began.elapsed().as_secs_f64())
 }
 
 /// The largest tables that both have.

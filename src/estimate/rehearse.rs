@@ -56,7 +56,7 @@ pub async fn rehearse(rehearsal: Rehearsal<'_>) -> Result<Vec<Measured>, Estimat
     let Rehearsal { copy, facts, catalog, settings, reporter, progress, stop } = rehearsal;
     let failed = |source| EstimateError::Db { what: "the copy can't be measured", source };
     let outline = outline(copy.as_ref(), catalog, settings).await?;
-    let meter = Meter::start(copy.as_ref()).await.map_err(failed)?;
+    let meter = Meter::start(copy.clone()).await.map_err(failed)?;
     let run = &settings.identity.run;
     let locks = Locks::watch(&copy, run, progress.clone()).await.map_err(failed)?;
     let timed: Arc<dyn Database> =

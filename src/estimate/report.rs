@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::advice::{Advice, risks};
 use super::facts::Facts;
+use super::load::Load;
 use super::measured::{Held, How, Measured};
 use super::model::{Carried, Circumstances, Quantiles, carry, differences};
 use super::probe::Speed;
@@ -49,6 +50,8 @@ pub struct Side {
     pub database: String,
     /// Bytes of all of its tables and indexes, by the catalog.
     pub bytes: u64,
+    /// What went on there.
+    pub load: Load,
 }
 
 /// A step.
@@ -136,7 +139,7 @@ impl Report {
             production: circumstances.production.map(Side::of),
             speed: circumstances.speed,
             advice: Advice::of(total, &steps),
-            risks: risks(&steps),
+            risks: risks(&steps, circumstances.production.map(|facts| facts.load)),
             steps,
             assumed,
         }
@@ -152,7 +155,7 @@ fn sum<T: std::iter::Sum>(values: impl Iterator<Item = Option<T>>) -> Option<T> 
 impl Side {
     fn of(facts: &Facts) -> Self {
         let bytes = facts.tables.values().map(|table| table.all_bytes()).sum();
-        Side { database: facts.description.clone(), bytes }
+        Side { database: facts.description.clone(), bytes, load: facts.load }
     }
 }
 

@@ -34,7 +34,7 @@ async fn of_what_looks_like_production_only_when_told_twice() {
     let server = Server::own(Kind::Postgres15);
     let admin = server.admin();
     admin.execute("create database shop_prod").await;
-    let named = admin.url.replace("/postgres", "/shop_prod");
+    let named = format!("{}shop_prod", admin.url.strip_suffix("postgres").unwrap());
     let project = Project::with(FILES);
     let output = estimate(&project, &named, &[]).await.expect(2);
     output.expect_text("looks like production: shop_prod sounds like it");

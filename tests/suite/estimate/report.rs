@@ -152,6 +152,17 @@ async fn a_release_that_fails_on_the_copy_has_no_estimate() {
         .expect_text("migrations/V1__mistake.sql:1");
 }
 
+/// A file that isn't there yet is as good a copy as an empty one.
+#[tokio::test]
+async fn a_new_file_grows_from_nothing() {
+    let project =
+        Project::with([("V1__make.sql", "CREATE TABLE t AS SELECT zeroblob(1000000);\n")]);
+    let json = project.path().join("report.json");
+    estimate(&project, "sqlite:new.db").arg("--json").arg(&json).run().await.expect(0);
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert!(step(&report, 1)["size_bytes"].as_i64().unwrap() >= 1_000_000, "{report:#}");
+}
+
 #[tokio::test]
 async fn markdown_and_a_page_are_written_too() {
     let copy = Database::sqlite();

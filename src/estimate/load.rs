@@ -1,0 +1,51 @@
+//! What goes on in production just now, by its catalog.
+
+use serde::Serialize;
+
+use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
+
+/// What goes on there now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Load {
+    /// Sessions of others at work.
+    pub active_sessions: u64,
+    /// Of these, those that wait for a lock.
+    pub blocked_sessions: u64,
+    /// How far the last of its replicas is behind; `None` where none is seen.
+    pub lag_seconds: Option<f64>,
+}
+
+const POSTGRES: &str = "select count(*), count(*) filter (where wait_event_type = 'Lock'), \
+    (select (extract(epoch from max(replay_lag)) * 1000)::bigint from pg_stat_replication) \
+    from pg_stat_activity where state = 'active' and backend_type = 'client backend' \
+    and application_name not like 'lockkeeper%'";
+
+/// A replica's lag isn't shown to its primary there.
+const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null \
+    from information_schema.processlist where command = 'Query' and id <> connection_id()";
+
+impl Load {
+    /// Looks at it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(database: &dyn Database) -> Result<Self, DbError> {
+        let sql = match database.dialect().engine {
+            Engine::Postgres => POSTGRES,
+            Engine::MySql => MYSQL,
+            Engine::Sqlite => return Ok(Load::default()),
+        };
+        let mut session = database.session(Purpose::Watch).await?;
+        Load::read(session.as_mut(), sql).await
+    }
+
+    async fn read(session: &mut dyn Session, sql: &str) -> Result<Self, DbError> {
+        let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+        let Some(row) = rows.first() else { return Ok(Load::default()) };
+        Ok(Load {
+            active_sessions: row.int(0)?.unsigned_abs(),
+            blocked_sessions: row.int(1)?.unsigned_abs(),
+            lag_seconds: row.optional_int(2)?.map(|millis| millis as f64 / 1e3),
+        })
+    }
+}
