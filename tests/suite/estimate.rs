@@ -1,5 +1,7 @@
 //! `estimate`: what it refuses, what it leaves alone, and what it says.
 
+#[cfg(feature = "ecs")]
+mod doctor;
 mod origin;
 mod own_copy;
 mod report;
