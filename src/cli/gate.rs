@@ -5,6 +5,7 @@ mod draining;
 #[cfg(not(feature = "ecs"))]
 #[path = "gate/undrained.rs"]
 mod draining;
+mod stopping;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -12,16 +13,17 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::child::{Forward, Reaper};
 use crate::db::{ConnectOptions, Database};
 use crate::error::{Error, Exit};
-use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, MARGIN, Tell, Wish};
+use crate::gate::{Budget, Check, Course, Failure, Gate, GateError, MARGIN, Wish};
 use crate::http::{self, Operator, Streams};
 use crate::migration::Catalog;
 use crate::place::Explanation;
-use crate::progress::{Event, Reporter, State, Warning};
+use crate::progress::{Event, Progress, Reporter, State, Warning};
 use crate::runner::{Ahead, Run, Settings};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
@@ -34,12 +36,10 @@ use super::listen::{self, Address, Server};
 use super::migrate::Migrate;
 use super::other_tool::{OtherTool, Place};
 use super::signals::{self, Signals};
-use draining::Around;
+use stopping::Stopping;
 
 /// Reading files and history takes no longer, once a server is reached.
 const READING: Duration = Duration::from_secs(10);
-/// ECS's own stop timeout, and Docker's is shorter.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// What tells the child how many seconds it will have to end its connections.
 const DRAIN_SECONDS: &str = "LOCKKEEPER_DRAIN_SECONDS";
 
@@ -68,20 +68,6 @@ pub struct GateCommand {
     #[arg(long, env = "LOCKKEEPER_CHILD_TIMEOUT", value_name = "TIME", default_value = "2m",
           value_parser = super::duration)]
     child_timeout: Duration,
-    /// How long after /ready has turned to 503 the load balancer may take to notice
-    #[arg(long, env = "LOCKKEEPER_NOTICE", value_name = "TIME", default_value = "15s",
-          value_parser = super::duration)]
-    notice: Duration,
-    /// How long the program may take to end; without it, what is left of the stop timeout
-    #[arg(long, env = "LOCKKEEPER_CHILD_STOP", value_name = "TIME", value_parser = super::duration)]
-    child_stop: Option<Duration>,
-    /// How the program is told to stop: a signal, or a URL to POST to
-    #[arg(long, env = "LOCKKEEPER_ON_STOP", value_name = "SIGNAL|URL", default_value = "SIGTERM",
-          value_parser = Tell::parse)]
-    on_stop: Tell,
-    /// After how long the container is killed; without it, what its task definition says, or else 30 s
-    #[arg(long, env = "LOCKKEEPER_STOP_TIMEOUT", value_name = "TIME", value_parser = super::duration)]
-    stop_timeout: Option<Duration>,
     /// Serve /alive, /ready, /progress, /events, /metrics and a page here
     #[arg(long, env = "LOCKKEEPER_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9002",
           value_parser = listen::address)]
@@ -93,6 +79,8 @@ pub struct GateCommand {
     /// Lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
+    #[command(flatten)]
+    stopping: Stopping,
     #[command(flatten)]
     draining: draining::Draining,
     #[command(flatten)]
@@ -129,13 +117,13 @@ impl GateCommand {
         let server = server.await?;
         let holding = self.hold.start(self.child_ready.as_ref(), &progress)?;
         let around = tokio::select! {
-            around = self.draining.look_around(self.stop_timeout.is_none(), &reporter) => around,
+            around = self.draining.look_around(self.stopping.asks(), &reporter) => around,
             // AWS may be silent for a while, and nothing was begun yet.
             Some(Wish::Stop { reason }) = wishes.recv() => {
                 return Err(GateError::Stopped { reason }.into());
             }
         };
-        let budget = self.budget(&around)?;
+        let budget = self.stopping.budget(&around)?;
         // Bars would be drawn over by the program's own lines.
         let face = terminal::start(
             progress.clone(),
@@ -158,20 +146,20 @@ impl GateCommand {
         };
         around.pass_on(streams, progress.clone(), wish.clone());
         let reach = self.reach(&options, &reporter, operator.as_ref());
-        let schema = async |reached: Reached| {
-            if !self.other_tool.is_given() {
-                return self.schema(reached, &settings, &reporter, &stop).await;
+        let schema = async |reached: Reached| match self.other_tool.is_given() {
+            true => {
+                let place = Place {
+                    database: reached.database,
+                    identity: settings.identity.clone(),
+                    connection: self.run.connection.environment(),
+                    lock_wait: self.schema_timeout,
+                    reaper: &reaper,
+                    reporter: &reporter,
+                    stop: &stop,
+                };
+                self.other_tool.run(place).await
             }
-            let place = Place {
-                database: reached.database,
-                identity: settings.identity.clone(),
-                connection: self.run.connection.environment(),
-                lock_wait: self.schema_timeout,
-                reaper: &reaper,
-                reporter: &reporter,
-                stop: &stop,
-            };
-            self.other_tool.run(place).await
+            false => self.schema(reached, &settings, &reporter, &stop).await,
         };
         let kept = gate.run(reach, schema);
         let (server, result) = match server {
@@ -183,12 +171,7 @@ impl GateCommand {
             None => (None, kept.await),
         };
         let result = result.map_err(|failure| self.plain(failure));
-        let is_told = matches!(progress.borrow().state, State::Failed | State::Interrupted);
-        if let Err(error) = &result
-            && !is_told
-        {
-            reporter.emit(Event::Failed { error: error.outline() });
-        }
+        report_untold(&result, &reporter, &progress);
         if let Some(server) = server {
             server.stop().await;
         }
@@ -213,15 +196,6 @@ impl GateCommand {
         Streams::new(self.streams, CancellationToken::new())
     }
 
-    fn budget(&self, around: &Around) -> Result<Budget, Error> {
-        let (timeout, origin) = match (self.stop_timeout, &around.stop_timeout) {
-            (Some(told), _) => (told, "--stop-timeout"),
-            (None, Some(read)) => (read.timeout, read.origin.as_str()),
-            (None, None) => (STOP_TIMEOUT, "the default of --stop-timeout"),
-        };
-        Ok(Budget::new(self.notice, self.child_stop, timeout, origin)?)
-    }
-
     fn course(&self, budget: Budget) -> Course {
         Course {
             reach: self.run.connection.one_attempt() + READING,
@@ -229,7 +203,7 @@ impl GateCommand {
             child: self.child_timeout,
             check: self.child_ready.clone(),
             budget,
-            on_stop: self.on_stop.clone(),
+            on_stop: self.stopping.on_stop.clone(),
             on_drain: self.draining.on_drain(),
         }
     }
@@ -304,6 +278,20 @@ struct Reached {
     catalog: Catalog,
     database: Arc<dyn Database>,
     ahead: Ahead,
+}
+
+/// Reports what ended the gate, where nobody has done so.
+fn report_untold<T>(
+    result: &Result<T, Error>,
+    reporter: &Reporter,
+    progress: &watch::Receiver<Progress>,
+) {
+    let is_told = matches!(progress.borrow().state, State::Failed | State::Interrupted);
+    if let Err(error) = result
+        && !is_told
+    {
+        reporter.emit(Event::Failed { error: error.outline() });
+    }
 }
 
 /// Turns signals into wishes from now on. An echo of the first is none; whoever means it may ask once
