@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::report;
-use crate::support::{Kind, Lockkeeper, Project, Server};
+use crate::support::{Lockkeeper, Project, Server};
 
 /// S1's service, whose task migrates at its start.
 fn manifest(grace: u32) -> String {
