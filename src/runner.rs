@@ -23,7 +23,7 @@ use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, PlanError, Selection, Upcoming};
-use crate::progress::{Event, Reporter};
+use crate::progress::{Estimated, Event, Reporter};
 use crate::stop::Stop;
 use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
@@ -58,6 +58,8 @@ pub struct Settings {
     /// Above how many rows of its table a statement is batched that no directive speaks of; none where it
     /// is `None`.
     pub auto_batch: Option<u64>,
+    /// What steps were estimated to take.
+    pub estimates: Vec<Estimated>,
     /// Who runs.
     pub identity: Identity,
     /// What holds its backfills back.
@@ -107,6 +109,10 @@ impl Run<'_> {
     /// # Errors
     /// See [`RunError`]. Whatever was committed stays, and a next run goes on from there.
     pub async fn up(&self, ahead: Ahead) -> Result<u64, RunError> {
+        let estimates = &self.settings.estimates;
+        if !estimates.is_empty() {
+            self.reporter.emit(Event::Estimated { steps: estimates.clone() });
+        }
         let result = self.attempt(ahead).await;
         self.reporter.emit(match &result {
             Ok(_) => Event::Finished,
@@ -270,6 +276,7 @@ impl Run<'_> {
             reporter: self.reporter,
             stop: self.stop,
             large: &survey.large,
+            estimates: &self.settings.estimates,
             spent: Vec::new(),
         };
         let mut result = Ok(0);

@@ -31,6 +31,8 @@ pub struct Sight {
     pub eta_seconds: Option<f64>,
     /// Seconds left, at worst.
     pub eta_p90_seconds: Option<f64>,
+    /// `estimated` or `overdue`, where nothing of that is measured.
+    pub eta_state: Option<String>,
     /// Why it waits, or stops.
     pub reason: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Sight {
             state,
             eta_seconds: eta["p50_seconds"].as_f64(),
             eta_p90_seconds: eta["p90_seconds"].as_f64(),
+            eta_state: eta["state"].as_str().and_then(unmeasured),
             reason: reason.map(str::to_owned),
             ..Sight::of_step(current)
         })
@@ -79,9 +82,14 @@ impl Sight {
             rate: step["rate"].as_f64(),
             eta_seconds: step["eta_seconds"].as_f64(),
             eta_p90_seconds: step["eta_p90_seconds"].as_f64(),
+            eta_state: step["eta_state"].as_str().and_then(unmeasured),
             reason: text("throttle").or_else(|| text("reason")),
         }
     }
+}
+
+fn unmeasured(state: &str) -> Option<String> {
+    ["estimated", "overdue"].contains(&state).then(|| state.to_owned())
 }
 
 impl Line {
