@@ -167,15 +167,6 @@ impl Progress {
         Duration::try_from_secs_f64(current.throttled_seconds + open).unwrap_or_default()
     }
 
-    /// Time left of the current step, by now. Where nothing is measured, what was estimated is counted down; time
-    /// for which the step was held doesn't count.
-    pub fn eta(&self) -> Option<Eta> {
-        let current = self.current.as_ref()?;
-        let worked =
-            self.elapsed().as_secs_f64() - current.began_seconds - self.throttled().as_secs_f64();
-        Some(current.left(worked.max(0.0)))
-    }
-
     /// The foreign tool that this run has started.
     pub fn own_tool(&self) -> Option<&Foreign> {
         self.foreign.as_ref().filter(|foreign| foreign.command.is_some())
@@ -458,11 +449,8 @@ impl Progress {
         };
         if let Some(current) = current {
             current.complete();
-            if let (Some(estimated), Some(estimate), false) =
-                (&current.estimate, &mut self.estimate, current.resumed)
-            {
-                let held = current.throttled_seconds;
-                estimate.compare(estimated.p50_seconds, finished.took_seconds, held);
+            if let Some(estimate) = &mut self.estimate {
+                estimate.compare(current, finished.took_seconds);
             }
             finished.table = current.table.clone();
             finished.key = current.key.clone();

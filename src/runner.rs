@@ -22,8 +22,9 @@ use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
+use crate::place::Explanation;
 use crate::plan::{Plan, PlanError, Selection, Upcoming};
-use crate::progress::{Estimated, Event, Reporter};
+use crate::progress::{Estimated, Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
@@ -254,6 +255,7 @@ impl Run<'_> {
             }
         }
         let plan = self.plan(&survey)?;
+        self.warn_of_strange_estimates(&plan);
         let result = self.take_steps(worker, pen, held, &throttle, &survey, &plan).await;
         drop(watch);
         result
@@ -289,6 +291,22 @@ impl Run<'_> {
         }
         steps.account(worker).await;
         result
+    }
+
+    /// An estimate that has nothing of what is pending is another release's.
+    fn warn_of_strange_estimates(&self, plan: &Plan<'_>) {
+        let estimates = &self.settings.estimates;
+        let is_estimated = |next: Upcoming<'_>| {
+            let (version, kind) = (next.pending.migration.version, next.step.kind.as_str());
+            estimates.iter().any(|one| one.is_of(version, next.number, kind))
+        };
+        if estimates.is_empty() || plan.pending.is_empty() || plan.steps().any(is_estimated) {
+            return;
+        }
+        let message = "the estimate has none of the steps that are pending";
+        let next = "make one of this release; the run goes on without";
+        let explanation = Explanation::default().note("next", next);
+        self.reporter.emit(Event::Warned(Warning::of_run(message, &explanation)));
     }
 
     async fn cut_bulk(&self, survey: &mut Survey<'_>) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Eta;
+use super::{Current, Eta, Progress};
 
 /// What a step was estimated to take.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,12 +71,24 @@ impl Estimate {
         self.steps.iter().find(|one| one.is_of(version, step, kind))
     }
 
-    /// A step is done that was estimated at so much.
-    pub(super) fn compare(&mut self, estimated: f64, took: f64, held: f64) {
-        self.estimated_seconds += estimated;
-        self.took_seconds += took;
-        self.held_seconds += held;
+    /// A step is done, in so much time of this run.
+    pub(super) fn compare(&mut self, step: &Current, took_seconds: f64) {
+        let Some(estimated) = step.estimate.as_ref().filter(|_| !step.resumed) else { return };
+        self.estimated_seconds += estimated.p50_seconds;
+        self.took_seconds += took_seconds;
+        self.held_seconds += step.throttled_seconds;
         self.ratio =
             (self.estimated_seconds > 0.0).then(|| self.took_seconds / self.estimated_seconds);
+    }
+}
+
+impl Progress {
+    /// Time left of the current step, by now. Where nothing is measured, what was estimated is counted down; time
+    /// for which the step was held doesn't count.
+    pub fn eta(&self) -> Option<Eta> {
+        let current = self.current.as_ref()?;
+        let worked =
+            self.elapsed().as_secs_f64() - current.began_seconds - self.throttled().as_secs_f64();
+        Some(current.left(worked.max(0.0)))
     }
 }

@@ -115,7 +115,7 @@ async fn after_three_releases_the_error_is_smaller() {
     }
     let runs = past["runs"].as_array().expect("a list");
     assert_eq!(runs.len(), 4);
-    fits("past", &[past.clone()]);
+    fits("past", std::slice::from_ref(&past));
     let text = scene.command(&["status", "--history"]).run().await.expect(0).stdout;
     let rows: Vec<_> = text.lines().filter(|line| line.contains("backfill")).collect();
     assert_eq!(rows.len(), 4, "{text}");
@@ -188,6 +188,11 @@ async fn what_was_held_is_told_and_teaches_nothing() {
     let step = scene.past().await["estimates"][0].clone();
     assert!(step["held_seconds"].as_f64().expect("a number") > 1.5, "{step}");
     scene.release(2, COUNT);
+    // An estimate of another release says nothing of this one.
+    let strange = scene.command(&["up", "--estimate", "estimate.json"]).run().await.expect(0);
+    assert!(!strange.text().contains("estimated "), "{}", strange.text());
+    strange.expect_text("the estimate has none of the steps that are pending");
+    scene.release(3, COUNT);
     let report = scene.estimate().await;
     assert!(report["steps"][0]["correction"].is_null(), "{report}");
 }
