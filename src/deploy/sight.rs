@@ -190,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_estimated_is_told_from_what_is_measured() {
+        let of = |eta: Value| {
+            let answer = json!({ "state": "migrating", "current": { "version": 42, "eta": eta } });
+            let sight = Sight::of_progress(&answer).expect("a sight");
+            (sight.eta_state, sight.eta_seconds)
+        };
+        let estimated = json!({ "state": "estimated", "p50_seconds": 2.0, "p90_seconds": 3.0 });
+        assert_eq!(of(estimated), (Some("estimated".to_owned()), Some(2.0)));
+        assert_eq!(of(json!({ "state": "overdue" })), (Some("overdue".to_owned()), None));
+        assert_eq!(of(json!({ "state": "measuring" })), (None, None));
+        let line = r#"{"time":"t","event":"progress","version":1,"eta_seconds":2.0,"eta_state":"estimated"}"#;
+        let Line::Progress(sight) = Line::of(line) else { panic!("no progress") };
+        assert_eq!((sight.eta_state.as_deref(), sight.eta_seconds), (Some("estimated"), Some(2.0)));
+    }
+
+    #[test]
     fn a_line_of_the_log_is_progress_or_a_sentence_or_somebody_elses() {
         let line =
             r#"{"time":"t","event":"progress","state":"migrating","version":1,"fraction":0.25}"#;
