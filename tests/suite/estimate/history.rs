@@ -29,7 +29,7 @@ impl Scene {
         let scene = Scene::new(kind).await;
         let trigger = "create function slow() returns trigger language plpgsql as \
              $$ begin perform pg_sleep(0.001); return new; end $$; \
-             create trigger slow before update on t for each row when (new.id % 60 = 0) \
+             create trigger slow before update on t for each row when (new.id % 25 = 0) \
              execute function slow()";
         scene.production.execute(trigger).await;
         scene
