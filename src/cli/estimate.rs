@@ -142,7 +142,7 @@ impl Estimate {
             None => (None, None),
         };
         let circumstances =
-            Circumstances { copy: &sides.facts, production, speed, correction: &correction };
+            Circumstances { copy: &sides.facts, production, speed, correction: Some(&correction) };
         let report = Report::new("rehearse", &measured, circumstances, took);
         self.write(&report)?;
         print(&text::text(&report))?;

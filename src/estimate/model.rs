@@ -76,7 +76,7 @@ pub struct Circumstances<'a> {
     /// How fast it is.
     pub speed: Option<Speed>,
     /// What the estimates of the past teach.
-    pub correction: &'a Correction,
+    pub correction: Option<&'a Correction>,
 }
 
 /// What is to be expected of production.
@@ -122,7 +122,8 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         spread.add(DISK);
         median = disk;
     }
-    let correction = circumstances.correction.apply(measured.kind, median, spread.root());
+    let correction = circumstances.correction;
+    let correction = correction.and_then(|one| one.apply(measured.kind, median, spread.root()));
     let time = match correction {
         Some(corrected) => Quantiles::around(median * corrected.factor, corrected.spread),
         None => Quantiles::around(median, spread.root()),
@@ -301,7 +302,12 @@ mod tests {
         let copy = facts(1_000, 100_000);
         carry(
             measured,
-            Circumstances { copy: &copy, production: Some(production), speed: Some(speed) },
+            Circumstances {
+                copy: &copy,
+                production: Some(production),
+                speed: Some(speed),
+                correction: None,
+            },
         )
     }
 
@@ -348,7 +354,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_told() {
         let copy = facts(1_000, 100_000);
-        let alone = Circumstances { copy: &copy, production: None, speed: None };
+        let alone = Circumstances { copy: &copy, production: None, speed: None, correction: None };
         let (spread, notes) = differences(alone);
         assert!(spread > 0.0 && notes[0].contains("nothing is known of production"), "{notes:?}");
         let mut unread = facts(0, 0);

@@ -9,9 +9,6 @@ use crate::progress::Estimated;
 use super::read::small;
 use super::{Ledger, LedgerError, Pen};
 
-/// The first version of the ledger that has the table.
-const SINCE: i64 = 7;
-
 /// What a step was estimated to take, and what it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EstimateRecord {
@@ -50,12 +47,12 @@ impl Ledger {
     /// older, nothing.
     ///
     /// # Errors
-    /// As [`Ledger::version`], and [`LedgerError::Damaged`].
+    /// The database's, and [`LedgerError::Damaged`].
     pub async fn estimates(
         &self,
         session: &mut dyn Session,
     ) -> Result<Vec<EstimateRecord>, LedgerError> {
-        if self.version(session).await?.is_none_or(|version| version < SINCE) {
+        if !session.has_table(&self.table_name("estimate")).await? {
             return Ok(Vec::new());
         }
         let sql = self.sql(
