@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::{Current, Eta, Progress};
 
+/// By so many seconds it may be late without being worth a word.
+const LATE: f64 = 1.0;
+
 /// What a step was estimated to take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimated {
@@ -41,6 +44,7 @@ impl Estimated {
                 let p90_seconds = left(self.p90_seconds).max(p50_seconds);
                 Eta::Estimated { p50_seconds, p90_seconds }
             }
+            p50_seconds if p50_seconds > -LATE => Eta::Due,
             _ => Eta::Overdue,
         }
     }

@@ -417,7 +417,8 @@ fn an_estimate_is_counted_down_and_never_below_nothing() {
     assert_eq!(left_at(&mut progress, 95.0), left(10.0, 40.0));
     progress.apply(seconds(95.0), Event::Unthrottled);
     assert_eq!(left_at(&mut progress, 104.0), left(1.0, 31.0));
-    assert_eq!(left_at(&mut progress, 106.0), Some(Eta::Overdue));
+    assert_eq!(left_at(&mut progress, 105.5), Some(Eta::Due));
+    assert_eq!(left_at(&mut progress, 106.5), Some(Eta::Overdue));
     progress.apply(seconds(110.0), Event::StepDone { version: 1, step: 1, took: seconds(105.0) });
     assert_eq!(progress.eta(), Some(Eta::Measuring));
     let estimate = progress.estimate.unwrap();

@@ -160,8 +160,7 @@ const ESTIMATED: &str = ", as estimated";
 /// `measuring`, `any moment`; `about 40 s left, as estimated`, `longer than estimated` where nothing is measured.
 pub(super) fn left(progress: &Progress, current: &Current) -> Option<String> {
     let eta = progress.eta().unwrap_or(current.eta);
-    let is_estimated = matches!(eta, Eta::Estimated { .. } | Eta::Overdue);
-    if current.rows_total.is_none() && !is_estimated {
+    if current.rows_total.is_none() && eta == Eta::Measuring {
         return None;
     }
     Some(match eta {

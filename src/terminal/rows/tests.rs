@@ -116,7 +116,7 @@ fn what_was_estimated_is_told_as_such_as_long_as_there_is_room() {
         }
     }
     assert!(texts(&run.progress, 60)[0].ends_with("about 40 s left, as estimated"));
-    run.pass(41.0);
+    run.pass(42.0);
     run.apply(Event::Workers { count: 1 });
-    assert!(texts(&run.progress, 120)[0].ends_with("41 s · longer than estimated"));
+    assert!(texts(&run.progress, 120)[0].ends_with("42 s · longer than estimated"));
 }
