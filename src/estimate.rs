@@ -4,6 +4,7 @@
 //! production by a pure [model]: production is only read, its catalog, and a probe of its speed.
 
 mod advice;
+mod correction;
 mod error;
 mod facts;
 mod load;
@@ -13,12 +14,14 @@ mod meter;
 mod model;
 mod origin;
 mod own_copy;
+mod prior;
 mod probe;
 mod rehearse;
 mod report;
 mod timed;
 
 pub use advice::Advice;
+pub use correction::{Corrected, Correction};
 pub use error::EstimateError;
 pub use facts::{Facts, TableFacts};
 pub use load::Load;
@@ -26,6 +29,7 @@ pub use measured::{Extent, Held, How, Measured};
 pub use model::{Carried, Circumstances, Quantiles, carry};
 pub use origin::{Origin, refuse_in_use, refuse_production};
 pub use own_copy::{OwnCopy, looks_like_production};
+pub use prior::{PriorError, estimated};
 pub use probe::{Speed, compare};
 pub use rehearse::{Rehearsal, rehearse};
 pub use report::{Report, Risk, Side, StepReport};

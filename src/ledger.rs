@@ -3,9 +3,11 @@
 //! `run` says who runs or ran, `step` what is claimed or done, `range` how far a backfill is, and
 //! the one row of `control` carries the ledger's version and the epoch, which is the fence: it
 //! grows with every run, and a write of an older run affects no row. `request` has what operators ask
-//! of a run, `member` who helps it, and `mark` what a release has done by another tool.
+//! of a run, `member` who helps it, `mark` what a release has done by another tool, and `estimate` what steps were
+//! estimated to take, and took.
 
 mod cursor;
+mod estimate;
 mod mark;
 mod member;
 mod read;
@@ -16,6 +18,7 @@ mod write;
 use crate::db::{Database, DbError, Dialect, ErrorKind};
 
 pub use cursor::{Block, Cursor};
+pub use estimate::EstimateRecord;
 pub use mark::Mark;
 pub use member::{Beat, MemberRecord};
 pub use request::{Request, Requests};

@@ -4,6 +4,7 @@
 //! terminal, HTTP, logs and metrics read it through a `watch` channel and never ask the engine.
 
 mod current;
+mod estimate;
 mod eta;
 mod event;
 mod foreign;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 pub use current::Current;
+pub use estimate::{Estimate, Estimated};
 pub use eta::{Eta, Rate};
 pub use event::{BackfillStart, BatchDone, EcsTask, Event, Holder, LeaderStep, PendingMigration};
 pub use foreign::{Blocker, Foreign, ForeignSession, ForeignWork};
@@ -66,6 +68,9 @@ pub struct Progress {
     pub migrations: Vec<MigrationProgress>,
     /// What is being done now, by this run or by the leader that it waits for.
     pub current: Option<Current>,
+    /// What was estimated of this run, and what it came to, where an estimate was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// A foreign tool at work: this run's, or that of the run that it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreign: Option<Foreign>,
@@ -118,6 +123,7 @@ impl Default for Progress {
             applied: 0,
             migrations: Vec::new(),
             current: None,
+            estimate: None,
             foreign: None,
             lock: Lock::default(),
             resumed: false,
@@ -203,6 +209,7 @@ impl Progress {
                 self.reason = None;
             }
             Event::Planned { target, applied, pending } => self.plan(target, applied, pending),
+            Event::Estimated { steps } => self.estimate = Some(Estimate::of(steps)),
             Event::LockWaiting { holder, leader, helps } => self.wait(holder, leader, helps),
             Event::RunAwaited => self.await_run(),
             Event::LockTaken => {
@@ -416,7 +423,10 @@ impl Progress {
             keys: start.as_ref().map(|start| (start.keys_done, start.keys_total)),
         };
         let mut current = Current::new(at, &leader);
+        let estimate = self.estimate.as_ref();
+        current.estimate = estimate.and_then(|one| one.find(version, step, kind)).cloned();
         if let Some(start) = start {
+            current.resumed = start.resumed;
             current.table = Some(start.table);
             current.key = start.key;
             current.rows_changed = Some(0);
@@ -439,6 +449,9 @@ impl Progress {
         };
         if let Some(current) = current {
             current.complete();
+            if let Some(estimate) = &mut self.estimate {
+                estimate.compare(current, finished.took_seconds);
+            }
             finished.table = current.table.clone();
             finished.key = current.key.clone();
             finished.rows_changed = current.rows_changed;

@@ -22,8 +22,9 @@ use crate::backfill::{prepare, read};
 use crate::db::{Database, DbError, ErrorKind, Purpose, Session};
 use crate::ledger::{Identity, Ledger, Pen};
 use crate::migration::{Catalog, StepKind};
+use crate::place::Explanation;
 use crate::plan::{Plan, PlanError, Selection, Upcoming};
-use crate::progress::{Event, Reporter};
+use crate::progress::{Estimated, Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
@@ -58,6 +59,8 @@ pub struct Settings {
     /// Above how many rows of its table a statement is batched that no directive speaks of; none where it
     /// is `None`.
     pub auto_batch: Option<u64>,
+    /// What steps were estimated to take.
+    pub estimates: Vec<Estimated>,
     /// Who runs.
     pub identity: Identity,
     /// What holds its backfills back.
@@ -107,6 +110,10 @@ impl Run<'_> {
     /// # Errors
     /// See [`RunError`]. Whatever was committed stays, and a next run goes on from there.
     pub async fn up(&self, ahead: Ahead) -> Result<u64, RunError> {
+        let estimates = &self.settings.estimates;
+        if !estimates.is_empty() {
+            self.reporter.emit(Event::Estimated { steps: estimates.clone() });
+        }
         let result = self.attempt(ahead).await;
         self.reporter.emit(match &result {
             Ok(_) => Event::Finished,
@@ -248,6 +255,7 @@ impl Run<'_> {
             }
         }
         let plan = self.plan(&survey)?;
+        self.warn_of_strange_estimates(&plan);
         let result = self.take_steps(worker, pen, held, &throttle, &survey, &plan).await;
         drop(watch);
         result
@@ -270,6 +278,7 @@ impl Run<'_> {
             reporter: self.reporter,
             stop: self.stop,
             large: &survey.large,
+            estimates: &self.settings.estimates,
             spent: Vec::new(),
         };
         let mut result = Ok(0);
@@ -282,6 +291,22 @@ impl Run<'_> {
         }
         steps.account(worker).await;
         result
+    }
+
+    /// An estimate that has nothing of what is pending is another release's.
+    fn warn_of_strange_estimates(&self, plan: &Plan<'_>) {
+        let estimates = &self.settings.estimates;
+        let is_estimated = |next: Upcoming<'_>| {
+            let (version, kind) = (next.pending.migration.version, next.step.kind.as_str());
+            estimates.iter().any(|one| one.is_of(version, next.number, kind))
+        };
+        if estimates.is_empty() || plan.pending.is_empty() || plan.steps().any(is_estimated) {
+            return;
+        }
+        let message = "the estimate has none of the steps that are pending";
+        let next = "make one of this release; the run goes on without";
+        let explanation = Explanation::default().note("next", next);
+        self.reporter.emit(Event::Warned(Warning::of_run(message, &explanation)));
     }
 
     async fn cut_bulk(&self, survey: &mut Survey<'_>) {

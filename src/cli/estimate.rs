@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::db::{ConnectOptions, Database, DbError, connect};
+use crate::db::{ConnectOptions, Database, DbError, Purpose, connect};
 use crate::error::{Error, Exit};
 use crate::estimate::{
-    Circumstances, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report, compare,
+    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report, compare,
     looks_like_production, refuse_in_use, refuse_production, rehearse,
 };
+use crate::ledger::Ledger;
 use crate::migration::Catalog;
 use crate::progress::{Event, Reporter};
-use crate::runner::{RunError, Settings};
+use crate::runner::{RunError, Settings, SurveyError};
 use crate::stop::Stop;
 use crate::terminal::{self, Face, LogFormat};
 
@@ -79,6 +80,18 @@ struct Sides {
     production: Option<(Arc<dyn Database>, Facts)>,
 }
 
+impl Sides {
+    /// What the estimates of the past teach: those of production. Where nobody says which that is, its copy has
+    /// them, too, before the rehearsal.
+    async fn learned(&self) -> Result<Correction, Error> {
+        let production = self.production.as_ref().map(|(database, _)| database);
+        let database = production.unwrap_or(&self.copy).as_ref();
+        let mut session = database.session(Purpose::Watch).await.map_err(unread)?;
+        let records = Ledger::of(database).estimates(session.as_mut()).await;
+        Ok(Correction::of(&records.map_err(SurveyError::from)?))
+    }
+}
+
 impl Estimate {
     /// Whether standard error is to carry JSON lines and nothing else.
     pub fn logs_json(&self) -> bool {
@@ -116,6 +129,7 @@ impl Estimate {
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
         let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
         let sides = self.sides(options).await?;
+        let correction = sides.learned().await?;
         let began = Instant::now();
         let measured = self.rehearse(&sides, &catalog, &settings).await?;
         let took = began.elapsed().as_secs_f64();
@@ -127,7 +141,8 @@ impl Estimate {
             }
             None => (None, None),
         };
-        let circumstances = Circumstances { copy: &sides.facts, production, speed };
+        let circumstances =
+            Circumstances { copy: &sides.facts, production, speed, correction: Some(&correction) };
         let report = Report::new("rehearse", &measured, circumstances, took);
         self.write(&report)?;
         print(&text::text(&report))?;

@@ -70,6 +70,7 @@ impl Migrate {
             joins: self.join,
             reconnect: self.reconnect_timeout,
             auto_batch: self.auto_batch.rows(),
+            estimates: Vec::new(),
             identity,
             limits: self.throttles.limits(&self.connection, options.engine)?,
         })

@@ -60,6 +60,7 @@ impl Resolve {
             selection: self.files.selection(PhaseChoice::All),
             lock_wait: Duration::ZERO,
             auto_batch: None,
+            estimates: Vec::new(),
             reconnect: Duration::ZERO,
             identity: identity(),
             limits: Limits::default(),

@@ -1,6 +1,7 @@
 //! `status`: every migration with its state.
 
 mod checkpoint;
+mod past;
 mod text;
 
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::runner::{Leader, SurveyError, leader};
 use super::connection::Connection;
 use super::{Files, PhaseChoice, print, print_json};
 use checkpoint::Checkpoint;
+use past::Past;
 
 /// Show every migration with its state
 #[derive(Debug, Args)]
@@ -27,6 +29,9 @@ pub struct Status {
     /// Which migrations count for `ready` and --exit-code
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
+    /// Show what was estimated in the past instead, and what it came to
+    #[arg(long, env = "LOCKKEEPER_HISTORY", value_parser = super::flag())]
+    history: bool,
     /// As JSON
     #[arg(long, env = "LOCKKEEPER_JSON", value_parser = super::flag())]
     json: bool,
@@ -100,11 +105,25 @@ impl Status {
     /// # Errors
     /// When the database or the files can't be read.
     pub async fn run(self) -> Result<Exit, Error> {
+        if self.history && self.exit_code {
+            return Err(Error::Usage {
+                message: "--exit-code says nothing of the past".to_owned(),
+                next: "leave --history or --exit-code out".to_owned(),
+            });
+        }
         let dialect = self.connection.options()?.engine.dialect();
         let catalog = Catalog::read(&self.files.dir, dialect)?;
         let selection = self.files.selection(self.phase);
         selection.check(&catalog)?;
         let database = self.connection.reach(self.json).await?;
+        if self.history {
+            let past = Past::read(database.as_ref(), &catalog).await?;
+            match self.json {
+                true => print_json(&serde_json::to_value(&past).unwrap_or_default())?,
+                false => print(&past.as_text())?,
+            }
+            return Ok(Exit::Done);
+        }
         let report = self.report(database.as_ref(), &catalog, selection).await?;
         if self.json {
             let value = serde_json::to_value(&report).unwrap_or_default();

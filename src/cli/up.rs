@@ -1,17 +1,20 @@
 //! `up`: apply what is pending.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::db::ConnectOptions;
 use crate::error::{Error, Exit};
+use crate::estimate;
 use crate::http::Operator;
-use crate::progress::{Event, Reporter};
+use crate::progress::{Estimated, Event, Reporter};
 use crate::runner::{Run, RunError, Settings};
 use crate::stop::Stop;
 
-use super::PhaseChoice;
 use super::migrate::Migrate;
 use super::watched::Watched;
+use super::{PhaseChoice, read_file};
 
 /// Apply what is pending
 #[derive(Debug, Args)]
@@ -19,6 +22,9 @@ pub struct Up {
     /// Which migrations: before the rollout, after it, or both
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
+    /// An estimate's report (JSON): it tells the time left until that is measured, and what came of it is kept
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE", value_name = "FILE", value_parser = super::path())]
+    estimate: Option<PathBuf>,
     #[command(flatten)]
     watched: Watched,
     #[command(flatten)]
@@ -39,9 +45,10 @@ impl Up {
         let options = self.migrate.connection.options()?;
         let lock_wait = self.watched.lock_wait;
         let settings = self.migrate.settings(&options, self.phase, lock_wait, super::identity())?;
+        let estimates = self.estimate.as_deref().map(estimated).transpose()?.unwrap_or_default();
         let operator = self.migrate.operator()?;
         let mut scene = self.watched.begin(operator.clone()).await?;
-        let settings = Settings { identity: scene.task.identity(), ..settings };
+        let settings = Settings { identity: scene.task.identity(), estimates, ..settings };
         let (reporter, stop) = (scene.reporter.clone(), scene.stop.clone());
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         let work = self.migrate(&options, &settings, &reporter, &stop, operator);
@@ -84,4 +91,11 @@ impl Up {
         }
         Ok(Run { database, catalog: &catalog, settings, reporter, stop }.up(ahead).await?)
     }
+}
+
+fn estimated(path: &Path) -> Result<Vec<Estimated>, Error> {
+    estimate::estimated(&read_file(path)?).map_err(|error| Error::Usage {
+        message: format!("{}: {error}", path.display()),
+        next: "make one by `lockkeeper estimate --json FILE`".to_owned(),
+    })
 }

@@ -31,6 +31,8 @@ pub struct Sight {
     pub eta_seconds: Option<f64>,
     /// Seconds left, at worst.
     pub eta_p90_seconds: Option<f64>,
+    /// `estimated` or `overdue`, where nothing of that is measured.
+    pub eta_state: Option<String>,
     /// Why it waits, or stops.
     pub reason: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Sight {
             state,
             eta_seconds: eta["p50_seconds"].as_f64(),
             eta_p90_seconds: eta["p90_seconds"].as_f64(),
+            eta_state: eta["state"].as_str().and_then(unmeasured),
             reason: reason.map(str::to_owned),
             ..Sight::of_step(current)
         })
@@ -79,9 +82,14 @@ impl Sight {
             rate: step["rate"].as_f64(),
             eta_seconds: step["eta_seconds"].as_f64(),
             eta_p90_seconds: step["eta_p90_seconds"].as_f64(),
+            eta_state: step["eta_state"].as_str().and_then(unmeasured),
             reason: text("throttle").or_else(|| text("reason")),
         }
     }
+}
+
+fn unmeasured(state: &str) -> Option<String> {
+    ["estimated", "overdue"].contains(&state).then(|| state.to_owned())
 }
 
 impl Line {
@@ -179,6 +187,22 @@ mod tests {
         assert_eq!((sight.version, sight.fraction), (Some(42), Some(0.5)));
         assert_eq!((sight.eta_seconds, sight.eta_p90_seconds), (Some(2.0), Some(3.0)));
         assert_eq!(sight.reason.as_deref(), Some("pause by operator"));
+    }
+
+    #[test]
+    fn what_is_only_estimated_is_told_from_what_is_measured() {
+        let of = |eta: Value| {
+            let answer = json!({ "state": "migrating", "current": { "version": 42, "eta": eta } });
+            let sight = Sight::of_progress(&answer).expect("a sight");
+            (sight.eta_state, sight.eta_seconds)
+        };
+        let estimated = json!({ "state": "estimated", "p50_seconds": 2.0, "p90_seconds": 3.0 });
+        assert_eq!(of(estimated), (Some("estimated".to_owned()), Some(2.0)));
+        assert_eq!(of(json!({ "state": "overdue" })), (Some("overdue".to_owned()), None));
+        assert_eq!(of(json!({ "state": "measuring" })), (None, None));
+        let line = r#"{"time":"t","event":"progress","version":1,"eta_seconds":2.0,"eta_state":"estimated"}"#;
+        let Line::Progress(sight) = Line::of(line) else { panic!("no progress") };
+        assert_eq!((sight.eta_state.as_deref(), sight.eta_seconds), (Some("estimated"), Some(2.0)));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! A time is taken for log-normal: it is its factors that are uncertain, and they multiply. The spread is the
 //! root of the squares of what contributes to it.
 
+use super::correction::{Corrected, Correction};
 use super::facts::Facts;
 use super::measured::{Extent, Measured};
 use super::probe::Speed;
 
 /// Standard deviations between the median and the 90th percentile of a normal distribution.
-const P90: f64 = 1.2816;
+pub(super) const P90: f64 = 1.2816;
 /// What two runs of the same statement on the same machine differ by, as a logarithm.
 const MOOD: f64 = 0.14;
 /// A measurement of a second may be off by so much more, one of a quarter of it twice as much: a stall weighs more there.
@@ -74,6 +75,8 @@ pub struct Circumstances<'a> {
     pub production: Option<&'a Facts>,
     /// How fast it is.
     pub speed: Option<Speed>,
+    /// What the estimates of the past teach.
+    pub correction: Option<&'a Correction>,
 }
 
 /// What is to be expected of production.
@@ -81,6 +84,8 @@ pub struct Circumstances<'a> {
 pub struct Carried {
     /// How long it takes.
     pub time: Quantiles,
+    /// How that was corrected.
+    pub correction: Option<Corrected>,
     /// Bytes of log.
     pub wal_bytes: Option<u64>,
     /// By how many bytes the database grows.
@@ -117,8 +122,15 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         spread.add(DISK);
         median = disk;
     }
+    let correction = circumstances.correction;
+    let correction = correction.and_then(|one| one.apply(measured.kind, median, spread.root()));
+    let time = match correction {
+        Some(corrected) => Quantiles::around(median * corrected.factor, corrected.spread),
+        None => Quantiles::around(median, spread.root()),
+    };
     Carried {
-        time: Quantiles::around(median, spread.root()),
+        time,
+        correction,
         wal_bytes: measured.wal_bytes.map(|bytes| of(bytes as f64) as u64),
         size_bytes: measured.size_bytes.map(|bytes| of(bytes as f64) as i64),
         scale: size.rows,
@@ -290,7 +302,12 @@ mod tests {
         let copy = facts(1_000, 100_000);
         carry(
             measured,
-            Circumstances { copy: &copy, production: Some(production), speed: Some(speed) },
+            Circumstances {
+                copy: &copy,
+                production: Some(production),
+                speed: Some(speed),
+                correction: None,
+            },
         )
     }
 
@@ -337,7 +354,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_told() {
         let copy = facts(1_000, 100_000);
-        let alone = Circumstances { copy: &copy, production: None, speed: None };
+        let alone = Circumstances { copy: &copy, production: None, speed: None, correction: None };
         let (spread, notes) = differences(alone);
         assert!(spread > 0.0 && notes[0].contains("nothing is known of production"), "{notes:?}");
         let mut unread = facts(0, 0);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::advice::{Advice, risks};
+use super::correction::Corrected;
 use super::facts::Facts;
 use super::load::Load;
 use super::measured::{Held, How, Measured};
@@ -10,7 +11,7 @@ use super::model::{Carried, Circumstances, Quantiles, carry, differences};
 use super::probe::Speed;
 
 /// The form of the JSON.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What is to be expected of a release's migrations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -72,6 +73,8 @@ pub struct StepReport {
     /// How long it takes in production.
     #[serde(flatten)]
     pub time: Quantiles,
+    /// How it was corrected by estimates of the past.
+    pub correction: Option<Corrected>,
     /// How long it took on the copy.
     pub measured_seconds: f64,
     /// Of that, waiting for locks.
@@ -127,7 +130,12 @@ impl Report {
             .map(|measured| StepReport::new(measured, carry(measured, circumstances)))
             .collect();
         let total = steps.iter().fold(Quantiles::default(), |total, step| total.plus(step.time));
-        let (_, assumed) = differences(circumstances);
+        let (_, mut assumed) = differences(circumstances);
+        for note in steps.iter().filter_map(|step| step.correction?.note(step.kind)) {
+            if !assumed.contains(&note) {
+                assumed.push(note);
+            }
+        }
         Report {
             format: FORMAT,
             mode,
@@ -171,6 +179,7 @@ impl StepReport {
             statement: measured.statement.clone(),
             how: measured.how,
             time: carried.time,
+            correction: carried.correction,
             measured_seconds: measured.seconds,
             lock_wait_seconds: measured.lock_wait_seconds,
             scale: carried.scale,

@@ -2,8 +2,6 @@
 
 mod text;
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +21,7 @@ fn render(progress: &Progress) -> String {
     migrations(&mut text, progress);
     batches(&mut text, progress);
     if let Some(current) = &progress.current {
-        step(&mut text, current, progress.throttled());
+        step(&mut text, progress, current);
     }
     text.finish()
 }
@@ -85,17 +83,19 @@ fn batches(text: &mut Text, progress: &Progress) {
 }
 
 /// What is at work now. A figure that isn't known is left out, not zero.
-fn step(text: &mut Text, current: &Current, throttled: Duration) {
+fn step(text: &mut Text, progress: &Progress, current: &Current) {
     let (version, step) = (current.version.to_string(), current.step.to_string());
     let labels: &[(&str, &str)] =
         &[("version", &version), ("name", &current.name), ("step", &step), ("kind", &current.kind)];
     text.gauge("lockkeeper_step_info", "The step at work; always 1.").labelled(labels, 1.0);
     text.gauge("lockkeeper_step_throttled", "Whether the step is being held back: 1 or 0.")
         .labelled(labels, flag(current.throttle.is_some()));
-    let (median, pessimistic) = match current.eta {
-        Eta::Left { p50_seconds, p90_seconds } => (Some(p50_seconds), Some(p90_seconds)),
+    let (median, pessimistic) = match progress.eta().unwrap_or(current.eta) {
+        Eta::Left { p50_seconds, p90_seconds } | Eta::Estimated { p50_seconds, p90_seconds } => {
+            (Some(p50_seconds), Some(p90_seconds))
+        }
         Eta::Due => (Some(0.0), Some(0.0)),
-        Eta::Measuring | Eta::Ended => (None, None),
+        Eta::Measuring | Eta::Overdue | Eta::Ended => (None, None),
     };
     let gauges = [
         ("rows_done", "Rows that the backfill passed.", current.rows_done.map(|rows| rows as f64)),
@@ -107,7 +107,7 @@ fn step(text: &mut Text, current: &Current, throttled: Duration) {
         (
             "throttled_seconds",
             "Time for which the step was held or slowed.",
-            current.rows_done.map(|_| throttled.as_secs_f64()),
+            current.rows_done.map(|_| progress.throttled().as_secs_f64()),
         ),
         ("last_batch_seconds", "How long the last batch took.", current.batch_seconds),
         ("last_batch_rows", "Rows of the last batch.", current.batch_rows.map(|rows| rows as f64)),

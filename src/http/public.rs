@@ -47,7 +47,7 @@ pub(super) fn json(progress: &Progress) -> Bytes {
         phase: progress.gate.as_ref().and_then(Gate::phase),
         target: progress.target,
         lock: Lock { state: progress.lock.state, helps: progress.lock.helps },
-        current: progress.current.as_ref().map(step),
+        current: progress.current.as_ref().map(|current| step(progress, current)),
         resumed: progress.resumed,
         retries: progress.retries,
         elapsed_seconds: progress.elapsed_seconds,
@@ -58,14 +58,14 @@ pub(super) fn json(progress: &Progress) -> Bytes {
     rendered.unwrap_or_else(|_| b"{}".to_vec()).into()
 }
 
-fn step(current: &Current) -> Step<'_> {
+fn step<'a>(progress: &Progress, current: &'a Current) -> Step<'a> {
     Step {
         version: current.version,
         step: current.step,
         steps: current.steps,
         kind: &current.kind,
         fraction: current.fraction,
-        eta: current.eta,
+        eta: progress.eta().unwrap_or(current.eta),
         began_seconds: current.began_seconds,
     }
 }

@@ -134,13 +134,12 @@ fn at_work(tool: &Foreign) -> String {
 
 /// After how long asking again makes sense.
 pub(super) fn retry_after(progress: &Progress) -> Duration {
-    let left = progress.current.as_ref().map(|current| current.eta);
-    match left {
-        Some(Eta::Left { p50_seconds, .. }) => {
+    match progress.eta() {
+        Some(Eta::Left { p50_seconds, .. } | Eta::Estimated { p50_seconds, .. }) => {
             Duration::from_secs(p50_seconds.ceil().clamp(1.0, 60.0) as u64)
         }
         Some(Eta::Due) => Duration::from_secs(1),
-        Some(Eta::Measuring | Eta::Ended) | None => RETRY_AFTER,
+        Some(Eta::Measuring | Eta::Overdue | Eta::Ended) | None => RETRY_AFTER,
     }
 }
 

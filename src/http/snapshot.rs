@@ -89,6 +89,16 @@ struct OfNow<'a> {
 /// As JSON.
 pub(super) fn json(progress: &Progress) -> Bytes {
     let now_seconds = (progress.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    // An estimate is counted down between two events, too.
+    let counted = progress.eta().and_then(|eta| {
+        let is_another = progress.current.as_ref().is_some_and(|current| current.eta != eta);
+        is_another.then(|| {
+            let mut counted = progress.clone();
+            counted.current.iter_mut().for_each(|current| current.eta = eta);
+            counted
+        })
+    });
+    let progress = counted.as_ref().unwrap_or(progress);
     let rendered = serde_json::to_vec(&OfNow { progress, now_seconds });
     // Serialising to memory fails only on maps with keys that aren't strings; there are none.
     rendered.unwrap_or_else(|_| b"{}".to_vec()).into()

@@ -1,3 +1,4 @@
+mod estimate;
 mod express;
 mod streams;
 

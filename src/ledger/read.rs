@@ -109,7 +109,7 @@ impl Ledger {
         Ok(Some(Passed { run, keys }))
     }
 
-    /// Whether a run has not ended in order, of those from the one that claimed a step up to this one.
+    /// Whether a run has not ended in order, of those from the one that claimed a step up to this epoch.
     ///
     /// # Errors
     /// The database's.
@@ -117,13 +117,13 @@ impl Ledger {
         &self,
         session: &mut dyn Session,
         claim: &StepRecord,
-        before: &RunRecord,
+        before: i64,
     ) -> Result<bool, LedgerError> {
         let sql = self.sql(
             "select count(*) from [run] where ended_at is null and epoch < {1} \
              and epoch >= (select epoch from [run] where run = {2})",
         );
-        let params = vec![before.epoch.into(), claim.run.as_str().into()];
+        let params = vec![before.into(), claim.run.as_str().into()];
         let rows = session.query(&Statement::new(sql, params)).await?;
         Ok(rows.first().map_or(Ok(0), |row| row.int(0))? > 0)
     }
@@ -164,7 +164,7 @@ fn in_order(mut ranges: Vec<RangeRecord>) -> Result<Vec<RangeRecord>, LedgerErro
     Ok(ordered)
 }
 
-fn small(row: &Row, index: usize) -> Result<u32, LedgerError> {
+pub(super) fn small(row: &Row, index: usize) -> Result<u32, LedgerError> {
     let value = row.int(index)?;
     u32::try_from(value)
         .map_err(|_| LedgerError::Damaged { fault: format!("{value} is no number of a step") })

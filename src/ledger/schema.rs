@@ -5,10 +5,11 @@ use crate::db::{Session, Statement, TableName};
 use super::{Ledger, LedgerError};
 
 /// The newest version of the ledger that this program knows.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
 /// Our tables, without their prefix.
-pub const TABLES: [&str; 7] = ["control", "run", "step", "range", "request", "member", "mark"];
+pub const TABLES: [&str; 8] =
+    ["control", "run", "step", "range", "request", "member", "mark", "estimate"];
 
 /// What one version of the ledger added to the one before. Each change is made only where the
 /// catalog doesn't show it yet, so that an upgrade that died in the middle can be run again even
@@ -83,6 +84,16 @@ const CHANGES: [&[Change]; VERSION as usize] = [
         name: "mark",
         columns: "digest {key} not null primary key, of_release {text} not null, \
                   run {key} not null, marked_at {key} not null",
+    }],
+    // What steps were estimated to take, and what they took.
+    &[Change::Table {
+        name: "estimate",
+        columns: "version bigint not null, step int not null, kind {key} not null, \
+                  how {key} not null, p10_ms bigint not null, p50_ms bigint not null, \
+                  p90_ms bigint not null, model_ms bigint not null, \
+                  model_spread bigint not null, actual_ms bigint not null, \
+                  held_ms bigint not null, run {key} not null, entered_at {key} not null, \
+                  primary key (version, step)",
     }],
 ];
 

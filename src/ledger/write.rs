@@ -312,7 +312,7 @@ impl Pen {
         Statement::new(sql, vec![version.into(), i64::from(step).into()])
     }
 
-    fn forget(&self, table: &str, version: i64, step: u32) -> Statement {
+    pub(super) fn forget(&self, table: &str, version: i64, step: u32) -> Statement {
         let sql = format!("delete from [{table}] where version = {{1}} and step = {{2}}");
         Statement::new(self.ledger.sql(&sql), vec![version.into(), i64::from(step).into()])
     }

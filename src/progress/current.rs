@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{BatchDone, Eta, LeaderStep, Rate};
+use super::{BatchDone, Estimated, Eta, LeaderStep, Rate};
 
 /// The step at work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,9 +52,18 @@ pub struct Current {
     pub position: Option<String>,
     /// Seconds since the run's start at which the step began.
     pub began_seconds: f64,
-    /// Of that, what stays when a batch commits: a reason to try a batch again doesn't.
+    /// What it was estimated to take.
+    #[serde(skip)]
+    pub(super) estimate: Option<Estimated>,
+    /// Whether an earlier run had begun it.
+    #[serde(skip)]
+    pub(super) resumed: bool,
+    /// Of the throttle, what stays when a batch commits: a reason to try a batch again doesn't.
     #[serde(skip)]
     pub(super) held: Option<String>,
+    /// The part that was done before.
+    #[serde(skip)]
+    begun_at: f64,
     /// When others' part was last heard of.
     #[serde(skip)]
     helped_at: f64,
@@ -86,6 +95,9 @@ impl Current {
             throttled_seconds: 0.0,
             throttle: None,
             workers: None,
+            estimate: None,
+            resumed: false,
+            begun_at: 0.0,
             held: None,
             batch_rows: None,
             batch_seconds: None,
@@ -96,12 +108,23 @@ impl Current {
             slowed: None,
         };
         current.advance();
+        current.begun_at = current.fraction.unwrap_or(0.0);
         current
     }
 
     /// A step that another process is at, of which no more is known than what it says of itself.
     pub fn elsewhere(step: &LeaderStep) -> Self {
         Current::new(Duration::ZERO, step)
+    }
+
+    /// Time left after so many seconds of work.
+    pub(super) fn left(&self, worked: f64) -> Eta {
+        match (self.eta, &self.estimate) {
+            (Eta::Measuring, Some(estimate)) if self.fraction != Some(1.0) => {
+                estimate.left(self.begun_at, worked)
+            }
+            (eta, _) => eta,
+        }
     }
 
     /// A batch of this run.

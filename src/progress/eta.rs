@@ -32,6 +32,15 @@ pub enum Eta {
         /// 90th percentile, in seconds.
         p90_seconds: f64,
     },
+    /// Not measured: what an estimate leaves of it.
+    Estimated {
+        /// Median, in seconds.
+        p50_seconds: f64,
+        /// 90th percentile, in seconds.
+        p90_seconds: f64,
+    },
+    /// Not measured, and it takes longer than was estimated.
+    Overdue,
     /// Any moment.
     Due,
     /// None is to be told: the run ended in the middle.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ForeignSession, GateEntered, Warning};
+use super::{Estimated, ForeignSession, GateEntered, Warning};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,11 @@ pub enum Event {
         applied: u64,
         /// What is pending, in order.
         pending: Vec<PendingMigration>,
+    },
+    /// What steps were estimated to take.
+    Estimated {
+        /// Each of them.
+        steps: Vec<Estimated>,
     },
     /// Another run holds the lock.
     LockWaiting {

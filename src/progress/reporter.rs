@@ -1,6 +1,6 @@
 //! Where events go, and where faces read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -20,6 +20,11 @@ impl Reporter {
         let (sender, receiver) =
             watch::channel(Progress { began: Some(began), ..Progress::default() });
         (Reporter { began, sender: sender.into() }, receiver)
+    }
+
+    /// For how long the step at work was held or slowed, by what was reported.
+    pub fn held(&self) -> Duration {
+        self.sender.borrow().throttled()
     }
 
     /// Reports an event.

@@ -372,3 +372,108 @@ fn who_helps_sees_the_whole_step() {
     assert_eq!((current.rows_done, current.workers), (Some(200), Some(2)));
     assert_eq!((progress.batches, progress.rows_passed, progress.lock.helps), (1, 50, true));
 }
+
+/// A step of which it was said that it takes forty seconds, and seventy at worst.
+fn estimated(version: i64, step: u32, kind: &str) -> Estimated {
+    Estimated {
+        version,
+        step,
+        kind: kind.into(),
+        how: "rehearsed".into(),
+        p10_seconds: 30.0,
+        p50_seconds: 40.0,
+        p90_seconds: 70.0,
+        model_seconds: 40.0,
+        model_spread: 0.2,
+    }
+}
+
+/// Two migrations, the first of which is a script.
+fn estimating(steps: Vec<Estimated>) -> Progress {
+    let mut progress = Progress::default();
+    progress.apply(seconds(0.0), Event::Started { run: "7f3c".into() });
+    progress.apply(seconds(0.0), Event::Estimated { steps });
+    let pending = vec![pending(1, vec!["script"]), pending(2, vec!["backfill"])];
+    progress.apply(seconds(0.0), Event::Planned { target: Some(2), applied: 0, pending });
+    progress.apply(seconds(0.0), Event::LockTaken);
+    progress.apply(seconds(5.0), Event::StepStarted { version: 1, step: 1, backfill: None });
+    progress
+}
+
+/// The figures at a moment: no clock runs here, so that it is that of an event.
+fn left_at(progress: &mut Progress, at: f64) -> Option<Eta> {
+    progress.apply(seconds(at), Event::Workers { count: 1 });
+    progress.eta()
+}
+
+#[test]
+fn an_estimate_is_counted_down_and_never_below_nothing() {
+    let mut progress = estimating(vec![estimated(1, 1, "script")]);
+    let left = |p50_seconds, p90_seconds| Some(Eta::Estimated { p50_seconds, p90_seconds });
+    assert_eq!(left_at(&mut progress, 5.0), left(40.0, 70.0));
+    assert_eq!(left_at(&mut progress, 35.0), left(10.0, 40.0));
+    // What it is held for isn't work.
+    progress.apply(seconds(35.0), Event::Throttled { reason: "paused by alice".into() });
+    assert_eq!(left_at(&mut progress, 95.0), left(10.0, 40.0));
+    progress.apply(seconds(95.0), Event::Unthrottled);
+    assert_eq!(left_at(&mut progress, 104.0), left(1.0, 31.0));
+    assert_eq!(left_at(&mut progress, 105.5), Some(Eta::Due));
+    assert_eq!(left_at(&mut progress, 106.5), Some(Eta::Overdue));
+    progress.apply(seconds(110.0), Event::StepDone { version: 1, step: 1, took: seconds(105.0) });
+    assert_eq!(progress.eta(), Some(Eta::Measuring));
+    let estimate = progress.estimate.unwrap();
+    assert_eq!((estimate.estimated_seconds, estimate.took_seconds), (40.0, 105.0));
+    assert_eq!((estimate.held_seconds, estimate.ratio), (60.0, Some(2.625)));
+}
+
+#[test]
+fn an_estimate_of_another_step_or_kind_is_none() {
+    for other in [estimated(1, 2, "script"), estimated(3, 1, "script"), estimated(1, 1, "bare")] {
+        let mut progress = estimating(vec![other]);
+        assert_eq!(left_at(&mut progress, 6.0), Some(Eta::Measuring));
+        progress.apply(seconds(9.0), Event::StepDone { version: 1, step: 1, took: seconds(4.0) });
+        assert_eq!(progress.estimate.unwrap().ratio, None);
+    }
+}
+
+#[test]
+fn what_is_measured_goes_before_what_was_estimated() {
+    let mut progress = estimating(vec![estimated(2, 1, "backfill")]);
+    let backfill = BackfillStart {
+        table: "t".into(),
+        key: vec!["id".into()],
+        keys_done: 0,
+        keys_total: Some(10_000),
+        resumed: false,
+    };
+    let start = Event::StepStarted { version: 2, step: 1, backfill: Some(backfill) };
+    progress.apply(seconds(10.0), start);
+    batch(&mut progress, 10.5, 100, 0.5);
+    assert!(matches!(progress.eta(), Some(Eta::Estimated { .. })), "{:?}", progress.eta());
+    for n in 1..=4 {
+        batch(&mut progress, 10.5 + f64::from(n), 100, 1.0);
+    }
+    let Some(Eta::Left { p50_seconds, .. }) = progress.eta() else {
+        panic!("{:?}", progress.eta())
+    };
+    assert!(p50_seconds > 80.0, "{p50_seconds}");
+}
+
+/// A quarter of it is left, and so a quarter of its time; and how far off that was can't be told.
+#[test]
+fn a_step_that_is_gone_on_with_takes_its_part() {
+    let mut progress = estimating(vec![estimated(2, 1, "backfill")]);
+    let backfill = BackfillStart {
+        table: "t".into(),
+        key: vec!["id".into()],
+        keys_done: 7_500,
+        keys_total: Some(10_000),
+        resumed: true,
+    };
+    let start = Event::StepStarted { version: 2, step: 1, backfill: Some(backfill) };
+    progress.apply(seconds(10.0), start);
+    let left = Eta::Estimated { p50_seconds: 10.0, p90_seconds: 17.5 };
+    assert_eq!(progress.eta(), Some(left));
+    progress.apply(seconds(20.0), Event::StepDone { version: 2, step: 1, took: seconds(10.0) });
+    assert_eq!(progress.estimate.unwrap().ratio, None);
+}

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::db::{DbError, ErrorKind, Statement, Stopwatch};
 use crate::history::History;
-use crate::ledger::Pen;
+use crate::ledger::{Pen, StepRecord};
 use crate::migration::{Migration, Step, StepKind};
 use crate::plan::Pending;
-use crate::progress::{Event, Reporter, Warning};
+use crate::progress::{Estimated, Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Turn};
 use crate::worker::Worker;
@@ -28,6 +28,8 @@ pub struct Steps<'a> {
     pub stop: &'a Stop,
     /// What there is to say of scripts.
     pub large: &'a [Warning],
+    /// What steps were estimated to take.
+    pub estimates: &'a [Estimated],
     /// How long the step that ended the run was worked on: entered after it.
     pub spent: Vec<(i64, u32, Duration)>,
 }
@@ -93,6 +95,8 @@ impl Steps<'_> {
             all += took;
             worker.remember(settings(migration, step));
             self.unsettle(worker, step).await?;
+            let claim = pending.claim.as_ref().filter(|_| resumed);
+            self.compare(worker, at, claim).await;
             self.reporter.emit(Event::StepDone {
                 version: migration.version,
                 step: at.number,
@@ -106,6 +110,27 @@ impl Steps<'_> {
         let (version, took) = (migration.version, all);
         self.reporter.emit(Event::MigrationDone { version, took });
         Ok(())
+    }
+
+    /// Enters what a step that is done was estimated to take. It is no part of the run's work: where that fails,
+    /// only the record is missing. Of a step whose whole time isn't known, none is made.
+    async fn compare(&self, worker: &mut Worker, at: At<'_>, claim: Option<&StepRecord>) {
+        let (version, kind) = (at.migration.version, at.step.kind.as_str());
+        let mut estimates = self.estimates.iter();
+        let Some(estimated) = estimates.find(|one| one.is_of(version, at.number, kind)) else {
+            return;
+        };
+        if let Some(claim) = claim {
+            // A bare step that an earlier run began may have been done by then; and who was killed has entered
+            // no time.
+            let (ledger, epoch) = (self.pen.ledger(), self.pen.epoch());
+            let killed = ledger.was_killed(worker.session(), claim, epoch).await;
+            if !is_backfill(at.step) || killed.unwrap_or(true) {
+                return;
+            }
+        }
+        let list = self.pen.enter_estimate(estimated, self.reporter.held());
+        worker.session().transact(&list).await.ok();
     }
 
     /// Enters the time of the step that ended the run. It is for people only.

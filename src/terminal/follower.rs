@@ -145,7 +145,12 @@ fn current(version: i64, sight: &Sight) -> Current {
     current.throttle.clone_from(&sight.reason);
     if let Some(p50_seconds) = sight.eta_seconds {
         let p90_seconds = sight.eta_p90_seconds.unwrap_or(p50_seconds);
-        current.eta = Eta::Left { p50_seconds, p90_seconds };
+        current.eta = match sight.eta_state {
+            Some(_) => Eta::Estimated { p50_seconds, p90_seconds },
+            None => Eta::Left { p50_seconds, p90_seconds },
+        };
+    } else if sight.eta_state.is_some() {
+        current.eta = Eta::Overdue;
     }
     current
 }

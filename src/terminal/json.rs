@@ -156,6 +156,8 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("target", json!(progress.target));
             put("applied", json!(progress.applied));
             put("foreign", json!(progress.foreign));
+            let compared = progress.estimate.as_ref().filter(|one| one.ratio.is_some());
+            put("estimate", json!(compared));
         }
         Entry::Foreign { session } => {
             let session = progress.foreign.as_ref().and_then(|one| one.sessions.get(*session));
@@ -175,7 +177,7 @@ fn fields(progress: &Progress, entry: &Entry, put: &mut impl FnMut(&str, Value))
             put("foreign", json!(progress.foreign));
             put("helps", json!(progress.lock.helps.then_some(true)));
             if let Some(current) = &progress.current {
-                step(current, put);
+                step(progress, current, put);
             }
         }
     }
@@ -190,15 +192,24 @@ fn which(current: &Current, put: &mut impl FnMut(&str, Value)) {
     put("table", json!(current.table));
 }
 
-fn step(current: &Current, put: &mut impl FnMut(&str, Value)) {
+fn step(progress: &Progress, current: &Current, put: &mut impl FnMut(&str, Value)) {
     which(current, put);
     put("rows_done", json!(current.rows_done));
     put("rows_total", json!(current.rows_total));
     put("fraction", json!(current.fraction.map(rounded)));
     put("rate", json!(current.rate.map(rounded)));
-    if let Eta::Left { p50_seconds, p90_seconds } = current.eta {
-        put("eta_seconds", rounded(p50_seconds));
-        put("eta_p90_seconds", rounded(p90_seconds));
+    let eta = progress.eta().unwrap_or(current.eta);
+    match eta {
+        Eta::Left { p50_seconds, p90_seconds } | Eta::Estimated { p50_seconds, p90_seconds } => {
+            put("eta_seconds", rounded(p50_seconds));
+            put("eta_p90_seconds", rounded(p90_seconds));
+        }
+        Eta::Measuring | Eta::Overdue | Eta::Due | Eta::Ended => {}
+    }
+    match eta {
+        Eta::Estimated { .. } => put("eta_state", json!("estimated")),
+        Eta::Overdue => put("eta_state", json!("overdue")),
+        Eta::Measuring | Eta::Left { .. } | Eta::Due | Eta::Ended => {}
     }
     put("slowed_eta_seconds", json!(current.slowed_eta_seconds.map(rounded)));
     put("throttle", json!(current.throttle));

@@ -6,7 +6,7 @@ use time::macros::format_description;
 use super::journal::Entry;
 use super::moment::Moment;
 use super::{format, tool, words};
-use crate::progress::{Current, Progress, State, Warning};
+use crate::progress::{Current, Eta, Progress, State, Warning};
 
 /// The lines of one entry of a run that `began` then; often one, sometimes none.
 pub(super) fn render(progress: &Progress, entry: &Entry, began: OffsetDateTime) -> Vec<String> {
@@ -51,7 +51,10 @@ fn texts(progress: &Progress, entry: &Entry) -> Vec<String> {
             let parts = [Some(words::stopping(progress)), words::impatience(progress)];
             vec![parts.into_iter().flatten().collect::<Vec<_>>().join("; ")]
         }
-        Entry::Ready => vec![words::ready(progress)],
+        Entry::Ready => [Some(words::ready(progress)), words::compared(progress)]
+            .into_iter()
+            .flatten()
+            .collect(),
         Entry::Interrupted => vec![words::interrupted(progress), words::go_on(progress)],
         Entry::Failed if progress.own_tool().is_some() => {
             progress.own_tool().and_then(|one| tool::ended(progress, one)).into_iter().collect()
@@ -144,7 +147,11 @@ fn at_work(progress: &Progress, current: &Current) -> String {
         parts.push(format!("{} rows", format::whole(done)));
     }
     parts.extend(words::rate(current));
-    parts.extend(words::left(current));
+    // What is measured is said so often that the median will do.
+    parts.extend(match progress.eta() {
+        Some(Eta::Estimated { .. }) => words::left_at_worst(progress, current),
+        _ => words::left(progress, current),
+    });
     if let (Some(rows), Some(seconds)) = (current.batch_rows, current.batch_seconds) {
         parts.push(format!("batch of {} in {}", format::whole(rows), format::seconds(seconds)));
     }

@@ -104,7 +104,9 @@ fn warned(progress: &Progress, warning: usize, paper: Paper) -> Vec<String> {
 fn ready(progress: &Progress, paper: Paper) -> Vec<String> {
     let ready = words::ready(progress);
     if progress.migrations.iter().any(|one| one.state == MigrationState::Applied) {
-        return vec![String::new(), paper.paint(Style::new().green(), &ready)];
+        let mut lines = vec![String::new(), paper.paint(Style::new().green(), &ready)];
+        lines.extend(words::compared(progress));
+        return lines;
     }
     vec![ready]
 }
@@ -243,14 +245,26 @@ fn at_work(progress: &Progress, current: &Current, spinner: char, paper: Paper) 
     let Some(fraction) = current.fraction else {
         let age = format::ticking(words::age(progress, current));
         let rows = words::rows(current).map(|rows| format!(" · {rows} so far")).unwrap_or_default();
-        let tail = format!("{spinner} {age}{rows}");
+        let tail = |left: Option<String>| {
+            let left = left.map(|left| format!(" · {left}")).unwrap_or_default();
+            format!("{spinner} {age}{rows}{left}")
+        };
+        let all = tail(words::left_at_worst(progress, current));
+        let (median, brief) = (tail(words::left(progress, current)), tail(None));
         return fitting(
             paper,
-            &[(&long, None, &tail), (&short, None, &tail), (&version, None, &tail)],
+            &[
+                (&long, None, &all),
+                (&long, None, &median),
+                (&short, None, &median),
+                (&short, None, &brief),
+                (&version, None, &brief),
+            ],
         );
     };
     let percent = format::percent(fraction);
-    let [all, median, brief, time] = tails(current).map(|tail| format!("{percent:>6}{tail}"));
+    let [all, median, brief, time] =
+        tails(progress, current).map(|tail| format!("{percent:>6}{tail}"));
     let bar = |width| Some((fraction, width));
     let choices = [
         (&*long, bar(22), &*all),
@@ -267,17 +281,13 @@ fn at_work(progress: &Progress, current: &Current, spinner: char, paper: Paper) 
 }
 
 /// What stands behind the percentage, from most to least.
-fn tails(current: &Current) -> [String; 4] {
+fn tails(progress: &Progress, current: &Current) -> [String; 4] {
     let joined = |parts: &[Option<String>]| {
         let parts: Vec<_> = parts.iter().flatten().map(String::as_str).collect();
         if parts.is_empty() { String::new() } else { format!("  {}", parts.join(" · ")) }
     };
-    let (rows, rate, left) = (words::rows(current), words::rate(current), words::left(current));
-    let worst = words::worst(current);
-    let most = match (&left, worst) {
-        (Some(left), Some(worst)) => Some(format!("{left} ({worst})")),
-        _ => left.clone(),
-    };
+    let (rows, rate) = (words::rows(current), words::rate(current));
+    let (left, most) = (words::left(progress, current), words::left_at_worst(progress, current));
     [
         joined(&[rows.clone(), rate.clone(), most]),
         joined(&[rows, rate.clone(), left.clone()]),

@@ -7,6 +7,8 @@ use crate::progress::{
     BackfillStart, BatchDone, Event, Holder, LeaderStep, PendingMigration, Progress, Reporter,
 };
 
+mod estimate;
+
 /// A run whose clock the test moves.
 pub(super) struct Run {
     pub(super) progress: Progress,

@@ -153,11 +153,21 @@ pub(super) fn rate(current: &Current) -> Option<String> {
     current.rate.map(|rate| format!("{}/s{workers}", format::short(rate)))
 }
 
+/// Behind a figure that isn't measured.
+const ESTIMATED: &str = ", as estimated";
+
 /// `28 s left`; `28 s of work left, 56 s at this pace` or `56 s left at this pace` when it is slowed down;
-/// `measuring`, `any moment`.
-pub(super) fn left(current: &Current) -> Option<String> {
-    current.rows_total?;
-    Some(match current.eta {
+/// `measuring`, `any moment`; `about 40 s left, as estimated`, `longer than estimated` where nothing is measured.
+pub(super) fn left(progress: &Progress, current: &Current) -> Option<String> {
+    let eta = progress.eta().unwrap_or(current.eta);
+    if current.rows_total.is_none() && eta == Eta::Measuring {
+        return None;
+    }
+    Some(match eta {
+        Eta::Estimated { p50_seconds, .. } => {
+            format!("about {} left{ESTIMATED}", format::seconds(p50_seconds))
+        }
+        Eta::Overdue => "longer than estimated".to_owned(),
         // Less than a second is within the figure's error, unless it is slowed down much.
         Eta::Left { p50_seconds, .. } if p50_seconds < 1.0 => {
             let slowed = current.slowed_eta_seconds.filter(|left| *left >= 1.0);
@@ -178,15 +188,37 @@ pub(super) fn left(current: &Current) -> Option<String> {
     })
 }
 
-/// `at worst 41 s`, when that is more than `left` says.
-pub(super) fn worst(current: &Current) -> Option<String> {
-    match current.eta {
-        Eta::Left { p50_seconds, p90_seconds } if p50_seconds >= 1.0 => {
-            let worst = format::seconds(p90_seconds);
-            (worst != format::seconds(p50_seconds)).then(|| format!("at worst {worst}"))
+/// The same with ` (at worst 41 s)`, when that is more; `about 40 s left (at worst 1 min 10 s), as estimated`.
+pub(super) fn left_at_worst(progress: &Progress, current: &Current) -> Option<String> {
+    let left = left(progress, current)?;
+    let (p50_seconds, p90_seconds) = match progress.eta().unwrap_or(current.eta) {
+        Eta::Left { p50_seconds, p90_seconds } | Eta::Estimated { p50_seconds, p90_seconds } => {
+            (p50_seconds, p90_seconds)
         }
-        Eta::Left { .. } | Eta::Measuring | Eta::Due | Eta::Ended => None,
+        Eta::Measuring | Eta::Overdue | Eta::Due | Eta::Ended => return Some(left),
+    };
+    let worst = format::seconds(p90_seconds);
+    if p50_seconds < 1.0 || worst == format::seconds(p50_seconds) {
+        return Some(left);
     }
+    Some(match left.strip_suffix(ESTIMATED) {
+        Some(left) => format!("{left} (at worst {worst}){ESTIMATED}"),
+        None => format!("{left} (at worst {worst})"),
+    })
+}
+
+/// `estimated 43 s, took 51 s: 1.19 ×`, of the steps that were estimated and done.
+pub(super) fn compared(progress: &Progress) -> Option<String> {
+    let estimate = progress.estimate.as_ref()?;
+    let ratio = estimate.ratio?;
+    let held = Some(estimate.held_seconds).filter(|held| *held >= 0.001);
+    let held = held.map(|held| format!(", held or slowed for {} of that", format::seconds(held)));
+    Some(format!(
+        "estimated {}, took {}: {ratio:.2} ×{}",
+        format::seconds(estimate.estimated_seconds),
+        format::seconds(estimate.took_seconds),
+        held.unwrap_or_default()
+    ))
 }
 
 /// `nothing pending: the schema is at version 43`, or what was done in which time.

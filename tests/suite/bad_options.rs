@@ -62,7 +62,7 @@ async fn twins_are_read_as_their_options_are() {
         "--throttle-sql",
         "--replica-url",
     ];
-    let files = ["--db-password-file", "--database-secret-env", "--http-token-env"];
+    let files = ["--db-password-file", "--database-secret-env", "--http-token-env", "--estimate"];
     for command in COMMANDS {
         for Shown { option, twin, has_value } in options(command).await {
             if free.contains(&option.as_str()) || files.contains(&option.as_str()) {

@@ -228,6 +228,7 @@ fn settings() -> Settings {
         // Whatever dies here is dead.
         reconnect: Duration::ZERO,
         auto_batch: None,
+        estimates: Vec::new(),
         identity: Identity { run, host: "test".to_owned(), pid: std::process::id() },
         limits: Limits::default(),
     }

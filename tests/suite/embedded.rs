@@ -30,6 +30,7 @@ async fn a_dropped_run_gives_the_lock_back() {
             lock_wait: Duration::ZERO,
             reconnect: Duration::ZERO,
             auto_batch: None,
+            estimates: Vec::new(),
             identity: Identity {
                 run: "dropped".into(),
                 host: "test".into(),

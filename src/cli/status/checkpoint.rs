@@ -84,7 +84,7 @@ impl Checkpoint {
         let Some(spent) = spent.filter(|spent| *spent >= 1.0 && self.rows_done > 0) else {
             return Ok(());
         };
-        if ledger.was_killed(session, claim, run).await? {
+        if ledger.was_killed(session, claim, run.epoch).await? {
             return Ok(());
         }
         let rate = self.rows_done as f64 / spent;

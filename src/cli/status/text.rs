@@ -122,7 +122,7 @@ fn when(entry: &Entry, holder: Option<&Holder>) -> String {
 }
 
 /// A date for a cell of the table: in UTC where it is one, and else as it stands.
-fn minutes(date: &str) -> String {
+pub(super) fn minutes(date: &str) -> String {
     in_utc(date).unwrap_or_else(|| date.to_owned())
 }
 

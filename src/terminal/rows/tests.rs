@@ -104,3 +104,19 @@ fn a_waiting_run_shows_who_works_and_how_far() {
     );
     assert!(rows[1].contains("fill_new_column 2/3") && rows[1].contains("50 %"), "{}", rows[1]);
 }
+
+#[test]
+fn what_was_estimated_is_told_as_such_as_long_as_there_is_room() {
+    let mut run = Run::estimated();
+    let left = "0 s · about 40 s left (at worst 1 min 10 s), as estimated";
+    assert!(texts(&run.progress, 120)[0].ends_with(left), "{:?}", texts(&run.progress, 120));
+    for width in 5..120 {
+        for row in texts(&run.progress, width) {
+            assert!(measure_text_width(&row) <= width, "{width}: {row}");
+        }
+    }
+    assert!(texts(&run.progress, 60)[0].ends_with("about 40 s left, as estimated"));
+    run.pass(42.0);
+    run.apply(Event::Workers { count: 1 });
+    assert!(texts(&run.progress, 120)[0].ends_with("42 s · longer than estimated"));
+}

@@ -197,12 +197,22 @@ fn every_state_is_documented() {
         MigrationState::Interrupted,
     ];
     assert_eq!(words("progress", "migrations[].state"), known.map(word));
-    let known =
-        [Eta::Measuring, Eta::Left { p50_seconds: 1.0, p90_seconds: 2.0 }, Eta::Due, Eta::Ended];
+    let (p50_seconds, p90_seconds) = (1.0, 2.0);
+    let known = [
+        Eta::Measuring,
+        Eta::Left { p50_seconds, p90_seconds },
+        Eta::Estimated { p50_seconds, p90_seconds },
+        Eta::Overdue,
+        Eta::Due,
+        Eta::Ended,
+    ];
     let word = |eta: Eta| match eta {
-        Eta::Measuring | Eta::Left { .. } | Eta::Due | Eta::Ended => {
-            serde_json::to_value(eta).expect("JSON")["state"].clone()
-        }
+        Eta::Measuring
+        | Eta::Left { .. }
+        | Eta::Estimated { .. }
+        | Eta::Overdue
+        | Eta::Due
+        | Eta::Ended => serde_json::to_value(eta).expect("JSON")["state"].clone(),
     };
     assert_eq!(words("progress", "current.eta.state"), known.map(word));
 }
