@@ -1,0 +1,377 @@
+//! A backfill by sample.
+
+use std::time::{Duration, Instant};
+
+use crate::backfill::{PrepareError, Prepared, prepare};
+use crate::batch::{Part, Pin, Servo, Spot, Verb};
+use crate::db::{DbError, Statement};
+use crate::estimate::EstimateError;
+use crate::estimate::measured::{Extent, How, Measured};
+use crate::estimate::rehearse::Outline;
+use crate::migration::BatchDirective;
+use crate::plan::Upcoming;
+use crate::progress::{BackfillStart, BatchDone, Event};
+use crate::runner::{At, unprepared};
+
+use super::draw::{Span, apply, make_room, span};
+use super::frame::{Frame, Stratum};
+use super::projection::{Around, Projection, project};
+use super::tally::{Draw, Tally, spread_out};
+use super::{Sample, failed, unmeasured};
+
+/// As few keys are all run, and what they do is kept until the end.
+const FEW: f64 = 20_000.0;
+/// No more of the keys are drawn from in a round than this part.
+const PART: f64 = 0.05;
+/// Smaller batches are mostly their own overhead.
+const LEAST_ROWS: u64 = 500;
+/// Draws of which nothing is kept: the first ones find nothing in any cache, and no plan.
+const WARM_UP: usize = 2;
+/// Of so many draws, one is of both halves.
+const BOTH: usize = 3;
+/// The standard deviation of the logarithm of what a sample doesn't show: write-back, checkpoints, autovacuum.
+const UNSEEN: f64 = 0.15;
+/// What more workers than one save of the time, of what they could: they wait for the same disk and log.
+const WORKERS: f64 = 0.3;
+const WORKERS_DOUBT: f64 = 0.3;
+
+/// All that is known of a backfill under way.
+struct Fill {
+    prepared: Prepared,
+    servo: Servo,
+    frame: Frame,
+    first: Tally,
+    second: Tally,
+    /// Keys and changed rows so far: whether the engine would go by halves.
+    keys: f64,
+    changed: f64,
+}
+
+impl Sample<'_> {
+    /// Measures a backfill.
+    pub(super) async fn backfill(
+        &mut self,
+        upcoming: &Upcoming<'_>,
+        outline: &Outline,
+        directive: &BatchDirective,
+    ) -> Result<Measured, EstimateError> {
+        self.desk.mark().await.map_err(failed)?;
+        let prepared = match self.prepared(upcoming, directive).await {
+            Ok(prepared) => prepared,
+            // The engine runs it whole, too.
+            Err(PrepareError::Refused { .. }) if directive.auto => {
+                self.desk.back().await.map_err(failed)?;
+                return self.script(upcoming, outline).await;
+            }
+            Err(error) => {
+                let (migration, step) = (upcoming.pending.migration, upcoming.step);
+                let at = At { migration, step, number: upcoming.number };
+                return Err(unprepared(at, error).into());
+            }
+        };
+        let Some(prepared) = prepared else {
+            let source = DbError::new(crate::db::ErrorKind::Sql, "there is no such table");
+            return Err(EstimateError::step(outline, source));
+        };
+        let measured = self.measured(upcoming, outline, prepared).await;
+        measured.map_err(|source| EstimateError::step(outline, source))
+    }
+
+    async fn prepared(
+        &mut self,
+        upcoming: &Upcoming<'_>,
+        directive: &BatchDirective,
+    ) -> Result<Option<Prepared>, PrepareError> {
+        for sql in self.dialect.batch_settings() {
+            self.desk.bare(sql).await?;
+        }
+        let (migration, step) = (upcoming.pending.migration, upcoming.step);
+        let session = self.desk.session();
+        let Some(mut prepared) = prepare(session, self.dialect, migration, step, directive).await?
+        else {
+            return Ok(None);
+        };
+        if prepared.batch.has_clocks() {
+            let now = self.desk.texts(self.dialect.clock()).await?;
+            if let Some(pin) = now.first().and_then(|now| Pin::read(now)) {
+                prepared.batch.pin(pin);
+            }
+        }
+        Ok(Some(prepared))
+    }
+
+    async fn measured(
+        &mut self,
+        upcoming: &Upcoming<'_>,
+        outline: &Outline,
+        prepared: Prepared,
+    ) -> Result<Measured, DbError> {
+        let ends = Instant::now() + self.share();
+        let frame = Frame::read(&mut self.desk, &prepared).await?;
+        let weights: Vec<_> = frame.strata.iter().map(|stratum| stratum.keys).collect();
+        let servo = Servo::new(prepared.rows, prepared.target, most_rows(&prepared, &frame));
+        let (first, second) = (Tally::new(weights.clone()), Tally::new(weights));
+        let mut fill = Fill { prepared, servo, frame, first, second, keys: 0.0, changed: 0.0 };
+        self.announce(upcoming, &fill);
+        let is_small = fill.frame.rows <= FEW;
+        match is_small {
+            true => self.all_keys(&mut fill).await?,
+            false => self.draws(&mut fill, ends).await?,
+        }
+        let around = self.around(&fill).await?;
+        let all = project(&fill.first, &fill.second, around);
+        if is_small {
+            for reset in self.dialect.reset_batch_settings() {
+                self.desk.bare(reset).await?;
+            }
+            self.desk.limit(None).await?;
+            self.desk.keep().await?;
+        } else {
+            self.desk.back().await?;
+            self.is_incomplete = true;
+            let table = self.known_as(&fill.prepared);
+            *self.grown.entry(table).or_default() += all.grown;
+        }
+        let measured = fill.measured(outline, all, around, upcoming.pending.claim.is_some());
+        Ok(Measured { extent: Extent::Rows(self.known_as(&fill.prepared)), ..measured })
+    }
+
+    /// What the facts call its table: without its schema, where that is the one of our own tables.
+    fn known_as(&self, prepared: &Prepared) -> String {
+        let name = &prepared.table.name;
+        let whole = name.to_string();
+        if self.facts.tables.contains_key(&whole) { whole } else { name.name.clone() }
+    }
+
+    fn announce(&self, upcoming: &Upcoming<'_>, fill: &Fill) {
+        let keys: f64 = fill.frame.strata.iter().map(|stratum| fill.cap(stratum) as f64).sum();
+        self.reporter.emit(Event::StepStarted {
+            version: upcoming.pending.migration.version,
+            step: upcoming.number,
+            backfill: Some(BackfillStart {
+                table: fill.prepared.table.name.name.clone(),
+                key: fill.prepared.key(),
+                keys_done: 0,
+                keys_total: Some(if fill.frame.rows <= FEW { fill.frame.keys() } else { keys } as u64),
+                resumed: false,
+            }),
+        });
+    }
+
+    /// Each key, once; what is done stays until the end.
+    async fn all_keys(&mut self, fill: &mut Fill) -> Result<(), DbError> {
+        let mut tables: Vec<(usize, Stratum)> = Vec::new();
+        for (number, stratum) in fill.frame.strata.iter().enumerate() {
+            if tables.last().is_none_or(|(_, last)| last.source.table() != stratum.source.table()) {
+                tables.push((number, stratum.clone()));
+            }
+        }
+        for (number, stratum) in tables {
+            let mut after: Option<Vec<String>> = None;
+            while after.as_ref() != Some(&stratum.last) {
+                let (source, last) = (&stratum.source, &stratum.last);
+                let rows = fill.rows_of(&stratum, fill.servo.rows());
+                let span =
+                    span(&mut self.desk, &fill.prepared, source, after.as_deref(), last, rows).await?;
+                let Some(draw) = apply(&mut self.desk, source, &span, Part::Whole).await? else {
+                    return Err(DbError::new(crate::db::ErrorKind::Cancelled, "it took too long"));
+                };
+                self.drawn(fill, number, &span, draw, Part::Whole);
+                after = Some(span.through);
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws from all strata in turn, until it is enough or there is no time left.
+    async fn draws(&mut self, fill: &mut Fill, ends: Instant) -> Result<(), DbError> {
+        let strata = fill.frame.strata.len();
+        let rounds = fill.frame.strata.iter().map(Stratum::rounds).min().unwrap_or(0);
+        let order = spread_out(strata);
+        for number in order.iter().rev().take(WARM_UP) {
+            self.draw(fill, *number, rounds.saturating_sub(1), false).await?;
+        }
+        fill.first = Tally::new(fill.frame.strata.iter().map(|stratum| stratum.keys).collect());
+        fill.second = Tally::new(fill.frame.strata.iter().map(|stratum| stratum.keys).collect());
+        for round in 0..rounds {
+            for (count, number) in order.iter().enumerate() {
+                self.draw(fill, *number, round, (count + round) % BOTH == 0).await?;
+                if fill.first.is_enough() || Instant::now() >= ends {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn draw(
+        &mut self,
+        fill: &mut Fill,
+        number: usize,
+        round: usize,
+        both: bool,
+    ) -> Result<(), DbError> {
+        let stratum = fill.frame.strata[number].clone();
+        let source = &stratum.source;
+        let rows = fill.rows_of(&stratum, fill.servo.rows().min(fill.cap(&stratum)));
+        let halves = fill.goes_by_halves(source).then(|| Part::block_of(rows)).flatten();
+        let (start, last) = (stratum.start(round), &stratum.last);
+        let wanted = halves.unwrap_or(rows);
+        let span = span(&mut self.desk, &fill.prepared, source, start, last, wanted).await?;
+        if span.keys == 0 {
+            return Ok(());
+        }
+        let part = if halves.is_some() { Part::First } else { Part::Whole };
+        self.desk.mark().await?;
+        let drawn = apply(&mut self.desk, source, &span, part).await?;
+        if source.is_by_block() && let Some(draw) = drawn {
+            // Behind the first pass there are two more looks at all blocks, and at those that it has added.
+            let again = apply(&mut self.desk, source, &span, part).await?;
+            let blocks = 1.0 + draw.grown / 8_192.0 / draw.keys;
+            let looks = f64::from(Spot::PASSES) * blocks;
+            let seconds = draw.seconds + looks * again.map_or(0.0, |again| again.seconds);
+            self.drawn(fill, number, &span, Draw { seconds, ..draw }, part);
+        } else if let Some(draw) = drawn {
+            self.drawn(fill, number, &span, draw, part);
+        } else {
+            fill.servo.overran(1.0);
+        }
+        self.desk.back().await?;
+        if halves.is_some() && both {
+            self.desk.mark().await?;
+            make_room(&mut self.desk, source, &span).await?;
+            if let Some(draw) = apply(&mut self.desk, source, &span, Part::Second).await? {
+                self.drawn(fill, number, &span, draw, Part::Second);
+            }
+            self.desk.back().await?;
+        }
+        Ok(())
+    }
+
+    fn drawn(&self, fill: &mut Fill, stratum: usize, span: &Span, draw: Draw, part: Part) {
+        let took = Duration::from_secs_f64(draw.seconds);
+        fill.servo.worked(draw.keys as u64, took);
+        let mut draw = Draw { stratum, ..draw };
+        match part {
+            Part::Second => fill.second.add(draw),
+            _ => {
+                fill.keys += draw.keys;
+                fill.changed += draw.changed;
+                // Along integers without gaps the engine computes where a batch ends.
+                let is_gapless = part == Part::First && draw.changed >= draw.keys;
+                draw.seconds += if is_gapless { 0.0 } else { span.seconds };
+                fill.first.add(draw);
+            }
+        }
+        self.reporter.emit(Event::BatchDone(BatchDone {
+            keys: draw.keys as u64,
+            changed: draw.changed as u64,
+            took,
+            worked: took,
+            position: String::new(),
+            keys_total: None,
+        }));
+    }
+
+    /// What the projection needs beside the draws.
+    async fn around(&mut self, fill: &Fill) -> Result<Around, DbError> {
+        let name = fill.prepared.batch.table();
+        let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
+        let sql = "select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
+                   coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
+                   (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size') \
+                   from (select relid from pg_partition_tree(to_regclass($1::text)) \
+                   union select to_regclass($1::text)) leaves";
+        let rows = self.desk.query(&Statement::new(sql, vec![name.into()])).await?;
+        let number = |at| rows.first().map_or(Ok(0), |row| row.int(at));
+        let (table_pages, index_pages) = (number(0)? as f64, number(1)? as f64);
+        // A checkpoint begins so early that it is done by the time that the log has this size.
+        let checkpoint_bytes = number(2)? as f64 / 1.9;
+        const TRIPS: u32 = 20;
+        let began = Instant::now();
+        for _ in 0..TRIPS {
+            self.desk.number("select 1").await?;
+        }
+        let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
+        Ok(Around {
+            keys: fill.frame.keys(),
+            table_pages,
+            index_pages,
+            checkpoint_bytes,
+            // The begin, the checkpoint and the commit.
+            overhead: 4.0 * trip,
+            target: fill.prepared.target.as_secs_f64(),
+            most: most_rows(&fill.prepared, &fill.frame) as f64,
+        })
+    }
+}
+
+fn most_rows(prepared: &Prepared, frame: &Frame) -> u64 {
+    prepared.most_rows(Some(frame.rows as u64), prepared.workers)
+}
+
+impl Fill {
+    /// How many keys a draw has at most.
+    fn cap(&self, stratum: &Stratum) -> u64 {
+        ((stratum.keys * PART) as u64).max(LEAST_ROWS)
+    }
+
+    /// Of a table without a key, draws are of blocks.
+    fn rows_of(&self, stratum: &Stratum, rows: u64) -> u64 {
+        if !stratum.source.is_by_block() {
+            return rows;
+        }
+        let each = (self.frame.rows / self.frame.keys().max(1.0)).max(1.0);
+        ((rows as f64 / each).ceil() as u64).clamp(1, (stratum.keys * PART).ceil() as u64)
+    }
+
+    fn goes_by_halves(&self, source: &crate::batch::Batch) -> bool {
+        source.has_halves() && self.keys > 0.0 && 2.0 * self.changed >= self.keys
+    }
+
+    fn measured(
+        &self,
+        outline: &Outline,
+        all: Projection,
+        around: Around,
+        is_begun: bool,
+    ) -> Measured {
+        let error = self.first.error().min(1.0);
+        let draws = self.first.draws();
+        let keys: f64 = draws.iter().chain(self.second.draws()).map(|draw| draw.keys).sum();
+        let share = 100.0 * keys / around.keys.max(1.0);
+        let mut notes = Vec::new();
+        let mut seconds = all.seconds;
+        let mut doubt = 0.0;
+        if self.frame.rows > FEW {
+            notes.push(format!(
+                "by {} batches of {:.1} % of its keys; their mean is known to ± {:.0} %",
+                draws.len() + self.second.draws().len(),
+                share,
+                128.0 * error
+            ));
+        }
+        let workers = self.prepared.workers;
+        if workers > 1 {
+            seconds /= 1.0 + WORKERS * f64::from(workers - 1).min(3.0);
+            doubt = WORKERS_DOUBT;
+            notes.push(format!("how much {workers} workers save is guessed: one was measured"));
+        }
+        if is_begun {
+            notes.push("an earlier run has begun it on the copy; this is for all of it".to_owned());
+        }
+        let leaves_dead = self.prepared.batch.verb() != Verb::Insert;
+        Measured {
+            how: How::Sampled,
+            seconds,
+            spread: (error * error + UNSEEN * UNSEEN + doubt * doubt).sqrt(),
+            rows: Some(self.frame.rows as u64),
+            changed: Some(all.changed as u64),
+            wal_bytes: Some(all.log as u64),
+            size_bytes: Some(all.grown as i64),
+            dead_rows: leaves_dead.then_some(all.changed as i64),
+            notes,
+            ..unmeasured(outline)
+        }
+    }
+}
