@@ -57,6 +57,15 @@ impl Batch {
         Statement::new(sql, binder.params)
     }
 
+    /// In how many pages the rows of the range lie (PostgreSQL).
+    pub fn pages(&self, after: Option<&[String]>, through: &[String]) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.own, after, through);
+        let page = format!("split_part({}.ctid::text, ',', 1)", self.dialect.quote("k"));
+        let sql = format!("SELECT count(DISTINCT {page}) FROM {} WHERE {range}", self.from());
+        Statement::new(sql, binder.params)
+    }
+
     /// A sample of the table's pages: keys, so many rows of the sample apart, in their order. Behind
     /// each, how many rows of the sample there are up to it, how many in all, and how many that makes
     /// of the table. `None` where the database has no such thing.

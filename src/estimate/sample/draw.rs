@@ -107,16 +107,17 @@ pub(super) async fn apply(
     }))
 }
 
-/// Moves the rows of a span's second half to where they have room beside them.
+/// Moves the rows of a part of a span to where they have room beside them.
 pub(super) async fn make_room(
     desk: &mut Desk,
     source: &Batch,
     span: &Span,
+    part: Part,
 ) -> Result<(), DbError> {
     let name = name(source);
     desk.bare(&format!("alter table {name} set (fillfactor = {ROOMY})")).await?;
     desk.limit(Some(LIMIT)).await?;
-    let moved = source.move_rows(span.after.as_deref(), &span.through, Part::Second);
+    let moved = source.move_rows(span.after.as_deref(), &span.through, part);
     desk.query(&moved).await.map(drop)
 }
 

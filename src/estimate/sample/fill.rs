@@ -15,7 +15,7 @@ use crate::runner::{At, unprepared};
 
 use super::draw::{Span, apply, make_room, span};
 use super::frame::{Frame, Stratum};
-use super::projection::{Around, Projection, project};
+use super::projection::{Around, Projection, Scatter, project};
 use super::tally::{Draw, Tally, spread_out};
 use super::{Sample, failed, unmeasured};
 
@@ -29,11 +29,30 @@ const LEAST_ROWS: u64 = 500;
 const WARM_UP: usize = 2;
 /// Of so many draws, one is of both halves.
 const BOTH: usize = 3;
+/// Where a batch meets no more of a page's rows than this part, others find room there after it.
+const SCATTERED: f64 = 0.5;
 /// The standard deviation of the logarithm of what a sample doesn't show: write-back, checkpoints, autovacuum.
 const UNSEEN: f64 = 0.15;
 /// What more workers than one save of the time, of what they could: they wait for the same disk and log.
 const WORKERS: f64 = 0.3;
 const WORKERS_DOUBT: f64 = 0.3;
+
+/// Pages of a table and its indexes, the sizes at which the log makes a checkpoint and of the server's own pages, and of
+/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, and their bytes.
+const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
+    union select to_regclass($1::text)), \
+    others as (select i.indrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
+    join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
+    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
+    left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
+    and s.attname = a.attname where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
+    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6) \
+    select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
+    coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
+    (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size'), \
+    (select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'), \
+    (select coalesce(count(*) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
+    (select coalesce(sum(size), 0)::bigint from others) from leaves";
 
 /// All that is known of a backfill under way.
 struct Fill {
@@ -45,6 +64,10 @@ struct Fill {
     /// Keys and changed rows so far: whether the engine would go by halves.
     keys: f64,
     changed: f64,
+    /// Of draws along a key that may be in another order than the rows: their keys, and the pages that those lie in.
+    lying: (f64, f64),
+    rows_per_page: f64,
+    has_halves: bool,
 }
 
 impl Sample<'_> {
@@ -111,14 +134,28 @@ impl Sample<'_> {
         let weights: Vec<_> = frame.strata.iter().map(|stratum| stratum.keys).collect();
         let servo = Servo::new(prepared.rows, prepared.target, most_rows(&prepared, &frame));
         let (first, second) = (Tally::new(weights.clone()), Tally::new(weights));
-        let mut fill = Fill { prepared, servo, frame, first, second, keys: 0.0, changed: 0.0 };
+        let mut fill = Fill {
+            prepared,
+            servo,
+            frame,
+            first,
+            second,
+            keys: 0.0,
+            changed: 0.0,
+            lying: (0.0, 0.0),
+            rows_per_page: 0.0,
+            has_halves: false,
+        };
+        let around = self.around(&fill).await?;
+        fill.rows_per_page = fill.frame.rows / around.table_pages.max(1.0);
         self.announce(upcoming, &fill);
         let is_small = fill.frame.rows <= FEW;
         match is_small {
             true => self.all_keys(&mut fill).await?,
             false => self.draws(&mut fill, ends).await?,
         }
-        let around = self.around(&fill).await?;
+        let around =
+            Around { has_halves: fill.has_halves, scatter: fill.scatter(), ..around };
         let all = project(&fill.first, &fill.second, around);
         if is_small {
             for reset in self.dialect.reset_batch_settings() {
@@ -237,11 +274,19 @@ impl Sample<'_> {
             fill.servo.overran(1.0);
         }
         self.desk.back().await?;
-        if halves.is_some() && both {
+        if both && fill.prepared.batch.verb() == Verb::Update && !source.is_by_block() {
+            let pages = source.pages(span.after.as_deref(), &span.through);
+            let pages = self.desk.query(&pages).await?;
+            fill.lying.0 += span.keys as f64;
+            fill.lying.1 += pages.first().map_or(Ok(0), |row| row.int(0))? as f64;
+        }
+        if both && (halves.is_some() || fill.scatter().is_some()) {
+            let part = if halves.is_some() { Part::Second } else { Part::Whole };
             self.desk.mark().await?;
-            make_room(&mut self.desk, source, &span).await?;
-            if let Some(draw) = apply(&mut self.desk, source, &span, Part::Second).await? {
-                self.drawn(fill, number, &span, draw, Part::Second);
+            make_room(&mut self.desk, source, &span, part).await?;
+            if let Some(draw) = apply(&mut self.desk, source, &span, part).await? {
+                self.reported(draw);
+                fill.second.add(Draw { stratum: number, ..draw });
             }
             self.desk.back().await?;
         }
@@ -249,20 +294,19 @@ impl Sample<'_> {
     }
 
     fn drawn(&self, fill: &mut Fill, stratum: usize, span: &Span, draw: Draw, part: Part) {
+        fill.servo.worked(draw.keys as u64, Duration::from_secs_f64(draw.seconds));
+        self.reported(draw);
+        fill.keys += draw.keys;
+        fill.changed += draw.changed;
+        // Along integers without gaps the engine computes where a batch ends.
+        let is_gapless = part == Part::First && draw.changed >= draw.keys;
+        let seconds = draw.seconds + if is_gapless { 0.0 } else { span.seconds };
+        fill.first.add(Draw { stratum, seconds, ..draw });
+        fill.has_halves |= part == Part::First;
+    }
+
+    fn reported(&self, draw: Draw) {
         let took = Duration::from_secs_f64(draw.seconds);
-        fill.servo.worked(draw.keys as u64, took);
-        let mut draw = Draw { stratum, ..draw };
-        match part {
-            Part::Second => fill.second.add(draw),
-            _ => {
-                fill.keys += draw.keys;
-                fill.changed += draw.changed;
-                // Along integers without gaps the engine computes where a batch ends.
-                let is_gapless = part == Part::First && draw.changed >= draw.keys;
-                draw.seconds += if is_gapless { 0.0 } else { span.seconds };
-                fill.first.add(draw);
-            }
-        }
         self.reporter.emit(Event::BatchDone(BatchDone {
             keys: draw.keys as u64,
             changed: draw.changed as u64,
@@ -277,16 +321,14 @@ impl Sample<'_> {
     async fn around(&mut self, fill: &Fill) -> Result<Around, DbError> {
         let name = fill.prepared.batch.table();
         let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
-        let sql = "select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
-                   coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
-                   (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size') \
-                   from (select relid from pg_partition_tree(to_regclass($1::text)) \
-                   union select to_regclass($1::text)) leaves";
-        let rows = self.desk.query(&Statement::new(sql, vec![name.into()])).await?;
-        let number = |at| rows.first().map_or(Ok(0), |row| row.int(at));
-        let (table_pages, index_pages) = (number(0)? as f64, number(1)? as f64);
+        let key = fill.prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
+        let rows =
+            self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
+        let number =
+            |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
+        let (table_pages, index_pages) = (number(0)?, number(1)?);
         // A checkpoint begins so early that it is done by the time that the log has this size.
-        let checkpoint_bytes = number(2)? as f64 / 1.9;
+        let checkpoint_bytes = number(2)? / 1.9;
         const TRIPS: u32 = 20;
         let began = Instant::now();
         for _ in 0..TRIPS {
@@ -298,10 +340,15 @@ impl Sample<'_> {
             table_pages,
             index_pages,
             checkpoint_bytes,
+            other_indexes: number(4)? / 100.0,
+            other_bytes: number(5)?,
+            buffers: number(3)?,
+            moves_rows: fill.prepared.batch.verb() == Verb::Update,
             // The begin, the checkpoint and the commit.
             overhead: 4.0 * trip,
             target: fill.prepared.target.as_secs_f64(),
             most: most_rows(&fill.prepared, &fill.frame) as f64,
+            ..Around::default()
         })
     }
 }
@@ -323,6 +370,17 @@ impl Fill {
         }
         let each = (self.frame.rows / self.frame.keys().max(1.0)).max(1.0);
         ((rows as f64 / each).ceil() as u64).clamp(1, (stratum.keys * PART).ceil() as u64)
+    }
+
+    /// Whether rows find room in their own page, since each batch takes few from it.
+    fn scatter(&self) -> Option<Scatter> {
+        let (keys, pages) = self.lying;
+        let rows = self.rows_per_page;
+        if pages == 0.0 || rows < 2.0 {
+            return None;
+        }
+        let at_once = (keys / pages / rows).min(1.0);
+        (at_once < SCATTERED).then_some(Scatter { roomy: 1.0 - at_once, visits: pages / keys, rows })
     }
 
     fn goes_by_halves(&self, source: &crate::batch::Batch) -> bool {

@@ -105,6 +105,13 @@ async fn along(
     };
     let number = |at: usize| rows.first().and_then(|row| row.int(columns + at).ok());
     let sampled = number(2).map(|total| total.max(0) as f64);
+    // The statistics are of all pages, but may be old; they are of the whole of a partitioned table.
+    let known = prepared.table.estimated_rows.map(|rows| rows as f64);
+    let fits = |known: &f64| {
+        let is_near = sampled.is_none_or(|sampled| (0.75..1.33).contains(&(known / sampled)));
+        prepared.table.partitions.is_none() && is_near && *known > 0.0
+    };
+    let sampled = known.filter(fits).or(sampled);
     let total = match sampled {
         Some(total) => total,
         None => counted(desk, source, &last).await?,

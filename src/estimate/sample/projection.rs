@@ -2,13 +2,23 @@
 
 use crate::batch::Part;
 
-use super::tally::Tally;
+use super::tally::{Draw, Tally};
 
-/// Bytes of a page in the log: less than the page's 8,192, as the hole between its rows and their pointers is left out.
-const PAGE: f64 = 7_000.0;
-/// Bytes of pages a second that go to the log where they come one after the other: to be copied, summed up, and
-/// written.
-const PAGES_RATE: f64 = 600e6;
+/// Bytes of a page in the log, where the draws don't tell: less than the page's 8,192, as the hole between its
+/// rows and their pointers is left out. And those that it has at least and at most.
+const PAGE: (f64, f64, f64) = (2_000.0, 7_000.0, 8_300.0);
+/// Seconds that the first change of a page takes: to read it, to copy it to the log, to sum that up and write it.
+const PAGE_SECONDS: (f64, f64, f64) = (2e-6, 10e-6, 30e-6);
+/// Seconds and bytes of log that it takes to clear away what is dead in a page, for each row in it.
+const PRUNE_SECONDS: f64 = 45e-9;
+const PRUNE_BYTES: f64 = 65.0;
+
+/// An index grows by this part for each part of new entries: its pages are cut in halves.
+const SPLIT: f64 = 1.35;
+/// Bytes of log of such a cut.
+const SPLIT_BYTES: f64 = 4_500.0;
+/// The part of the server's own pages that an index may have; the table needs some, too.
+const KEPT: f64 = 0.7;
 
 /// What is known of a backfill beside its draws.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,11 +30,34 @@ pub(super) struct Around {
     pub(super) index_pages: f64,
     /// After so many bytes of log a checkpoint comes, and all pages go to the log anew.
     pub(super) checkpoint_bytes: f64,
+    /// Indexes in another order than the key: how many, and their bytes.
+    pub(super) other_indexes: f64,
+    pub(super) other_bytes: f64,
+    /// Bytes of pages that the server keeps by itself.
+    pub(super) buffers: f64,
+    /// Whether rows are written anew, each with an entry in every index where it finds no room in its page.
+    pub(super) moves_rows: bool,
     /// What a batch takes, whatever its size, in seconds.
     pub(super) overhead: f64,
     /// How long a batch is to take, in seconds, and how many keys it has at most.
     pub(super) target: f64,
     pub(super) most: f64,
+    /// Whether the engine goes by halves.
+    pub(super) has_halves: bool,
+    /// Where neighbours along the key lie in pages all over the table.
+    pub(super) scatter: Option<Scatter>,
+}
+
+/// How rows lie of which an UPDATE changes few in each page at a time. Once a batch is committed, what it left
+/// there is cleared away by who comes next, and from then on each row finds room in its own page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scatter {
+    /// The part of its rows that find room.
+    pub(super) roomy: f64,
+    /// Pages that a batch meets, for each of its rows.
+    pub(super) visits: f64,
+    /// Rows in a page.
+    pub(super) rows: f64,
 }
 
 /// The whole.
@@ -38,47 +71,85 @@ pub(super) struct Projection {
     pub(super) batch: f64,
 }
 
-/// The draws of `second` are of second halves, at the places of some of `first`; without any, all keys are like those
-/// of `first`.
+/// The draws of `second` are of rows that have room beside them: where the engine goes by halves, the second ones;
+/// without any, all keys are like those of `first`.
 pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projection {
     let keys = around.keys;
-    let (first_keys, second_keys) = match second.draws() {
-        [] => (keys, 0.0),
-        _ => {
-            let share = Part::first_of(7_000) as f64 / 7_000.0;
-            (keys * share, keys * (1.0 - share))
-        }
-    };
-    let all = |of: fn(&super::tally::Draw) -> f64| {
-        first_keys * first.mean(of) + second_keys * second.mean(of)
+    let has_second = !second.draws().is_empty();
+    let by_halves = around.has_halves && has_second;
+    let share = if by_halves { Part::first_of(7_000) as f64 / 7_000.0 } else { 1.0 };
+    let all = |of: fn(&Draw) -> f64| {
+        let rest = if share < 1.0 { (1.0 - share) * second.mean(of) } else { 0.0 };
+        keys * (share * first.mean(of) + rest)
     };
     let pages = all(|draw| draw.pages);
-    let (seconds, log) = (all(|draw| draw.seconds), all(|draw| draw.log));
-    // A page goes whole to the log once between two checkpoints. A sample meets pages of an index where
-    // keys lie anywhere for the first time, again and again; the whole run meets them over and over.
-    let mut log_left = log;
-    let mut kept = pages;
-    for _ in 0..4 {
-        let rounds = 1.0 + (log_left / around.checkpoint_bytes.max(1.0)).floor();
-        kept = pages.min(around.table_pages + around.index_pages * rounds);
-        log_left = log - (pages - kept) * PAGE.min(0.95 * log / pages.max(1.0));
+    let page_bytes = slope(first, |draw| draw.log, PAGE).min(0.95 * all(|it| it.log) / pages.max(1.0));
+    let page_seconds = slope(first, |draw| draw.seconds, PAGE_SECONDS);
+    // What there is beside the pages that go to the log whole.
+    let mut log = all(|draw| draw.log) - pages * page_bytes;
+    let seconds = all(|draw| draw.seconds);
+    let mut rest = (seconds - pages * page_seconds).max(0.2 * seconds);
+    let page_seconds = (seconds - rest) / pages.max(1.0);
+    let mut grown = all(|draw| draw.grown);
+    if let Some(Scatter { roomy, visits, rows }) = around.scatter.filter(|_| !by_halves) {
+        if has_second {
+            let beside = keys * (second.mean(|draw| draw.log) + PRUNE_BYTES * visits);
+            log = (1.0 - roomy) * log + roomy * beside.min(log);
+        }
+        rest += roomy * keys * visits * rows * PRUNE_SECONDS;
+        grown *= 1.0 - roomy;
     }
-    let spared = (pages - kept) * PAGE / PAGES_RATE;
-    let seconds = (seconds - spared).max(0.3 * seconds);
+    let kept = kept(pages, log, page_bytes, around);
+    // Entries in such an index meet its pages anywhere. A sample meets few of them; the whole run more than the
+    // server keeps, so that each has to be read, and another one written for it. And they split.
+    let moved = match (around.moves_rows, around.scatter.filter(|_| !by_halves)) {
+        (false, _) => 0.0,
+        (true, Some(scatter)) => all(|it| it.changed) * (1.0 - scatter.roomy),
+        (true, None) => all(|draw| draw.changed) * share,
+    };
+    let part = moved / keys.max(1.0);
+    let split = around.other_bytes * part * SPLIT;
+    let away = (1.0 - KEPT * around.buffers / (around.other_bytes + split).max(1.0)).max(0.0);
+    let missed = moved * around.other_indexes * away;
+    grown += split;
+    log += split / 8_192.0 * SPLIT_BYTES;
+    let seconds = rest + kept.max(missed) * page_seconds;
     let each = seconds / keys.max(1.0);
     let batch = (0.9 * around.target / each.max(1e-9)).clamp(1.0, around.most.max(1.0));
     Projection {
         seconds: seconds + keys / batch * around.overhead,
         changed: all(|draw| draw.changed),
-        log: log_left,
-        grown: all(|draw| draw.grown),
+        log: log + kept * page_bytes,
+        grown,
         batch,
     }
 }
 
+/// A page goes whole to the log once between two checkpoints. A sample meets pages of an index where keys lie
+/// anywhere for the first time, again and again; the whole run meets them over and over.
+fn kept(pages: f64, log: f64, page_bytes: f64, around: Around) -> f64 {
+    let mut kept = pages.min(around.table_pages);
+    for _ in 0..4 {
+        let checkpoints = (log + kept * page_bytes) / around.checkpoint_bytes.max(1.0);
+        kept = pages.min(around.table_pages + around.index_pages * (1.0 + checkpoints.floor()));
+    }
+    kept
+}
+
+/// By how much a draw has more of something for each whole page in its log, by least squares.
+fn slope(tally: &Tally, of: fn(&Draw) -> f64, (least, usual, most): (f64, f64, f64)) -> f64 {
+    let points: Vec<_> =
+        tally.draws().iter().map(|draw| (draw.pages / draw.keys, of(draw) / draw.keys)).collect();
+    let n = points.len().max(1) as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
+    let spread = points.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>() / n;
+    let both = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / n;
+    // Where all draws have as many, they don't tell.
+    if spread.sqrt() < 0.1 * x || spread <= 0.0 { usual } else { (both / spread).clamp(least, most) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tally::Draw;
     use super::*;
 
     fn one(draw: Draw) -> Tally {
@@ -96,6 +167,8 @@ mod tests {
             overhead: 0.0,
             target: 0.2,
             most: 1e6,
+            has_halves: true,
+            scatter: None,
         }
     }
 
@@ -114,7 +187,7 @@ mod tests {
         let draw = Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
         let all = project(&one(draw), &Tally::default(), around());
         let kept = 150.0;
-        let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * PAGE;
+        let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * PAGE.1;
         assert!((all.log - expected).abs() < 1.0, "{all:?}");
         assert!(all.seconds < 70.0);
         let few = Draw { pages: 1.0, log: 9_000.0, ..draw };
