@@ -6,7 +6,7 @@
 //! its key are run and taken back, until their mean is known well enough. What only fails because such a
 //! backfill isn't complete, or takes more than its share of the budget, is [derived](derive).
 //!
-//! PostgreSQL only: MySQL and MariaDB commit each DDL statement, and SQLite has one writer, so that its
+//! For PostgreSQL only: MySQL and MariaDB commit each DDL statement, and SQLite has one writer, so that its
 //! file's copy is rehearsed as quickly.
 
 mod derive;
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, DbError, Dialect, Engine, Purpose};
+use crate::db::{Database, DbError, Dialect, Purpose};
 use crate::migration::{Catalog, StepKind};
 use crate::plan::{Plan, Upcoming};
 use crate::progress::{Event, Reporter};
@@ -80,14 +80,9 @@ struct Sample<'a> {
 /// Samples what is pending on the copy.
 ///
 /// # Errors
-/// [`EstimateError::NotSampled`] on another database than PostgreSQL, [`EstimateError::Step`] for what fails on the
-/// copy, a stop, and the database's.
+/// [`EstimateError::Step`] for what fails on the copy, a stop, and the database's.
 pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateError> {
     let Sampling { copy, facts, catalog, settings, budget, reporter, stop } = sampling;
-    let engine = copy.dialect().engine;
-    if engine != Engine::Postgres {
-        return Err(EstimateError::NotSampled { engine });
-    }
     let ends = Instant::now() + budget;
     let mut session = copy.session(Purpose::Watch).await.map_err(failed)?;
     let mut survey = Survey::read(copy.as_ref(), session.as_mut(), catalog).await?;

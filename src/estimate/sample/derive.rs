@@ -97,7 +97,7 @@ impl Sample<'_> {
         let whole = 100.0 / SHARE;
         let Ended::Done(seconds) = took else {
             let note = format!(
-                "it was given up after {least:.0} s; nobody can tell how long all of it takes"
+                "it was given up after {least:.1} s; nobody can tell how long all of it takes"
             );
             return Ok(Priced::derived(3.0 * least, 1.0, note));
         };
@@ -105,7 +105,7 @@ impl Sample<'_> {
         let depth = if sorts { rows.ln() / (rows / whole).ln() } else { 1.0 };
         let seconds = (seconds * whole * depth).max(least);
         let note = format!(
-            "it was given up after {least:.0} s, and run on {SHARE:.0} % of {table} instead"
+            "it was given up after {least:.1} s, and run on {SHARE:.0} % of {table} instead"
         );
         let more = grown.map_or(0.0, |grown| grown as f64 * whole) - facts.all_bytes() as f64;
         let written = if sorts { more.max(0.0) } else { facts.all_bytes() as f64 };

@@ -34,7 +34,7 @@ const SCATTERED: f64 = 0.5;
 /// The standard deviation of the logarithm of what a sample doesn't show: write-back, checkpoints, autovacuum.
 const UNSEEN: f64 = 0.15;
 /// What more workers than one save of the time, of what they could: they wait for the same disk and log.
-const WORKERS: f64 = 0.3;
+const WORKERS: f64 = 0.15;
 const WORKERS_DOUBT: f64 = 0.3;
 
 /// Pages of a table and its indexes, the sizes at which the log makes a checkpoint and of the server's own pages, and of

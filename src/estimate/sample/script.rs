@@ -18,7 +18,7 @@ const CONCURRENTLY: f64 = 1.3;
 /// What depends on who else is at work: it waits for all transactions that are open.
 const WAITS: f64 = 0.25;
 /// A vacuum beside a reading of the table: it reads indexes, and writes.
-const VACUUM: f64 = 2.0;
+const VACUUM: f64 = 4.0;
 /// Nobody can tell, but for the order of magnitude.
 const UNKNOWN: f64 = 1.0;
 
@@ -180,7 +180,7 @@ impl Sample<'_> {
         let Some((table, known)) = table.and_then(|name| Some((name.clone(), facts.table(&name)?)))
         else {
             let least = limit.as_secs_f64();
-            let note = format!("it was given up after {least:.0} s; nobody can tell how long it takes");
+            let note = format!("it was given up after {least:.1} s; nobody can tell how long it takes");
             return Ok(Priced::derived(3.0 * least, UNKNOWN, note));
         };
         let sorts = outline.with(sql).builds_index();
