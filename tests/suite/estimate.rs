@@ -3,6 +3,7 @@
 mod origin;
 mod own_copy;
 mod report;
+mod sample;
 
 use serde_json::Value;
 

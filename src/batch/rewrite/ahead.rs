@@ -49,11 +49,8 @@ impl Batch {
         let range = binder.range(&self.own, after, through);
         let half = part.condition(&self.own[0], &self.key[0].type_name);
         let column = self.dialect.quote(&self.key[0].name);
-        let sql = format!(
-            "UPDATE {} SET {column} = {} WHERE {range}{half}",
-            self.from(),
-            self.own[0]
-        );
+        let sql =
+            format!("UPDATE {} SET {column} = {} WHERE {range}{half}", self.from(), self.own[0]);
         Statement::new(sql, binder.params)
     }
 

@@ -62,9 +62,10 @@ impl Sample<'_> {
     /// Bytes that sampled steps would have added to the table itself, its indexes aside.
     pub(super) fn fresh(&self, table: &str) -> f64 {
         let grown = self.grown.get(table).copied().unwrap_or(0.0);
-        let share = self.facts.table(table).map_or(1.0, |facts| {
-            facts.bytes as f64 / (facts.all_bytes() as f64).max(1.0)
-        });
+        let share = self
+            .facts
+            .table(table)
+            .map_or(1.0, |facts| facts.bytes as f64 / (facts.all_bytes() as f64).max(1.0));
         grown * share
     }
 

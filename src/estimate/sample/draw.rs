@@ -162,7 +162,8 @@ mod tests {
                     Index Cond: ((id > 1) AND (id <= 21))\nTrigger x: calls=20";
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         assert!((changed(&lines) - 20.0).abs() < 1e-9 && (whole_pages(&lines) - 7.0).abs() < 1e-9);
-        let newer = ["Update on t (actual rows=0.00 loops=1)", "  ->  Scan (actual rows=3.00 loops=1)"];
+        let newer =
+            ["Update on t (actual rows=0.00 loops=1)", "  ->  Scan (actual rows=3.00 loops=1)"];
         let newer = newer.map(str::to_owned);
         assert!((changed(&newer) - 3.0).abs() < 1e-9 && whole_pages(&newer) < 1e-9);
     }

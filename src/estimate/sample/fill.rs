@@ -154,8 +154,7 @@ impl Sample<'_> {
             true => self.all_keys(&mut fill).await?,
             false => self.draws(&mut fill, ends).await?,
         }
-        let around =
-            Around { has_halves: fill.has_halves, scatter: fill.scatter(), ..around };
+        let around = Around { has_halves: fill.has_halves, scatter: fill.scatter(), ..around };
         let all = project(&fill.first, &fill.second, around);
         if is_small {
             for reset in self.dialect.reset_batch_settings() {
@@ -189,7 +188,9 @@ impl Sample<'_> {
                 table: fill.prepared.table.name.name.clone(),
                 key: fill.prepared.key(),
                 keys_done: 0,
-                keys_total: Some(if fill.frame.rows <= FEW { fill.frame.keys() } else { keys } as u64),
+                keys_total: Some(
+                    if fill.frame.rows <= FEW { fill.frame.keys() } else { keys } as u64
+                ),
                 resumed: false,
             }),
         });
@@ -209,7 +210,8 @@ impl Sample<'_> {
                 let (source, last) = (&stratum.source, &stratum.last);
                 let rows = fill.rows_of(&stratum, fill.servo.rows());
                 let span =
-                    span(&mut self.desk, &fill.prepared, source, after.as_deref(), last, rows).await?;
+                    span(&mut self.desk, &fill.prepared, source, after.as_deref(), last, rows)
+                        .await?;
                 let Some(draw) = apply(&mut self.desk, source, &span, Part::Whole).await? else {
                     return Err(DbError::new(crate::db::ErrorKind::Cancelled, "it took too long"));
                 };
@@ -261,7 +263,9 @@ impl Sample<'_> {
         let part = if halves.is_some() { Part::First } else { Part::Whole };
         self.desk.mark().await?;
         let drawn = apply(&mut self.desk, source, &span, part).await?;
-        if source.is_by_block() && let Some(draw) = drawn {
+        if source.is_by_block()
+            && let Some(draw) = drawn
+        {
             // Behind the first pass there are two more looks at all blocks, and at those that it has added.
             let again = apply(&mut self.desk, source, &span, part).await?;
             let blocks = 1.0 + draw.grown / 8_192.0 / draw.keys;
@@ -322,10 +326,8 @@ impl Sample<'_> {
         let name = fill.prepared.batch.table();
         let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
         let key = fill.prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
-        let rows =
-            self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
-        let number =
-            |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
+        let rows = self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
+        let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
         let (table_pages, index_pages) = (number(0)?, number(1)?);
         // A checkpoint begins so early that it is done by the time that the log has this size.
         let checkpoint_bytes = number(2)? / 1.9;
@@ -380,7 +382,11 @@ impl Fill {
             return None;
         }
         let at_once = (keys / pages / rows).min(1.0);
-        (at_once < SCATTERED).then_some(Scatter { roomy: 1.0 - at_once, visits: pages / keys, rows })
+        (at_once < SCATTERED).then_some(Scatter {
+            roomy: 1.0 - at_once,
+            visits: pages / keys,
+            rows,
+        })
     }
 
     fn goes_by_halves(&self, source: &crate::batch::Batch) -> bool {

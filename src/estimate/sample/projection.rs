@@ -83,7 +83,8 @@ pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projecti
         keys * (share * first.mean(of) + rest)
     };
     let pages = all(|draw| draw.pages);
-    let page_bytes = slope(first, |draw| draw.log, PAGE).min(0.95 * all(|it| it.log) / pages.max(1.0));
+    let page_bytes =
+        slope(first, |draw| draw.log, PAGE).min(0.95 * all(|it| it.log) / pages.max(1.0));
     let page_seconds = slope(first, |draw| draw.seconds, PAGE_SECONDS);
     // What there is beside the pages that go to the log whole.
     let mut log = all(|draw| draw.log) - pages * page_bytes;
@@ -145,7 +146,11 @@ fn slope(tally: &Tally, of: fn(&Draw) -> f64, (least, usual, most): (f64, f64, f
     let spread = points.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>() / n;
     let both = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / n;
     // Where all draws have as many, they don't tell.
-    if spread.sqrt() < 0.1 * x || spread <= 0.0 { usual } else { (both / spread).clamp(least, most) }
+    if spread.sqrt() < 0.1 * x || spread <= 0.0 {
+        usual
+    } else {
+        (both / spread).clamp(least, most)
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +189,8 @@ mod tests {
 
     #[test]
     fn no_more_pages_go_to_the_log_than_there_are() {
-        let draw = Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
+        let draw =
+            Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
         let all = project(&one(draw), &Tally::default(), around());
         let kept = 150.0;
         let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * PAGE.1;
@@ -198,7 +204,11 @@ mod tests {
     #[test]
     fn each_batch_costs_something_whatever_its_size() {
         let draw = Draw { keys: 100.0, seconds: 0.01, ..Draw::default() };
-        let all = project(&one(draw), &Tally::default(), Around { overhead: 0.1, most: 700.0, ..around() });
+        let all = project(
+            &one(draw),
+            &Tally::default(),
+            Around { overhead: 0.1, most: 700.0, ..around() },
+        );
         assert!((all.seconds - 1.7).abs() < 1e-6 && (all.batch - 700.0).abs() < 1e-6);
     }
 }

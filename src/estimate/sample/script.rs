@@ -71,14 +71,14 @@ impl Sample<'_> {
         let mut sum = Priced::default();
         let mut notes = Vec::new();
         for sql in statements {
-            let left = ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(500));
+            let left =
+                ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(500));
             let priced = self.statement(outline, sql, left).await;
             let priced = priced.map_err(|source| EstimateError::step(outline, source))?;
             // The one that takes the most time says how well the whole is known.
             let all = sum.seconds + priced.seconds;
             if all > 0.0 {
-                sum.spread =
-                    (sum.spread * sum.seconds).hypot(priced.spread * priced.seconds) / all;
+                sum.spread = (sum.spread * sum.seconds).hypot(priced.spread * priced.seconds) / all;
             }
             sum.seconds = all;
             sum.is_derived |= priced.is_derived;
@@ -146,7 +146,11 @@ impl Sample<'_> {
             return Ok(Priced::derived(0.01, UNKNOWN, note));
         };
         if self.is_proved(&table, sql).await? {
-            return Ok(Priced::derived(0.005, 0.3, format!("a CHECK of {table} spares it its scan")));
+            return Ok(Priced::derived(
+                0.005,
+                0.3,
+                format!("a CHECK of {table} spares it its scan"),
+            ));
         }
         if let Some(plain) = without_unique(sql)
             && let Ended::Done(seconds) = self.desk.within(limit, &plain).await?
@@ -180,7 +184,8 @@ impl Sample<'_> {
         let Some((table, known)) = table.and_then(|name| Some((name.clone(), facts.table(&name)?)))
         else {
             let least = limit.as_secs_f64();
-            let note = format!("it was given up after {least:.1} s; nobody can tell how long it takes");
+            let note =
+                format!("it was given up after {least:.1} s; nobody can tell how long it takes");
             return Ok(Priced::derived(3.0 * least, UNKNOWN, note));
         };
         let sorts = outline.with(sql).builds_index();
@@ -257,11 +262,17 @@ mod tests {
     #[test]
     fn what_may_not_be_in_a_transaction_is_left_out() {
         let without = |sql| without_concurrently(sql).unwrap_or_default();
-        assert_eq!(without("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)"), "CREATE UNIQUE INDEX  i ON t (a)");
+        assert_eq!(
+            without("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)"),
+            "CREATE UNIQUE INDEX  i ON t (a)"
+        );
         assert_eq!(without("drop index concurrently i"), "drop index  i");
         assert_eq!(without("vacuum t"), "");
         assert_eq!(without("create index i on concurrently (a)"), "");
-        assert_eq!(without_unique("create unique index i on t (a)").unwrap(), "create  index i on t (a)");
+        assert_eq!(
+            without_unique("create unique index i on t (a)").unwrap(),
+            "create  index i on t (a)"
+        );
         assert_eq!(without_unique("create index i on t (a)"), None);
     }
 }
