@@ -9,6 +9,7 @@
 //! For PostgreSQL only: MySQL and MariaDB commit each DDL statement, and SQLite has one writer, so that its
 //! file's copy is rehearsed as quickly.
 
+mod around;
 mod derive;
 mod desk;
 mod draw;
@@ -191,6 +192,7 @@ impl Sample<'_> {
     async fn settle(&mut self, plan: &Plan<'_>) -> Result<(), DbError> {
         const DEAD: &str = "select format('%I.%I', schemaname, relname) from pg_stat_user_tables \
                             where n_dead_tup > 10000 and n_dead_tup > 0.2 * n_live_tup";
+        self.desk.bare(&self.dialect.set_lock_timeout(LOCK_WAIT)).await?;
         let named: Vec<_> = plan
             .steps()
             .map(|next| Outline::of(next.pending.migration, next.step, next.number))
@@ -202,7 +204,7 @@ impl Sample<'_> {
         };
         for table in self.desk.texts(DEAD).await? {
             if is_named(&table) {
-                self.desk.bare(&format!("vacuum {table}")).await?;
+                self.desk.bare(&format!("vacuum {table}")).await.ok();
             }
         }
         // Not everybody may; then the log has more whole pages than it would have.

@@ -74,6 +74,23 @@ impl Desk {
         self.bare("release savepoint lockkeeper_mark").await.map(drop)
     }
 
+    /// From here on all of a step can be taken back, also when it has failed, by [`Desk::back_to_step`].
+    pub(super) async fn mark_step(&mut self) -> Result<(), DbError> {
+        self.bare("savepoint lockkeeper_step").await.map(drop)
+    }
+
+    /// Takes back all since [`Desk::mark_step`].
+    pub(super) async fn back_to_step(&mut self) -> Result<(), DbError> {
+        self.bare("rollback to savepoint lockkeeper_step; release savepoint lockkeeper_step")
+            .await
+            .map(drop)
+    }
+
+    /// Keeps all since [`Desk::mark_step`].
+    pub(super) async fn keep_step(&mut self) -> Result<(), DbError> {
+        self.bare("release savepoint lockkeeper_step").await.map(drop)
+    }
+
     /// A statement of the user's, under a savepoint of its own. What fails is taken back.
     pub(super) async fn within(&mut self, limit: Duration, sql: &str) -> Result<Ended, DbError> {
         self.mark().await?;

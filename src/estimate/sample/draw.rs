@@ -147,7 +147,7 @@ fn whole_pages(lines: &[String]) -> f64 {
 fn changed(lines: &[String]) -> f64 {
     let below = lines.iter().find(|line| line.trim_start().starts_with("->"));
     let rows = below.and_then(|line| line.split_once("rows=")).map(|(_, rest)| rest);
-    let rows = rows.and_then(|rest| rest.split(|c: char| c == ' ' || c == ')').next());
+    let rows = rows.and_then(|rest| rest.split([' ', ')']).next());
     rows.and_then(|rows| rows.parse().ok()).unwrap_or(0.0)
 }
 

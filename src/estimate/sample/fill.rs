@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::backfill::{PrepareError, Prepared, prepare};
 use crate::batch::{Part, Pin, Servo, Spot, Verb};
-use crate::db::{DbError, Statement};
+use crate::db::DbError;
 use crate::estimate::EstimateError;
 use crate::estimate::measured::{Extent, How, Measured};
 use crate::estimate::rehearse::Outline;
@@ -33,26 +33,12 @@ const BOTH: usize = 3;
 const SCATTERED: f64 = 0.5;
 /// The standard deviation of the logarithm of what a sample doesn't show: write-back, checkpoints, autovacuum.
 const UNSEEN: f64 = 0.15;
+/// Rows are written so many times as slowly as they are read, about.
+const WRITTEN: f64 = 30.0;
+const GUESSED: &str = "how long it takes to write its rows is guessed from that";
 /// What more workers than one save of the time, of what they could: they wait for the same disk and log.
 const WORKERS: f64 = 0.15;
 const WORKERS_DOUBT: f64 = 0.3;
-
-/// Pages of a table and its indexes, the sizes at which the log makes a checkpoint and of the server's own pages, and of
-/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, and their bytes.
-const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
-    union select to_regclass($1::text)), \
-    others as (select i.indrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
-    join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
-    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
-    left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
-    and s.attname = a.attname where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
-    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6) \
-    select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
-    coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
-    (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size'), \
-    (select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'), \
-    (select coalesce(count(*) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
-    (select coalesce(sum(size), 0)::bigint from others) from leaves";
 
 /// All that is known of a backfill under way.
 struct Fill {
@@ -78,12 +64,12 @@ impl Sample<'_> {
         outline: &Outline,
         directive: &BatchDirective,
     ) -> Result<Measured, EstimateError> {
-        self.desk.mark().await.map_err(failed)?;
+        self.desk.mark_step().await.map_err(failed)?;
         let prepared = match self.prepared(upcoming, directive).await {
             Ok(prepared) => prepared,
             // The engine runs it whole, too.
             Err(PrepareError::Refused { .. }) if directive.auto => {
-                self.desk.back().await.map_err(failed)?;
+                self.desk.back_to_step().await.map_err(failed)?;
                 return self.script(upcoming, outline).await;
             }
             Err(error) => {
@@ -96,8 +82,28 @@ impl Sample<'_> {
             let source = DbError::new(crate::db::ErrorKind::Sql, "there is no such table");
             return Err(EstimateError::step(outline, source));
         };
-        let measured = self.measured(upcoming, outline, prepared).await;
-        measured.map_err(|source| EstimateError::step(outline, source))
+        let table = self.known_as(&prepared);
+        match self.measured(upcoming, outline, prepared).await {
+            Err(error) if self.is_incomplete && !error.is_lost() && !self.stop.is_requested() => {
+                self.unknown(outline, table).await.map_err(failed)
+            }
+            measured => measured.map_err(|source| EstimateError::step(outline, source)),
+        }
+    }
+
+    /// A fill that fails, perhaps since the ones before it weren't complete.
+    async fn unknown(&mut self, outline: &Outline, table: String) -> Result<Measured, DbError> {
+        self.desk.back_to_step().await?;
+        let scan = self.scan(&table, "it fails here, where the steps before it were only sampled");
+        let scan = scan.await?;
+        Ok(Measured {
+            how: How::Derived,
+            seconds: scan.seconds * WRITTEN,
+            spread: 1.0,
+            extent: Extent::Rows(table),
+            notes: scan.note.into_iter().chain([GUESSED.to_owned()]).collect(),
+            ..unmeasured(outline)
+        })
     }
 
     async fn prepared(
@@ -146,24 +152,28 @@ impl Sample<'_> {
             rows_per_page: 0.0,
             has_halves: false,
         };
-        let around = self.around(&fill).await?;
+        let (keys, most) = (fill.frame.keys(), most_rows(&fill.prepared, &fill.frame));
+        let around = self.around(&fill.prepared, keys, most).await?;
         fill.rows_per_page = fill.frame.rows / around.table_pages.max(1.0);
         self.announce(upcoming, &fill);
         let is_small = fill.frame.rows <= FEW;
-        match is_small {
-            true => self.all_keys(&mut fill).await?,
-            false => self.draws(&mut fill, ends).await?,
-        }
+        let is_whole = match is_small {
+            true => self.all_keys(&mut fill, ends).await?,
+            false => {
+                self.draws(&mut fill, ends).await?;
+                false
+            }
+        };
         let around = Around { has_halves: fill.has_halves, scatter: fill.scatter(), ..around };
         let all = project(&fill.first, &fill.second, around);
-        if is_small {
+        if is_whole {
             for reset in self.dialect.reset_batch_settings() {
                 self.desk.bare(reset).await?;
             }
             self.desk.limit(None).await?;
-            self.desk.keep().await?;
+            self.desk.keep_step().await?;
         } else {
-            self.desk.back().await?;
+            self.desk.back_to_step().await?;
             self.is_incomplete = true;
             let table = self.known_as(&fill.prepared);
             *self.grown.entry(table).or_default() += all.grown;
@@ -196,8 +206,8 @@ impl Sample<'_> {
         });
     }
 
-    /// Each key, once; what is done stays until the end.
-    async fn all_keys(&mut self, fill: &mut Fill) -> Result<(), DbError> {
+    /// Each key, once; what is done stays until the end. Whether there was time for all.
+    async fn all_keys(&mut self, fill: &mut Fill, ends: Instant) -> Result<bool, DbError> {
         let mut tables: Vec<(usize, Stratum)> = Vec::new();
         for (number, stratum) in fill.frame.strata.iter().enumerate() {
             if tables.last().is_none_or(|(_, last)| last.source.table() != stratum.source.table()) {
@@ -207,19 +217,29 @@ impl Sample<'_> {
         for (number, stratum) in tables {
             let mut after: Option<Vec<String>> = None;
             while after.as_ref() != Some(&stratum.last) {
+                if Instant::now() >= ends {
+                    return Ok(false);
+                }
                 let (source, last) = (&stratum.source, &stratum.last);
                 let rows = fill.rows_of(&stratum, fill.servo.rows());
                 let span =
-                    span(&mut self.desk, &fill.prepared, source, after.as_deref(), last, rows)
-                        .await?;
-                let Some(draw) = apply(&mut self.desk, source, &span, Part::Whole).await? else {
-                    return Err(DbError::new(crate::db::ErrorKind::Cancelled, "it took too long"));
-                };
-                self.drawn(fill, number, &span, draw, Part::Whole);
-                after = Some(span.through);
+                    span(&mut self.desk, &fill.prepared, source, after.as_deref(), last, rows);
+                let span = span.await?;
+                self.desk.mark().await?;
+                match apply(&mut self.desk, source, &span, Part::Whole).await? {
+                    Some(draw) => {
+                        self.desk.keep().await?;
+                        self.drawn(fill, number, &span, draw, Part::Whole);
+                        after = Some(span.through);
+                    }
+                    None => {
+                        self.desk.back().await?;
+                        fill.servo.overran(1.0);
+                    }
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Draws from all strata in turn, until it is enough or there is no time left.
@@ -319,39 +339,6 @@ impl Sample<'_> {
             position: String::new(),
             keys_total: None,
         }));
-    }
-
-    /// What the projection needs beside the draws.
-    async fn around(&mut self, fill: &Fill) -> Result<Around, DbError> {
-        let name = fill.prepared.batch.table();
-        let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
-        let key = fill.prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
-        let rows = self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
-        let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
-        let (table_pages, index_pages) = (number(0)?, number(1)?);
-        // A checkpoint begins so early that it is done by the time that the log has this size.
-        let checkpoint_bytes = number(2)? / 1.9;
-        const TRIPS: u32 = 20;
-        let began = Instant::now();
-        for _ in 0..TRIPS {
-            self.desk.number("select 1").await?;
-        }
-        let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
-        Ok(Around {
-            keys: fill.frame.keys(),
-            table_pages,
-            index_pages,
-            checkpoint_bytes,
-            other_indexes: number(4)? / 100.0,
-            other_bytes: number(5)?,
-            buffers: number(3)?,
-            moves_rows: fill.prepared.batch.verb() == Verb::Update,
-            // The begin, the checkpoint and the commit.
-            overhead: 4.0 * trip,
-            target: fill.prepared.target.as_secs_f64(),
-            most: most_rows(&fill.prepared, &fill.frame) as f64,
-            ..Around::default()
-        })
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
             target: 0.2,
             most: 1e6,
             has_halves: true,
-            scatter: None,
+            ..Around::default()
         }
     }
 
@@ -199,6 +199,33 @@ mod tests {
         let few = Draw { pages: 1.0, log: 9_000.0, ..draw };
         let all = project(&one(few), &Tally::default(), around());
         assert!((all.log - 630_000.0).abs() < 1.0, "{all:?}");
+    }
+
+    #[test]
+    fn entries_in_an_index_in_another_order_are_read_again_and_again() {
+        let draw = Draw { keys: 100.0, seconds: 0.001, changed: 100.0, ..Draw::default() };
+        let one = one(Draw { pages: 1.0, ..draw });
+        let small = Around { other_indexes: 2.0, buffers: 1e9, moves_rows: true, ..around() };
+        let small = Around { other_bytes: 1e6, ..small };
+        let fits = project(&one, &Tally::default(), small);
+        let large = project(&one, &Tally::default(), Around { other_bytes: 1e10, ..small });
+        assert!(large.seconds > 2.0 * fits.seconds, "{large:?} {fits:?}");
+        assert!(large.grown > 1e9);
+        let other = Around { moves_rows: false, other_bytes: 1e10, ..small };
+        assert!((project(&one, &Tally::default(), other).seconds - fits.seconds).abs() < 1e-6);
+    }
+
+    #[test]
+    fn rows_all_over_the_table_find_room_where_others_were() {
+        let first = one(Draw { keys: 100.0, log: 40_000.0, grown: 10_000.0, ..Draw::default() });
+        let second = one(Draw { keys: 100.0, log: 10_000.0, ..Draw::default() });
+        let scatter = Some(Scatter { roomy: 0.9, visits: 1.0, rows: 80.0 });
+        let around = Around { has_halves: false, scatter, ..around() };
+        let all = project(&first, &second, around);
+        assert!((all.grown - 70_000.0).abs() < 1.0, "{all:?}");
+        let expected = 0.1 * 2_800_000.0 + 0.9 * (700_000.0 + 7_000.0 * PRUNE_BYTES);
+        assert!((all.log - expected).abs() < 1.0, "{all:?}");
+        assert!(all.seconds > 0.0, "to clear away takes time");
     }
 
     #[test]
