@@ -266,7 +266,9 @@ impl Error {
             Error::Hook(error) => ecs::hook(error),
             Error::Gate(error) => gate(error),
             Error::Estimate(EstimateError::Db { source, .. }) => database(source),
-            Error::Estimate(EstimateError::Left { .. }) => Exit::Failed,
+            Error::Estimate(EstimateError::Left { .. } | EstimateError::Step { .. }) => {
+                Exit::Failed
+            }
             Error::Estimate(_) => Exit::Usage,
             Error::Tool { ended, .. } => Exit::Of(ended.code()),
             Error::NotReady { .. }

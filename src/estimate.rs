@@ -1,7 +1,8 @@
 //! The estimate: how long a release's migrations take, measured on a copy of the database.
 //!
 //! A [rehearsal](rehearse) is a real run, by the one loop, on the copy. What it measured is carried over to
-//! production by a pure [model]: production is only read, its catalog, and a probe of its speed.
+//! production by a pure [model]: production is only read, its catalog, and a probe of its speed. A
+//! [sample](sample()) measures parts of the same, in a transaction that is rolled back.
 
 mod advice;
 mod correction;
@@ -18,6 +19,7 @@ mod prior;
 mod probe;
 mod rehearse;
 mod report;
+mod sample;
 mod timed;
 
 pub use advice::Advice;
@@ -33,3 +35,4 @@ pub use prior::{PriorError, estimated};
 pub use probe::{Speed, compare};
 pub use rehearse::{Rehearsal, rehearse};
 pub use report::{Report, Risk, Side, StepReport};
+pub use sample::{Sampling, sample};

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::db::{ConnectOptions, Database, DbError, Purpose, connect};
+use crate::db::{ConnectOptions, Database, DbError, Engine, Purpose, connect};
 use crate::error::{Error, Exit};
 use crate::estimate::{
-    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report, compare,
-    looks_like_production, refuse_in_use, refuse_production, rehearse,
+    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report,
+    Sampling, compare, looks_like_production, refuse_in_use, refuse_production, rehearse, sample,
 };
 use crate::ledger::Ledger;
 use crate::migration::Catalog;
@@ -54,6 +54,13 @@ pub struct Estimate {
     /// Others are connected to the copy, and it is one all the same
     #[arg(long, env = "LOCKKEEPER_COPY_IN_USE", value_parser = super::flag())]
     copy_in_use: bool,
+    /// Run all of it, or batches from all over the tables in one transaction that is rolled back
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE_MODE", value_enum, default_value = "rehearse")]
+    mode: Mode,
+    /// How long a sample may take, about
+    #[arg(long, env = "LOCKKEEPER_ESTIMATE_BUDGET", value_name = "TIME", default_value = "10m",
+          value_parser = super::duration)]
+    budget: Duration,
     /// Which migrations: before the rollout, after it, or both
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
@@ -71,6 +78,31 @@ pub struct Estimate {
     log_format: LogFormat,
     #[command(flatten)]
     migrate: Migrate,
+}
+
+/// How it is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// All of it is run, and stays on the copy
+    Rehearse,
+    /// Parts of it are run, and taken back (PostgreSQL)
+    Sample,
+}
+
+impl Mode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Mode::Rehearse => "rehearse",
+            Mode::Sample => "sample",
+        }
+    }
+
+    fn fits(self, engine: Engine) -> Result<(), EstimateError> {
+        match self {
+            Mode::Sample if engine != Engine::Postgres => Err(EstimateError::NotSampled { engine }),
+            Mode::Rehearse | Mode::Sample => Ok(()),
+        }
+    }
 }
 
 /// Where it is measured, and what for.
@@ -110,6 +142,7 @@ impl Estimate {
 
     async fn run_on_own_copy(&self) -> Result<Exit, Error> {
         let source = self.migrate.connection.options()?;
+        self.mode.fits(source.engine)?;
         if !self.on_production
             && let Some(why) = looks_like_production(&source).await?
         {
@@ -126,12 +159,13 @@ impl Estimate {
     }
 
     async fn run_on(&self, options: &ConnectOptions) -> Result<Exit, Error> {
+        self.mode.fits(options.engine)?;
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
         let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
         let sides = self.sides(options).await?;
         let correction = sides.learned().await?;
         let began = Instant::now();
-        let measured = self.rehearse(&sides, &catalog, &settings).await?;
+        let measured = self.measure(&sides, &catalog, &settings).await?;
         let took = began.elapsed().as_secs_f64();
         let (production, speed) = match &sides.production {
             Some((database, facts)) => {
@@ -143,7 +177,7 @@ impl Estimate {
         };
         let circumstances =
             Circumstances { copy: &sides.facts, production, speed, correction: Some(&correction) };
-        let report = Report::new("rehearse", &measured, circumstances, took);
+        let report = Report::new(self.mode.as_str(), &measured, circumstances, took);
         self.write(&report)?;
         print(&text::text(&report))?;
         Ok(Exit::Done)
@@ -176,7 +210,7 @@ impl Estimate {
         Ok(Sides { copy, facts, production })
     }
 
-    async fn rehearse(
+    async fn measure(
         &self,
         sides: &Sides,
         catalog: &Catalog,
@@ -188,18 +222,26 @@ impl Estimate {
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         reporter.emit(Event::Connected { database: sides.copy.description().to_owned() });
-        let rehearsal = Rehearsal {
-            copy: sides.copy.clone(),
-            facts: &sides.facts,
-            catalog,
-            settings,
-            reporter: &reporter,
-            progress,
-            stop: &stop,
+        let (copy, facts) = (sides.copy.clone(), &sides.facts);
+        let (reporter, stop) = (&reporter, &stop);
+        let budget = self.budget;
+        let work = async {
+            match self.mode {
+                Mode::Rehearse => {
+                    let rehearsal =
+                        Rehearsal { copy, facts, catalog, settings, reporter, progress, stop };
+                    rehearse(rehearsal).await
+                }
+                Mode::Sample => {
+                    let sampling =
+                        Sampling { copy, facts, catalog, settings, budget, reporter, stop };
+                    sample(sampling).await
+                }
+            }
         };
         let measured = tokio::select! {
             biased;
-            measured = rehearse(rehearsal) => measured.map_err(Error::from),
+            measured = work => measured.map_err(Error::from),
             reason = given_up => Err(RunError::Stopped { reason }.into()),
         };
         face.finish().await;

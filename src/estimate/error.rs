@@ -3,6 +3,8 @@
 use crate::db::DbError;
 use crate::runner::{RunError, SurveyError};
 
+use super::rehearse::Outline;
+
 /// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]
 pub enum EstimateError {
@@ -53,6 +55,22 @@ pub enum EstimateError {
     /// What the database says of itself can't be read.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// Nothing can be run and taken back there.
+    #[error("--mode sample needs PostgreSQL, and the copy is on {engine}")]
+    NotSampled {
+        /// The copy's.
+        engine: crate::db::Engine,
+    },
+    /// A step fails on the copy.
+    #[error("step {step} of migration {version} fails on the copy: {source}")]
+    Step {
+        /// The migration's version.
+        version: i64,
+        /// Which step, from 1.
+        step: u32,
+        /// The database's error.
+        source: DbError,
+    },
     /// The database's.
     #[error("{what}: {source}")]
     Db {
@@ -64,6 +82,11 @@ pub enum EstimateError {
 }
 
 impl EstimateError {
+    /// Of a step that fails.
+    pub(super) fn step(outline: &Outline, source: DbError) -> Self {
+        EstimateError::Step { version: outline.version, step: outline.step, source }
+    }
+
     /// What to do.
     pub fn next(&self) -> Option<&'static str> {
         Some(match self {
@@ -81,6 +104,8 @@ impl EstimateError {
                  that as --copy-url; or, if that load is meant, --on-production"
             }
             EstimateError::OtherEngine { .. } => "give a copy on the same kind of database",
+            EstimateError::NotSampled { .. } => "leave --mode out: it is rehearsed then",
+            EstimateError::Step { .. } => "mend it; nothing of it is left on the copy",
             EstimateError::Run(_) | EstimateError::Survey(_) | EstimateError::Db { .. } => {
                 return None;
             }

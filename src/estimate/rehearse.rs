@@ -99,7 +99,7 @@ pub(super) async fn outline(
 }
 
 impl Outline {
-    fn of(migration: &Migration, step: &Step, number: u32) -> Self {
+    pub(super) fn of(migration: &Migration, step: &Step, number: u32) -> Self {
         let mut texts = step.statements.iter().map(|span| &migration.text[span.clone()]);
         let text = texts.clone().collect::<Vec<_>>().join("\n");
         let first = texts.next().unwrap_or_default();
@@ -128,7 +128,13 @@ impl Outline {
         words.filter_map(named)
     }
 
-    fn builds_index(&self) -> bool {
+    /// One statement of it.
+    pub(super) fn with(&self, sql: &str) -> Self {
+        let statement = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        Outline { statement, text: sql.to_owned(), ..self.clone() }
+    }
+
+    pub(super) fn builds_index(&self) -> bool {
         let mut words = self.statement.split(' ').map(str::to_lowercase);
         words.next().as_deref() == Some("create")
             && words.find(|word| word != "unique").as_deref() == Some("index")
@@ -159,7 +165,14 @@ fn measured(
         wal_bytes: metered.wal,
         size_bytes: metered.size,
         dead_rows: metered.dead,
-        extent: extent(outline, step, &metered, &seen, facts),
+        extent: match &step.table {
+            Some(table) if outline.kind == "backfill" => Extent::Rows(table.clone()),
+            _ => {
+                let held = seen.held.iter().map(|held| held.table.as_str());
+                let Metered { wal, rewrites, .. } = &metered;
+                extent(outline, step.took_seconds, *wal, rewrites, held, facts)
+            }
+        },
         locks: seen.held,
         rewrites: metered.rewrites,
         scans: metered.scans,
@@ -171,23 +184,21 @@ fn measured(
 const CATALOG_BYTES: u64 = 256 * 1024;
 const CATALOG_SECONDS: f64 = 0.05;
 
-fn extent(
-    outline: &Outline,
-    step: &FinishedStep,
-    metered: &Metered,
-    seen: &SeenLocks,
-    facts: &Facts,
+/// What the time of a script or a bare statement grows with.
+pub(super) fn extent<'a>(
+    outline: &'a Outline,
+    seconds: f64,
+    wal: Option<u64>,
+    rewrites: &[String],
+    held: impl Iterator<Item = &'a str>,
+    facts: &'a Facts,
 ) -> Extent {
-    if outline.kind == "backfill" {
-        let table = step.table.clone().unwrap_or_default();
-        return Extent::Rows(table);
-    }
-    let is_short = step.took_seconds < CATALOG_SECONDS;
-    let is_small = metered.wal.is_none_or(|wal| wal < CATALOG_BYTES);
-    let touched = seen.held.iter().map(|held| held.table.as_str()).chain(outline.tables(facts));
+    let is_short = seconds < CATALOG_SECONDS;
+    let is_small = wal.is_none_or(|wal| wal < CATALOG_BYTES);
+    let touched = held.chain(outline.tables(facts));
     let bytes = |table: &&str| facts.table(table).map_or(0, |facts| facts.all_bytes());
     match touched.filter(|table| facts.table(table).is_some()).max_by_key(bytes) {
-        Some(_) if is_short && is_small && metered.rewrites.is_empty() => Extent::Constant,
+        Some(_) if is_short && is_small && rewrites.is_empty() => Extent::Constant,
         Some(table) if outline.builds_index() => Extent::Sort(table.to_owned()),
         Some(table) => Extent::Bytes(table.to_owned()),
         None => Extent::Constant,

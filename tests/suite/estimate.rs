@@ -6,6 +6,7 @@ mod history;
 mod origin;
 mod own_copy;
 mod report;
+mod sample;
 
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Queries that look ahead: how much there is behind a cursor.
 
 use super::Batch;
+use crate::batch::half::Part;
 use crate::batch::range::Binder;
 use crate::db::{Engine, Statement};
 
@@ -40,6 +41,26 @@ impl Batch {
             format!("SELECT 1 FROM {} WHERE {range} LIMIT 1", self.from()),
             binder.params,
         )
+    }
+
+    /// The rows of the range, or of a half of it, written anew as they are.
+    pub fn move_rows(&self, after: Option<&[String]>, through: &[String], part: Part) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.own, after, through);
+        let half = part.condition(&self.own[0], &self.key[0].type_name);
+        let column = self.dialect.quote(&self.key[0].name);
+        let sql =
+            format!("UPDATE {} SET {column} = {} WHERE {range}{half}", self.from(), self.own[0]);
+        Statement::new(sql, binder.params)
+    }
+
+    /// In how many pages the rows of the range lie (PostgreSQL).
+    pub fn pages(&self, after: Option<&[String]>, through: &[String]) -> Statement {
+        let mut binder = Binder::new(self.dialect, &self.key);
+        let range = binder.range(&self.own, after, through);
+        let page = format!("split_part({}.ctid::text, ',', 1)", self.dialect.quote("k"));
+        let sql = format!("SELECT count(DISTINCT {page}) FROM {} WHERE {range}", self.from());
+        Statement::new(sql, binder.params)
     }
 
     /// A sample of the table's pages: keys, so many rows of the sample apart, in their order. Behind

@@ -1,0 +1,67 @@
+//! What the server says around a backfill: its pages, its memory, the way to it.
+
+use std::time::Instant;
+
+use crate::backfill::Prepared;
+use crate::batch::Verb;
+use crate::db::{DbError, Statement};
+
+use super::Sample;
+use super::projection::Around;
+
+/// Pages of a table and its indexes, the sizes at which the log makes a checkpoint and of the server's own pages, and of
+/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, and their bytes.
+const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
+    union select to_regclass($1::text)), \
+    others as (select i.indrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
+    join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
+    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
+    left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
+    and s.attname = a.attname where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
+    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6) \
+    select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
+    coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
+    (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size'), \
+    (select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'), \
+    (select coalesce(count(*) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
+    (select coalesce(sum(size), 0)::bigint from others) from leaves";
+
+impl Sample<'_> {
+    /// What the projection needs beside the draws.
+    pub(super) async fn around(
+        &mut self,
+        prepared: &Prepared,
+        keys: f64,
+        most: u64,
+    ) -> Result<Around, DbError> {
+        let name = prepared.batch.table();
+        let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
+        let key = prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
+        let rows = self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
+        let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
+        let (table_pages, index_pages) = (number(0)?, number(1)?);
+        // A checkpoint begins so early that it is done by the time that the log has this size.
+        let checkpoint_bytes = number(2)? / 1.9;
+        const TRIPS: u32 = 20;
+        let began = Instant::now();
+        for _ in 0..TRIPS {
+            self.desk.number("select 1").await?;
+        }
+        let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
+        Ok(Around {
+            keys,
+            table_pages,
+            index_pages,
+            checkpoint_bytes,
+            other_indexes: number(4)? / 100.0,
+            other_bytes: number(5)?,
+            buffers: number(3)?,
+            moves_rows: prepared.batch.verb() == Verb::Update,
+            // The begin, the checkpoint and the commit.
+            overhead: 4.0 * trip,
+            target: prepared.target.as_secs_f64(),
+            most: most as f64,
+            ..Around::default()
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! One draw: a batch somewhere along the key, run and taken back.
+//!
+//! The engine does a [block of keys in two halves](crate::batch::Part): the rows of the first go to the end of the table, and
+//! once that is committed, the second finds room where they were, and needs no entry in any index. Here
+//! nothing is committed. So for the second half its rows are moved before, by themselves, into pages that are left
+//! half empty (a fill factor, in the same savepoint); and then they have that room beside them.
+
+use std::time::{Duration, Instant};
+
+use crate::backfill::Prepared;
+use crate::batch::{Batch, Part, Spot};
+use crate::db::{DbError, Dialect, ErrorKind, Statement};
+
+use super::desk::Desk;
+use super::tally::Draw;
+
+/// No draw takes longer; the engine ends its batches much sooner.
+const LIMIT: Duration = Duration::from_secs(5);
+/// In percent. Rows that grow a little have to fit beside themselves.
+const ROOMY: u32 = 40;
+
+/// A range of keys.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) after: Option<Vec<String>>,
+    pub(super) through: Vec<String>,
+    pub(super) keys: u64,
+    /// How long it took to find its end.
+    pub(super) seconds: f64,
+}
+
+/// Finds the end of a batch, as the engine does.
+pub(super) async fn span(
+    desk: &mut Desk,
+    prepared: &Prepared,
+    source: &Batch,
+    after: Option<&[String]>,
+    last: &[String],
+    rows: u64,
+) -> Result<Span, DbError> {
+    let start = after.map(<[_]>::to_vec);
+    if source.is_by_block() {
+        let first = after.map_or(0, |after| Spot::of(after).block + 1);
+        let end = (first + rows.max(1) as u32 - 1).min(Spot::of(last).block);
+        let keys = u64::from((end + 1).saturating_sub(first));
+        let through = Spot { pass: 1, block: end }.key();
+        return Ok(Span { after: start, through, keys, seconds: 0.0 });
+    }
+    let began = Instant::now();
+    let found = desk.query(&source.boundary(after, last, rows)).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    if let Some(row) = found.first() {
+        let through = prepared.key_in(row)?;
+        return Ok(Span { after: start, through, keys: rows, seconds });
+    }
+    let counted = desk.query(&source.count(after, last)).await?;
+    let keys = counted.first().map_or(Ok(0), |row| row.int(0))?.max(0) as u64;
+    Ok(Span { after: start, through: last.to_vec(), keys, seconds })
+}
+
+/// Runs a part of a span. `None` where it took far too long. Of a `moved` one, its rows have room beside them.
+/// What it did stays until it is taken [back](Desk::back).
+pub(super) async fn apply(
+    desk: &mut Desk,
+    source: &Batch,
+    span: &Span,
+    part: Part,
+) -> Result<Option<Draw>, DbError> {
+    let statement = source.apply(span.after.as_deref(), &span.through, part);
+    let explain = "explain (analyze, wal, timing off, costs off, summary off) ";
+    let statement = Statement { sql: format!("{explain}{}", statement.sql), ..statement };
+    desk.limit(Some(LIMIT)).await?;
+    let before = size(desk, source).await?;
+    let began = Instant::now();
+    let told = async {
+        let told = desk.query(&statement).await?;
+        // What is put off to the commit belongs to the batch.
+        desk.bare("set constraints all immediate").await?;
+        Ok(told)
+    };
+    let told = match told.await {
+        Ok(told) => told,
+        Err(DbError { kind: ErrorKind::Cancelled, .. }) if began.elapsed() >= LIMIT => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    let after = size(desk, source).await?;
+    let mut lines = Vec::new();
+    for row in &told {
+        lines.push(row.text(0)?.to_owned());
+    }
+    let keys = match part {
+        Part::Whole => span.keys,
+        Part::First => Part::first_of(span.keys),
+        Part::Second => span.keys - Part::first_of(span.keys),
+    };
+    Ok(Some(Draw {
+        stratum: 0,
+        keys: keys as f64,
+        seconds,
+        changed: changed(&lines),
+        log: after.0 - before.0,
+        pages: whole_pages(&lines),
+        grown: after.1 - before.1,
+    }))
+}
+
+/// Moves the rows of a part of a span to where they have room beside them.
+pub(super) async fn make_room(
+    desk: &mut Desk,
+    source: &Batch,
+    span: &Span,
+    part: Part,
+) -> Result<(), DbError> {
+    let name = name(source);
+    desk.bare(&format!("alter table {name} set (fillfactor = {ROOMY})")).await?;
+    desk.limit(Some(LIMIT)).await?;
+    let moved = source.move_rows(span.after.as_deref(), &span.through, part);
+    desk.query(&moved).await.map(drop)
+}
+
+fn name(source: &Batch) -> String {
+    let table = source.table();
+    Dialect::POSTGRES.qualified(table.schema.as_deref(), &table.name)
+}
+
+/// Bytes of log so far, and of the table with its indexes.
+async fn size(desk: &mut Desk, source: &Batch) -> Result<(f64, f64), DbError> {
+    let sql = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
+               pg_total_relation_size(to_regclass($1::text))";
+    let rows = desk.query(&Statement::new(sql, vec![name(source).into()])).await?;
+    let number = |at| rows.first().map_or(Ok(0), |row| row.int(at));
+    Ok((number(0)? as f64, number(1)? as f64))
+}
+
+/// `  WAL: records=21 fpi=7 bytes=51234` of the first node that has such a line, which sums up the others.
+fn whole_pages(lines: &[String]) -> f64 {
+    let mut words = lines.iter().filter(|line| line.trim_start().starts_with("WAL:"));
+    let words = words.next().map(|line| line.split_whitespace());
+    let pages = words.and_then(|mut words| words.find_map(|word| word.strip_prefix("fpi=")));
+    pages.and_then(|pages| pages.parse().ok()).unwrap_or(0.0)
+}
+
+/// The rows of the node below the one that writes: `-> Index Scan … (actual rows=20 loops=1)`.
+fn changed(lines: &[String]) -> f64 {
+    let below = lines.iter().find(|line| line.trim_start().starts_with("->"));
+    let rows = below.and_then(|line| line.split_once("rows=")).map(|(_, rest)| rest);
+    let rows = rows.and_then(|rest| rest.split([' ', ')']).next());
+    rows.and_then(|rows| rows.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_tells_rows_and_whole_pages() {
+        let text = "Update on t (actual rows=0 loops=1)\n  WAL: records=40 fpi=7 bytes=51234\n  \
+                    ->  Index Scan using t_pkey on t (actual rows=20 loops=1)\n        \
+                    Index Cond: ((id > 1) AND (id <= 21))\nTrigger x: calls=20";
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        assert!((changed(&lines) - 20.0).abs() < 1e-9 && (whole_pages(&lines) - 7.0).abs() < 1e-9);
+        let newer =
+            ["Update on t (actual rows=0.00 loops=1)", "  ->  Scan (actual rows=3.00 loops=1)"];
+        let newer = newer.map(str::to_owned);
+        assert!((changed(&newer) - 3.0).abs() < 1e-9 && whole_pages(&newer) < 1e-9);
+    }
+}

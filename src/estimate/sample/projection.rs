@@ -1,0 +1,241 @@
+//! From the draws of a sample to all keys of a backfill. Pure.
+
+use crate::batch::Part;
+
+use super::tally::{Draw, Tally};
+
+/// Bytes of a page in the log, where the draws don't tell: less than the page's 8,192, as the hole between its
+/// rows and their pointers is left out. And those that it has at least and at most.
+const PAGE: (f64, f64, f64) = (2_000.0, 7_000.0, 8_300.0);
+/// Seconds that the first change of a page takes: to read it, to copy it to the log, to sum that up and write it.
+const PAGE_SECONDS: (f64, f64, f64) = (2e-6, 10e-6, 30e-6);
+/// Seconds and bytes of log that it takes to clear away what is dead in a page, for each row in it.
+const PRUNE_SECONDS: f64 = 45e-9;
+const PRUNE_BYTES: f64 = 65.0;
+
+/// An index grows by this part for each part of new entries: its pages are cut in halves.
+const SPLIT: f64 = 1.35;
+/// Bytes of log of such a cut.
+const SPLIT_BYTES: f64 = 4_500.0;
+/// The part of the server's own pages that an index may have; the table needs some, too.
+const KEPT: f64 = 0.7;
+
+/// What is known of a backfill beside its draws.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Around {
+    /// Keys, or blocks, in all.
+    pub(super) keys: f64,
+    /// Pages of the table, and of its indexes.
+    pub(super) table_pages: f64,
+    pub(super) index_pages: f64,
+    /// After so many bytes of log a checkpoint comes, and all pages go to the log anew.
+    pub(super) checkpoint_bytes: f64,
+    /// Indexes in another order than the key: how many, and their bytes.
+    pub(super) other_indexes: f64,
+    pub(super) other_bytes: f64,
+    /// Bytes of pages that the server keeps by itself.
+    pub(super) buffers: f64,
+    /// Whether rows are written anew, each with an entry in every index where it finds no room in its page.
+    pub(super) moves_rows: bool,
+    /// What a batch takes, whatever its size, in seconds.
+    pub(super) overhead: f64,
+    /// How long a batch is to take, in seconds, and how many keys it has at most.
+    pub(super) target: f64,
+    pub(super) most: f64,
+    /// Whether the engine goes by halves.
+    pub(super) has_halves: bool,
+    /// Where neighbours along the key lie in pages all over the table.
+    pub(super) scatter: Option<Scatter>,
+}
+
+/// How rows lie of which an UPDATE changes few in each page at a time. Once a batch is committed, what it left
+/// there is cleared away by who comes next, and from then on each row finds room in its own page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scatter {
+    /// The part of its rows that find room.
+    pub(super) roomy: f64,
+    /// Pages that a batch meets, for each of its rows.
+    pub(super) visits: f64,
+    /// Rows in a page.
+    pub(super) rows: f64,
+}
+
+/// The whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Projection {
+    pub(super) seconds: f64,
+    pub(super) changed: f64,
+    pub(super) log: f64,
+    pub(super) grown: f64,
+    /// Keys of a batch.
+    pub(super) batch: f64,
+}
+
+/// The draws of `second` are of rows that have room beside them: where the engine goes by halves, the second ones;
+/// without any, all keys are like those of `first`.
+pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projection {
+    let keys = around.keys;
+    let has_second = !second.draws().is_empty();
+    let by_halves = around.has_halves && has_second;
+    let share = if by_halves { Part::first_of(7_000) as f64 / 7_000.0 } else { 1.0 };
+    let all = |of: fn(&Draw) -> f64| {
+        let rest = if share < 1.0 { (1.0 - share) * second.mean(of) } else { 0.0 };
+        keys * (share * first.mean(of) + rest)
+    };
+    let pages = all(|draw| draw.pages);
+    let page_bytes =
+        slope(first, |draw| draw.log, PAGE).min(0.95 * all(|it| it.log) / pages.max(1.0));
+    let page_seconds = slope(first, |draw| draw.seconds, PAGE_SECONDS);
+    // What there is beside the pages that go to the log whole.
+    let mut log = all(|draw| draw.log) - pages * page_bytes;
+    let seconds = all(|draw| draw.seconds);
+    let mut rest = (seconds - pages * page_seconds).max(0.2 * seconds);
+    let page_seconds = (seconds - rest) / pages.max(1.0);
+    let mut grown = all(|draw| draw.grown);
+    if let Some(Scatter { roomy, visits, rows }) = around.scatter.filter(|_| !by_halves) {
+        if has_second {
+            let beside = keys * (second.mean(|draw| draw.log) + PRUNE_BYTES * visits);
+            log = (1.0 - roomy) * log + roomy * beside.min(log);
+        }
+        rest += roomy * keys * visits * rows * PRUNE_SECONDS;
+        grown *= 1.0 - roomy;
+    }
+    let kept = kept(pages, log, page_bytes, around);
+    // Entries in such an index meet its pages anywhere. A sample meets few of them; the whole run more than the
+    // server keeps, so that each has to be read, and another one written for it. And they split.
+    let moved = match (around.moves_rows, around.scatter.filter(|_| !by_halves)) {
+        (false, _) => 0.0,
+        (true, Some(scatter)) => all(|it| it.changed) * (1.0 - scatter.roomy),
+        (true, None) => all(|draw| draw.changed) * share,
+    };
+    let part = moved / keys.max(1.0);
+    let split = around.other_bytes * part * SPLIT;
+    let away = (1.0 - KEPT * around.buffers / (around.other_bytes + split).max(1.0)).max(0.0);
+    let missed = moved * around.other_indexes * away;
+    grown += split;
+    log += split / 8_192.0 * SPLIT_BYTES;
+    let seconds = rest + kept.max(missed) * page_seconds;
+    let each = seconds / keys.max(1.0);
+    let batch = (0.9 * around.target / each.max(1e-9)).clamp(1.0, around.most.max(1.0));
+    Projection {
+        seconds: seconds + keys / batch * around.overhead,
+        changed: all(|draw| draw.changed),
+        log: log + kept * page_bytes,
+        grown,
+        batch,
+    }
+}
+
+/// A page goes whole to the log once between two checkpoints. A sample meets pages of an index where keys lie
+/// anywhere for the first time, again and again; the whole run meets them over and over.
+fn kept(pages: f64, log: f64, page_bytes: f64, around: Around) -> f64 {
+    let mut kept = pages.min(around.table_pages);
+    for _ in 0..4 {
+        let checkpoints = (log + kept * page_bytes) / around.checkpoint_bytes.max(1.0);
+        kept = pages.min(around.table_pages + around.index_pages * (1.0 + checkpoints.floor()));
+    }
+    kept
+}
+
+/// By how much a draw has more of something for each whole page in its log, by least squares.
+fn slope(tally: &Tally, of: fn(&Draw) -> f64, (least, usual, most): (f64, f64, f64)) -> f64 {
+    let points: Vec<_> =
+        tally.draws().iter().map(|draw| (draw.pages / draw.keys, of(draw) / draw.keys)).collect();
+    let n = points.len().max(1) as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
+    let spread = points.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>() / n;
+    let both = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / n;
+    // Where all draws have as many, they don't tell.
+    if spread.sqrt() < 0.1 * x || spread <= 0.0 {
+        usual
+    } else {
+        (both / spread).clamp(least, most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(draw: Draw) -> Tally {
+        let mut tally = Tally::new(vec![1.0]);
+        tally.add(draw);
+        tally
+    }
+
+    fn around() -> Around {
+        Around {
+            keys: 7_000.0,
+            table_pages: 100.0,
+            index_pages: 50.0,
+            checkpoint_bytes: 1e9,
+            overhead: 0.0,
+            target: 0.2,
+            most: 1e6,
+            has_halves: true,
+            ..Around::default()
+        }
+    }
+
+    #[test]
+    fn halves_count_by_their_shares() {
+        let first = one(Draw { keys: 100.0, seconds: 2.0, ..Draw::default() });
+        let second = one(Draw { keys: 100.0, seconds: 1.0, ..Draw::default() });
+        let whole = project(&first, &Tally::default(), around());
+        assert!((whole.seconds - 140.0).abs() < 1e-6);
+        let halves = project(&first, &second, around());
+        assert!((halves.seconds - 110.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn no_more_pages_go_to_the_log_than_there_are() {
+        let draw =
+            Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
+        let all = project(&one(draw), &Tally::default(), around());
+        let kept = 150.0;
+        let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * PAGE.1;
+        assert!((all.log - expected).abs() < 1.0, "{all:?}");
+        assert!(all.seconds < 70.0);
+        let few = Draw { pages: 1.0, log: 9_000.0, ..draw };
+        let all = project(&one(few), &Tally::default(), around());
+        assert!((all.log - 630_000.0).abs() < 1.0, "{all:?}");
+    }
+
+    #[test]
+    fn entries_in_an_index_in_another_order_are_read_again_and_again() {
+        let draw = Draw { keys: 100.0, seconds: 0.001, changed: 100.0, ..Draw::default() };
+        let one = one(Draw { pages: 1.0, ..draw });
+        let small = Around { other_indexes: 2.0, buffers: 1e9, moves_rows: true, ..around() };
+        let small = Around { other_bytes: 1e6, ..small };
+        let fits = project(&one, &Tally::default(), small);
+        let large = project(&one, &Tally::default(), Around { other_bytes: 1e10, ..small });
+        assert!(large.seconds > 2.0 * fits.seconds, "{large:?} {fits:?}");
+        assert!(large.grown > 1e9);
+        let other = Around { moves_rows: false, other_bytes: 1e10, ..small };
+        assert!((project(&one, &Tally::default(), other).seconds - fits.seconds).abs() < 1e-6);
+    }
+
+    #[test]
+    fn rows_all_over_the_table_find_room_where_others_were() {
+        let first = one(Draw { keys: 100.0, log: 40_000.0, grown: 10_000.0, ..Draw::default() });
+        let second = one(Draw { keys: 100.0, log: 10_000.0, ..Draw::default() });
+        let scatter = Some(Scatter { roomy: 0.9, visits: 1.0, rows: 80.0 });
+        let around = Around { has_halves: false, scatter, ..around() };
+        let all = project(&first, &second, around);
+        assert!((all.grown - 70_000.0).abs() < 1.0, "{all:?}");
+        let expected = 0.1 * 2_800_000.0 + 0.9 * (700_000.0 + 7_000.0 * PRUNE_BYTES);
+        assert!((all.log - expected).abs() < 1.0, "{all:?}");
+        assert!(all.seconds > 0.0, "to clear away takes time");
+    }
+
+    #[test]
+    fn each_batch_costs_something_whatever_its_size() {
+        let draw = Draw { keys: 100.0, seconds: 0.01, ..Draw::default() };
+        let all = project(
+            &one(draw),
+            &Tally::default(),
+            Around { overhead: 0.1, most: 700.0, ..around() },
+        );
+        assert!((all.seconds - 1.7).abs() < 1e-6 && (all.batch - 700.0).abs() < 1e-6);
+    }
+}
