@@ -99,3 +99,27 @@ async fn fits(browser: &Browser) {
     })
     .await;
 }
+
+/// What an estimate says of a step is counted down, and in the end it is said how far off it was.
+#[tokio::test]
+async fn the_page_tells_what_was_estimated() {
+    let mut held = Held::new().await;
+    held.project.file("V2__fill.sql", "select 1;\n");
+    let report = r#"{"format": 1, "steps": [{"version": 3, "step": 1, "kind": "script", "how": "rehearsed",
+        "p10_seconds": 50, "p50_seconds": 55.0, "p90_seconds": 58.5}]}"#;
+    let file = held.project.path().join("estimate.json");
+    std::fs::write(&file, report).unwrap();
+    let served = Served::start(held.up().arg("--estimate").arg(file)).await;
+    let browser = Browser::start().await;
+    browser.open(&served.url("/")).await;
+    let text = browser.shows("as estimated").await;
+    assert!(text.contains("about 5") && text.contains("at worst 5"), "{text}");
+    let shown = "return document.querySelector('#eta').textContent";
+    let before = browser.script(shown).await;
+    wait_until("it is counted down", PATIENCE, async || browser.script(shown).await != before)
+        .await;
+    browser.screenshot(&picture("page-estimated")).await;
+    held.open().await;
+    browser.shows("It was estimated at 55").await;
+    served.running.wait().await.expect(0).expect_text("estimated 55 s, took ");
+}
