@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crate::db::{Canceller, DbError, ErrorKind, Row, Session, Statement};
 use crate::stop::Stop;
 
+/// By so much two clocks may disagree about a limit.
+pub(super) const CLOCKS: Duration = Duration::from_millis(20);
+
 /// A session in a transaction. When a stop is asked for, what is at work in it is cancelled at once: nothing of
 /// it is to stay.
 pub(super) struct Desk {
@@ -108,7 +111,8 @@ impl Desk {
             Err(error) => {
                 self.back().await?;
                 match error.kind {
-                    ErrorKind::Cancelled if took >= limit => Ok(Ended::OutOfTime),
+                    // The server counts in whole milliseconds, and by another clock.
+                    ErrorKind::Cancelled if took + CLOCKS >= limit => Ok(Ended::OutOfTime),
                     _ => Ok(Ended::Failed(error)),
                 }
             }

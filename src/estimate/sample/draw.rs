@@ -11,7 +11,7 @@ use crate::backfill::Prepared;
 use crate::batch::{Batch, Part, Spot};
 use crate::db::{DbError, Dialect, ErrorKind, Statement};
 
-use super::desk::Desk;
+use super::desk::{CLOCKS, Desk};
 use super::tally::Draw;
 
 /// No draw takes longer; the engine ends its batches much sooner.
@@ -80,7 +80,7 @@ pub(super) async fn apply(
     };
     let told = match told.await {
         Ok(told) => told,
-        Err(DbError { kind: ErrorKind::Cancelled, .. }) if began.elapsed() >= LIMIT => {
+        Err(DbError { kind: ErrorKind::Cancelled, .. }) if began.elapsed() + CLOCKS >= LIMIT => {
             return Ok(None);
         }
         Err(error) => return Err(error),

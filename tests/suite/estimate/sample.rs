@@ -81,9 +81,23 @@ async fn really(project: &Project, database: &Database) -> f64 {
     database.query_i64(sql).await as f64 / 1_000.0
 }
 
-/// A machine that does something else meanwhile makes either slower.
-fn assert_near(predicted: f64, real: f64) {
-    assert!((0.5..=2.0).contains(&(real / predicted)), "{predicted} s were told, it took {real} s");
+/// What is told of all backfills: of three samples the middle one, since a sample is short, and the machine may just
+/// then be at something else.
+async fn told(project: &Project, copy: &Database) -> f64 {
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let (report, _) = sampled(project, copy).await;
+        let fills = report["steps"].as_array().unwrap().iter();
+        let fills = fills.filter(|step| step["kind"] == "backfill");
+        all.push(fills.map(|step| step["measured_seconds"].as_f64().unwrap()).sum::<f64>());
+    }
+    all.sort_by(f64::total_cmp);
+    all[1]
+}
+
+fn assert_near(told: f64, real: f64, factor: f64) {
+    let ratio = real / told;
+    assert!((1.0 / factor..=factor).contains(&ratio), "{told} s were told, it took {real} s");
 }
 
 #[tokio::test]
@@ -102,8 +116,9 @@ async fn a_sample_leaves_the_copy_as_it_was_and_tells_what_a_run_takes() {
     assert_eq!(how, ["sampled", "sampled", "derived"]);
     let notes = report["steps"][2]["notes"].to_string();
     assert!(notes.contains("only sampled") && notes.contains("spares it its scan"), "{notes}");
+    let told = told(&project, &copy).await;
     let real = really(&project, &copy).await;
-    assert_near(steps[1].1, real);
+    assert_near(told, real, 2.0);
     assert!(report["took_seconds"].as_f64().unwrap() < real, "{report}");
 }
 
@@ -113,9 +128,8 @@ async fn rows_that_get_wider_along_the_key_are_all_seen() {
     copy.execute(&skewed(ROWS)).await;
     let project = Project::with([("V1__fill.sql", FILL)]);
     let (report, _) = sampled(&project, &copy).await;
-    let told = steps(&report)[1].1;
-    let real = really(&project, &copy).await;
-    assert_near(told, real);
+    let told = told(&project, &copy).await;
+    assert_near(told, really(&project, &copy).await, 2.0);
     // Half of the table's bytes are in the last of its rows.
     let log = report["steps"][1]["wal_bytes"].as_f64().unwrap();
     assert!(log > 30e6, "{log}");
@@ -167,8 +181,9 @@ async fn tables_without_a_key_and_partitions_are_drawn_from() {
     let rows = |step: usize| report["steps"][step]["rows"].as_f64().unwrap();
     assert!((90_000.0..110_000.0).contains(&rows(0)), "{report}");
     assert!((90_000.0..110_000.0).contains(&rows(1)), "{report}");
-    let told: f64 = steps(&report).iter().map(|(_, seconds)| seconds).sum();
-    assert_near(told, really(&project, &copy).await);
+    let told = told(&project, &copy).await;
+    // Each takes half a second, in which a machine may well be at something else.
+    assert_near(told, really(&project, &copy).await, 3.0);
 }
 
 #[tokio::test]
