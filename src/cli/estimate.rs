@@ -13,18 +13,21 @@ use clap::{Args, ValueEnum};
 use crate::db::{ConnectOptions, Database, DbError, Engine, Purpose, connect};
 use crate::error::{Error, Exit};
 use crate::estimate::{
-    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Report,
-    Sampling, compare, looks_like_production, refuse_in_use, refuse_production, rehearse, sample,
+    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Relation,
+    Release, Report, Sampling, Speed, compare, looks_like_production, refuse_in_use,
+    refuse_production, rehearse, sample, sounds_like_production,
 };
 use crate::ledger::Ledger;
 use crate::migration::Catalog;
 use crate::progress::{Event, Reporter};
 use crate::runner::{RunError, Settings, SurveyError};
 use crate::stop::Stop;
+use crate::terminal::format::one_line;
 use crate::terminal::{self, Face, LogFormat};
 
 use super::migrate::Migrate;
-use super::{PhaseChoice, print, signals, write_file};
+use super::signals::{self, Signals};
+use super::{PhaseChoice, print, write_file};
 
 /// How long after SIGTERM what is under way may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
@@ -36,13 +39,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub struct Estimate {
     /// The copy, on which the migrations are run: a restored snapshot, a clone. Production is what
     /// --database-url names; it is only read. The URL has a password: better leave it to the variable
-    #[arg(
-        long,
-        env = "LOCKKEEPER_COPY_URL",
-        value_name = "URL",
-        required_unless_present = "make_copy",
-        conflicts_with = "make_copy"
-    )]
+    #[arg(long, env = "LOCKKEEPER_COPY_URL", value_name = "URL")]
     copy_url: Option<String>,
     /// Make a copy of --database-url on the same server, and drop it in the end: PostgreSQL, to which
     /// nobody may be connected meanwhile, and SQLite
@@ -109,14 +106,49 @@ impl Mode {
 struct Sides {
     copy: Arc<dyn Database>,
     facts: Facts,
-    production: Option<(Arc<dyn Database>, Facts)>,
+    production: Option<Production>,
+}
+
+struct Production {
+    database: Arc<dyn Database>,
+    facts: Facts,
+    relation: Relation,
 }
 
 impl Sides {
+    /// What is pending in production, where that is known: all of it must be so on the copy.
+    async fn compare(
+        &self,
+        catalog: &Catalog,
+        settings: &Settings,
+    ) -> Result<Option<Release>, Error> {
+        let Some(production) = &self.production else { return Ok(None) };
+        let copy = self.copy.as_ref();
+        let here = Release::pending(copy, catalog, settings).await?;
+        let there = Release::pending(production.database.as_ref(), catalog, settings).await?;
+        there.must_be_on(&here)?;
+        if production.relation == Relation::OneServer {
+            here.must_stay_in(copy, production.database.as_ref()).await?;
+        }
+        Ok(Some(there))
+    }
+
+    /// How fast production is beside the copy, where that is known.
+    async fn speed(&self) -> Result<Option<Speed>, Error> {
+        let Some(production) = &self.production else { return Ok(None) };
+        if production.relation == Relation::OneServer {
+            return Ok(Some(Speed::same()));
+        }
+        let copy = (self.copy.as_ref(), &self.facts);
+        let speed = compare(copy, (production.database.as_ref(), &production.facts)).await;
+        let failed = |source| EstimateError::Db { what: "the speeds can't be compared", source };
+        Ok(Some(speed.map_err(failed)?))
+    }
+
     /// What the estimates of the past teach: those of production. Where nobody says which that is, its copy has
     /// them, too, before the rehearsal.
     async fn learned(&self) -> Result<Correction, Error> {
-        let production = self.production.as_ref().map(|(database, _)| database);
+        let production = self.production.as_ref().map(|side| &side.database);
         let database = production.unwrap_or(&self.copy).as_ref();
         let mut session = database.session(Purpose::Watch).await.map_err(unread)?;
         let records = Ledger::of(database).estimates(session.as_mut()).await;
@@ -135,13 +167,28 @@ impl Estimate {
     /// # Errors
     /// Where the copy isn't fit for it, and what ended the run on it.
     pub async fn run(self) -> Result<Exit, Error> {
-        let Some(url) = &self.copy_url else { return self.run_on_own_copy().await };
-        let options = self.migrate.connection.with_tls(ConnectOptions::from_url(url)?);
-        self.run_on(&options).await
+        let usage = |message: &str| Error::Usage {
+            message: message.to_owned(),
+            next: "give either --copy-url or --make-copy".to_owned(),
+        };
+        match &self.copy_url {
+            Some(_) if self.make_copy => {
+                Err(usage("a copy is named, and another one is to be made"))
+            }
+            None if !self.make_copy => Err(usage("no copy is named")),
+            None => self.run_on_own_copy().await,
+            Some(url) => {
+                let options = self.migrate.connection.with_tls(ConnectOptions::from_url(url)?);
+                self.run_on(&options).await
+            }
+        }
     }
 
     async fn run_on_own_copy(&self) -> Result<Exit, Error> {
         let source = self.migrate.connection.options()?;
+        if source.engine == Engine::MySql {
+            return Err(EstimateError::NoCopy.into());
+        }
         self.mode.fits(source.engine)?;
         if !self.on_production
             && let Some(why) = looks_like_production(&source).await?
@@ -149,37 +196,57 @@ impl Estimate {
             let database = source.place();
             return Err(EstimateError::LooksLikeProduction { database, why }.into());
         }
-        let copy = OwnCopy::make(&source).await?;
-        let result = self.run_on(copy.options()).await;
-        // What went wrong first is told, and what is left of the copy then isn't.
-        let removed = copy.remove().await;
-        let exit = result?;
-        removed?;
-        Ok(exit)
+        // From here on a signal ends nothing by itself: what a server copies, it goes on copying.
+        let mut signals = Signals::listen()?;
+        let mut making = std::pin::pin!(OwnCopy::make(&source));
+        let (copy, told) = tokio::select! {
+            copy = &mut making => (copy?, None),
+            told = signals.next() => (making.await?, Some(told)),
+        };
+        let result = match told {
+            Some(told) => Err(RunError::Stopped { reason: told.to_owned() }.into()),
+            None => {
+                if !self.logs_json() {
+                    eprintln!("{} is made, and goes when this ends", one_line(&copy.name()));
+                }
+                self.run_on(copy.options()).await
+            }
+        };
+        match (copy.remove().await, result) {
+            (Ok(()), result) => result,
+            (Err(left), Ok(_)) => Err(left.into()),
+            (Err(left), Err(error)) => {
+                super::tell(&left.into(), self.logs_json());
+                Err(error)
+            }
+        }
     }
 
     async fn run_on(&self, options: &ConnectOptions) -> Result<Exit, Error> {
         self.mode.fits(options.engine)?;
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
         let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
+        // Not after an hour of work; and what another estimate has left there isn't to be taken for this one's.
+        for path in [&self.json, &self.markdown, &self.html].into_iter().flatten() {
+            write_file(path, "")?;
+        }
         let sides = self.sides(options).await?;
+        let real = sides.compare(&catalog, &settings).await?;
         let correction = sides.learned().await?;
+        // Before the copy has become another one.
+        let speed = sides.speed().await?;
         let began = Instant::now();
-        let measured = self.measure(&sides, &catalog, &settings).await?;
+        let mut measured = self.measure(&sides, &catalog, &settings).await?;
         let took = began.elapsed().as_secs_f64();
-        let (production, speed) = match &sides.production {
-            Some((database, facts)) => {
-                let copy = (sides.copy.as_ref(), &sides.facts);
-                let speed = compare(copy, (database.as_ref(), facts)).await;
-                (Some(facts), Some(speed.map_err(unread)?))
-            }
-            None => (None, None),
-        };
+        if let Some(real) = &real {
+            measured.retain(|step| real.has((step.version, step.step)));
+        }
+        let production = sides.production.as_ref().map(|side| &side.facts);
         let circumstances =
             Circumstances { copy: &sides.facts, production, speed, correction: Some(&correction) };
         let report = Report::new(self.mode.as_str(), &measured, circumstances, took);
-        self.write(&report)?;
         print(&text::text(&report))?;
+        self.write(&report)?;
         Ok(Exit::Done)
     }
 
@@ -194,20 +261,25 @@ impl Estimate {
             Err(Error::NoDatabase) => None,
             Err(error) => return Err(error),
         };
-        match &production {
-            Some(production) => refuse_production(copy.as_ref(), production.as_ref()).await?,
-            None if !self.copy_in_use => refuse_in_use(copy.as_ref()).await?,
-            None => {}
-        }
-        let facts = Facts::read(copy.as_ref()).await.map_err(unread)?;
-        let production = match production {
-            Some(database) => {
-                let facts = Facts::read(database.as_ref()).await.map_err(unread)?;
-                Some((database, facts))
-            }
-            None => None,
+        let facts = |database: Arc<dyn Database>| async move {
+            Facts::read(database.as_ref()).await.map_err(unread)
         };
-        Ok(Sides { copy, facts, production })
+        let Some(database) = production else {
+            if !self.copy_in_use {
+                if let Some(name) = sounds_like_production(options) {
+                    let (database, why) = (options.place(), format!("{name} sounds like it"));
+                    return Err(EstimateError::MayBeProduction { database, why }.into());
+                }
+                refuse_in_use(copy.as_ref()).await?;
+            }
+            let facts = facts(copy.clone()).await?;
+            return Ok(Sides { copy, facts, production: None });
+        };
+        let there = (database.as_ref(), &connection.options()?);
+        let relation = refuse_production((copy.as_ref(), options), there).await?;
+        let production = Production { facts: facts(database.clone()).await?, database, relation };
+        let facts = facts(copy.clone()).await?;
+        Ok(Sides { copy, facts, production: Some(production) })
     }
 
     async fn measure(

@@ -22,9 +22,38 @@ pub enum EstimateError {
         /// What speaks for it.
         why: String,
     },
+    /// The copy is further than production.
+    #[error("migration {version}, step {step}, is pending in production, and not on the copy")]
+    NotThere {
+        /// The migration's version.
+        version: i64,
+        /// Which step, from 1.
+        step: u32,
+    },
+    /// A step would change what is production's, too.
+    #[error(
+        "migration {version}, step {step}, reaches beyond its database ({what}), and the copy is on \
+         production's server"
+    )]
+    ReachesBeyond {
+        /// The migration's version.
+        version: i64,
+        /// Which step, from 1.
+        step: u32,
+        /// What it names.
+        what: String,
+    },
     /// There is no way to make a copy there.
     #[error("MySQL and MariaDB have no way to copy a database on the same server")]
     NoCopy,
+    /// The copy's file can't be made.
+    #[error("can't make {}: {source}", path.display())]
+    File {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The copy that was made is still there.
     #[error("the copy {name} couldn't be dropped: {source}")]
     Left {
@@ -97,7 +126,14 @@ impl EstimateError {
                 "say which database is production by --database-url, so that the two can be told apart; or, \
                  if it is a copy all the same, --copy-in-use"
             }
+            EstimateError::NotThere { .. } => {
+                "the copy was migrated, or is newer than production: restore it anew"
+            }
+            EstimateError::ReachesBeyond { .. } => {
+                "estimate on a copy on another server; what it would change there is shared"
+            }
             EstimateError::NoCopy => "restore a backup elsewhere, and give that as --copy-url",
+            EstimateError::File { .. } => "see whether this user may write there",
             EstimateError::Left { .. } => "drop it by hand",
             EstimateError::LooksLikeProduction { .. } => {
                 "a copy on the same server costs it disk and memory: restore a snapshot elsewhere, and give \

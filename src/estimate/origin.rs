@@ -1,14 +1,15 @@
 //! Which database a URL leads to, whatever name it is called by.
 //!
 //! By text nobody can tell: a host has names, addresses and a socket, and a pooler has its own. So the
-//! databases are asked: for what identifies their server, and whether the one shows a lock that is held in the
-//! other. The lock decides. A restored snapshot has its origin's identifier (PostgreSQL's `system_identifier` is
-//! of the cluster's files), and yet is another database.
+//! databases are asked: for what identifies their servers, and whether the one shows a lock that is held in the
+//! other. A lock that shows is of the same server. One that doesn't is of another, but that may be a replica: a restored
+//! snapshot has its origin's identifier (PostgreSQL's `system_identifier` is of the cluster's files), and so has
+//! a standby, which follows what is done to its primary.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
+use crate::db::{ConnectOptions, Database, DbError, Engine, Purpose, Session, Statement};
 
 use super::EstimateError;
 
@@ -35,16 +36,13 @@ impl Origin {
                 "select system_identifier::text from pg_control_system()",
                 "select current_database()::text",
             ),
-            // MariaDB has no server_uuid, and MySQL no server_uid.
+            // MariaDB has no server_uuid, and MySQL no server_uid. This is for the reader; a lock decides.
             Engine::MySql => (
                 "select concat(@@hostname, ':', @@port, ':', @@datadir)",
                 "select lower(database())",
             ),
-            Engine::Sqlite => {
-                let files = "select file from pragma_database_list where name = 'main'";
-                let file = text(session, files).await?.unwrap_or_default();
-                return Ok(Origin { system: file_number(&file), database: "main".to_owned() });
-            }
+            // Its file says it.
+            Engine::Sqlite => return Ok(Origin { system: None, database: "main".to_owned() }),
         };
         // Who may not read it learns less; the lock tells all the same.
         let system = text(session, system).await.unwrap_or_default();
@@ -59,65 +57,101 @@ async fn text(session: &mut dyn Session, sql: &str) -> Result<Option<String>, Db
     Ok(value.map(str::to_owned))
 }
 
-/// Device and inode: links and paths of a file lead to the same.
-fn file_number(path: &str) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(PathBuf::from(path)).ok()?;
-    Some(format!("{}:{}", file.dev(), file.ino()))
+/// How two databases are related that aren't one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// They are on one server, so that the one is as fast as the other.
+    OneServer,
+    /// They are on two.
+    Apart,
 }
 
-/// Refuses a copy that is the production database.
+/// Refuses a copy that is the production database, or that production follows.
 ///
 /// # Errors
 /// [`EstimateError::IsProduction`], also where nobody can tell; [`EstimateError::OtherEngine`], and the
 /// databases'.
 pub async fn refuse_production(
-    copy: &dyn Database,
-    production: &dyn Database,
-) -> Result<(), EstimateError> {
-    let engine = copy.dialect().engine;
-    if engine != production.dialect().engine {
-        let production = production.dialect().engine;
+    copy: (&dyn Database, &ConnectOptions),
+    production: (&dyn Database, &ConnectOptions),
+) -> Result<Relation, EstimateError> {
+    let engine = copy.0.dialect().engine;
+    if engine != production.0.dialect().engine {
+        let production = production.0.dialect().engine;
         return Err(EstimateError::OtherEngine { copy: engine, production });
+    }
+    let is_production = |why: String| Err(EstimateError::IsProduction { why });
+    if engine == Engine::Sqlite {
+        let (one, other) = (copy.1.path.as_deref(), production.1.path.as_deref());
+        return match one.zip(other).is_none_or(|(one, other)| is_same_file(one, other)) {
+            true => is_production("both are the same file".to_owned()),
+            // Two files of one disk.
+            false => Ok(Relation::OneServer),
+        };
     }
     let failed =
         |source| EstimateError::Db { what: "can't tell copy and production apart", source };
-    let mut here = copy.session(Purpose::Watch).await.map_err(failed)?;
-    let mut there = production.session(Purpose::Watch).await.map_err(failed)?;
+    let mut here = copy.0.session(Purpose::Watch).await.map_err(failed)?;
+    let mut there = production.0.session(Purpose::Watch).await.map_err(failed)?;
     let one = Origin::of(engine, here.as_mut()).await.map_err(failed)?;
     let other = Origin::of(engine, there.as_mut()).await.map_err(failed)?;
-    if one.database != other.database {
-        return Ok(());
-    }
-    let known = one.system.is_some() && other.system.is_some();
-    if engine == Engine::Sqlite {
-        return match one.system == other.system && known {
-            true => Err(EstimateError::IsProduction { why: "both are the same file".to_owned() }),
-            false => Ok(()),
-        };
-    }
-    if known && one.system != other.system {
-        return Ok(());
-    }
+    let same_name = one.database == other.database;
     let database = &one.database;
     match shows_lock(engine, here.as_mut(), there.as_mut()).await {
-        Ok(true) => Err(EstimateError::IsProduction {
-            why: format!(
-                "a lock that is held in the one shows in the other, both being {database}"
-            ),
-        }),
-        Ok(false) => Ok(()),
-        Err(error) => Err(EstimateError::IsProduction {
-            why: format!(
-                "both are {database} of the same server, as far as they tell, and a lock that would \
-                 tell them apart can't be looked at: {error}"
-            ),
-        }),
+        Ok(true) if same_name => is_production(format!(
+            "a lock that is held in the one shows in the other, both being {database}"
+        )),
+        Ok(true) => Ok(Relation::OneServer),
+        Err(error) if same_name => is_production(format!(
+            "both are called {database}, and a lock that would tell them apart can't be looked at: {error}"
+        )),
+        Err(_) => Ok(Relation::Apart),
+        Ok(false) => {
+            let is_kin = one.system == other.system || engine == Engine::MySql;
+            let follows = is_kin
+                && same_name
+                && (is_replica(engine, here.as_mut()).await.map_err(failed)?
+                    || is_replica(engine, there.as_mut()).await.map_err(failed)?);
+            match follows {
+                true => is_production(format!(
+                    "one of the two is a replica, both being {database}; name production's primary"
+                )),
+                false => Ok(Relation::Apart),
+            }
+        }
     }
 }
 
-/// Whether a lock of this session shows in the other, in the same database. Locks are of a server's memory,
-/// so that not even a physical copy shares them.
+/// Whether a server follows another one, as far as it tells.
+async fn is_replica(engine: Engine, session: &mut dyn Session) -> Result<bool, DbError> {
+    let sql = match engine {
+        Engine::Postgres => "select pg_is_in_recovery()",
+        Engine::MySql => "select @@read_only",
+        Engine::Sqlite => return Ok(false),
+    };
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))? != 0)
+}
+
+/// Links, hard links and other paths lead to the same; so do two to where there is nothing yet.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let number = |path: &Path| {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
+    };
+    let folder = |path: &Path| match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => number(folder),
+        _ => number(Path::new(".")),
+    };
+    match (number(one), number(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => folder(one) == folder(other) && one.file_name() == other.file_name(),
+        _ => false,
+    }
+}
+
+/// Whether a lock of this session shows in the other. Locks are of a server's memory, so that not even a physical
+/// copy shares them.
 async fn shows_lock(
     engine: Engine,
     here: &mut dyn Session,
@@ -131,11 +165,14 @@ async fn shows_lock(
             let seen = async {
                 let take = format!("select pg_advisory_xact_lock({number})");
                 here.bare(&take).await?;
-                let sql = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
-                           where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
-                           and l.classid = 0 and l.objid = $1::bigint::oid \
-                           and d.datname = current_database()";
-                let rows = there.query(&Statement::new(sql, vec![number.into()])).await?;
+                let sql = "select count(*) from pg_locks l where l.locktype = 'advisory' and l.granted \
+                           and l.objsubid = 1 and l.classid = 0 and l.objid = $1::bigint::oid \
+                           and l.pid = $2";
+                let own =
+                    here.query(&Statement::new("select pg_backend_pid()", Vec::new())).await?;
+                let own = own.first().map_or(Ok(0), |row| row.int(0))?;
+                let params = vec![number.into(), own.into()];
+                let rows = there.query(&Statement::new(sql, params)).await?;
                 rows.first().map_or(Ok(0), |row| row.int(0))
             };
             let seen = seen.await;
@@ -164,19 +201,27 @@ async fn shows_lock(
 /// [`EstimateError::MayBeProduction`], and the database's.
 pub async fn refuse_in_use(copy: &dyn Database) -> Result<(), EstimateError> {
     let failed = |source| EstimateError::Db { what: "can't tell whether the copy is one", source };
+    let mut session = copy.session(Purpose::Watch).await.map_err(failed)?;
     let sql = match copy.dialect().engine {
+        // Who may not see others' sessions sees that they are there, and not of which type.
         Engine::Postgres => {
             "select count(*) from pg_stat_activity where datname = current_database() \
-             and backend_type = 'client backend' and application_name not like 'lockkeeper%'"
+             and coalesce(backend_type, 'client backend') = 'client backend' \
+             and coalesce(application_name, '') not like 'lockkeeper%'"
         }
-        // Without the right to see others one sees one's own account's.
+        // Without that right one sees one's own account's only.
+        Engine::MySql if !may_see_all(session.as_mut()).await.map_err(failed)? => {
+            return Err(in_use(
+                copy,
+                "who is connected to it isn't shown to this user, who lacks PROCESS",
+            ));
+        }
         Engine::MySql => {
             "select count(*) from information_schema.processlist \
              where db = database() and id <> connection_id()"
         }
         Engine::Sqlite => return Ok(()),
     };
-    let mut session = copy.session(Purpose::Watch).await.map_err(failed)?;
     let statement = Statement::new(sql, Vec::new());
     let asked = Instant::now();
     loop {
@@ -190,6 +235,13 @@ pub async fn refuse_in_use(copy: &dyn Database) -> Result<(), EstimateError> {
             others => return Err(in_use(copy, &format!("{others} others are connected to it"))),
         }
     }
+}
+
+async fn may_see_all(session: &mut dyn Session) -> Result<bool, DbError> {
+    let sql = "select count(*) from information_schema.user_privileges where privilege_type = 'PROCESS' \
+               and grantee = concat('''', replace(current_user(), '@', '''@'''), '''')";
+    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.int(0))? > 0)
 }
 
 fn in_use(copy: &dyn Database, why: &str) -> EstimateError {

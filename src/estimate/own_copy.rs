@@ -12,12 +12,14 @@ use super::EstimateError;
 
 /// PostgreSQL's "object in use": somebody is connected to the template.
 const IN_USE: &str = "55006";
+/// PostgreSQL's syntax error.
+const SYNTAX: &str = "42601";
 /// How long our own sessions may take to be gone from there.
 const LEAVING: Duration = Duration::from_secs(5);
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Parts of names that people give to what mustn't be tried out.
-const NAMES: [&str; 2] = ["prod", "live"];
+/// Words in names that people give to what mustn't be tried out.
+const NAMES: [&str; 4] = ["prod", "production", "prd", "live"];
 
 /// A copy that was made, and has to be removed.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ impl OwnCopy {
     /// Makes it.
     ///
     /// # Errors
-    /// [`EstimateError::NoCopy`] where this engine has no way to, and the database's.
+    /// [`EstimateError::NoCopy`] on MySQL and MariaDB, which have no way to, and the database's.
     pub async fn make(source: &ConnectOptions) -> Result<Self, EstimateError> {
         let failed = |source| EstimateError::Db { what: "the copy can't be made", source };
         let number = format!("{:08x}", fastrand::u32(..));
@@ -49,14 +51,28 @@ impl OwnCopy {
                 let path = source.path.clone().unwrap_or_default();
                 let copy = beside(&path, &format!(".copy-{number}"));
                 // It reads a snapshot, while others may write.
+                // As nobody else may read the one, so the other; SQLite takes an empty file.
+                private(&copy)
+                    .map_err(|source| EstimateError::File { path: copy.clone(), source })?;
                 let into = copy.display().to_string().replace('\'', "''");
                 let database = connect(source, PATIENCE, &mut |_, _| {}).await.map_err(failed)?;
                 let mut session = database.session(Purpose::Watch).await.map_err(failed)?;
-                session.bare(&format!("vacuum into '{into}'")).await.map_err(failed)?;
                 options.path = Some(copy);
+                if let Err(error) = session.bare(&format!("vacuum into '{into}'")).await {
+                    OwnCopy { options, source: source.clone() }.remove().await?;
+                    return Err(failed(error));
+                }
             }
         }
         Ok(OwnCopy { options, source: source.clone() })
+    }
+
+    /// What is left of it where nobody removes it.
+    pub fn name(&self) -> String {
+        match &self.options.path {
+            Some(path) => path.display().to_string(),
+            None => self.options.database.clone().unwrap_or_default(),
+        }
     }
 
     /// The way to it.
@@ -78,14 +94,26 @@ impl OwnCopy {
                 Ok(())
             }
             None => {
-                let name = self.options.database.as_deref().unwrap_or_default();
-                let drop = format!("drop database if exists {}", Dialect::POSTGRES.quote(name));
-                unless_in_use(&self.source, &drop)
-                    .await
-                    .map_err(|source| EstimateError::Left { name: name.to_owned(), source })
+                let name = self.name();
+                let drop = format!("drop database if exists {}", Dialect::POSTGRES.quote(&name));
+                // Nobody else's sessions are there; a pooler may keep ours. Before version 13 one waits.
+                let forced = unless_in_use(&self.source, &format!("{drop} with (force)")).await;
+                match forced {
+                    Err(error) if error.code.as_deref() == Some(SYNTAX) => {
+                        unless_in_use(&self.source, &drop).await
+                    }
+                    forced => forced,
+                }
+                .map_err(|source| EstimateError::Left { name, source })
             }
         }
     }
+}
+
+/// A new file that only this user may read.
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// A file with this end to its name.
@@ -121,6 +149,21 @@ async fn from_elsewhere(source: &ConnectOptions) -> Result<Arc<dyn Database>, Db
     }
 }
 
+/// The name that people give to what mustn't be tried out, where a host, a database or a file has one.
+pub fn sounds_like_production(options: &ConnectOptions) -> Option<String> {
+    let file = options.path.as_deref().and_then(Path::file_name);
+    let file = file.map(|name| name.to_string_lossy().into_owned());
+    let mut names = [options.host.clone(), options.database.clone(), file].into_iter().flatten();
+    names.find(|name| is_productive(name))
+}
+
+/// `shop_prod`, `prod2`, `live.example.com`; not `products`.
+fn is_productive(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let mut parts = lower.split(|c: char| !c.is_ascii_alphabetic());
+    parts.any(|part| NAMES.contains(&part))
+}
+
 /// Why a database looks like production, where it does.
 ///
 /// # Errors
@@ -128,12 +171,8 @@ async fn from_elsewhere(source: &ConnectOptions) -> Result<Arc<dyn Database>, Db
 pub async fn looks_like_production(
     options: &ConnectOptions,
 ) -> Result<Option<String>, EstimateError> {
-    let names = [&options.host, &options.database].into_iter().flatten();
-    for name in names {
-        let lower = name.to_lowercase();
-        if NAMES.iter().any(|part| lower.contains(part)) {
-            return Ok(Some(format!("{name} sounds like it")));
-        }
+    if let Some(name) = sounds_like_production(options) {
+        return Ok(Some(format!("{name} sounds like it")));
     }
     let failed = |source| EstimateError::Db { what: "can't tell what the database is for", source };
     let database = connect(options, PATIENCE, &mut |_, _| {}).await.map_err(failed)?;
@@ -149,4 +188,19 @@ pub async fn looks_like_production(
     let rows = session.query(&followed).await.map_err(failed)?;
     let followers = rows.first().map_or(Ok(0), |row| row.int(0)).map_err(failed)?;
     Ok((followers > 0).then(|| "replicas follow its server".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_no_production() {
+        for name in ["shop_prod", "prod2", "Live.example.com", "shop-production.db"] {
+            assert!(is_productive(name), "{name}");
+        }
+        for name in ["products", "olive", "delivery", "reproduction"] {
+            assert!(!is_productive(name), "{name}");
+        }
+    }
 }

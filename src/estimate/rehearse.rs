@@ -113,6 +113,11 @@ impl Outline {
         }
     }
 
+    /// All of its text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The tables of the catalog that its text names.
     pub(super) fn tables<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f str> {
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');

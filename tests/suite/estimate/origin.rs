@@ -62,6 +62,76 @@ async fn sqlite_s_file_is_known_by_every_path() {
     }
 }
 
+/// Of a file that isn't there yet, too.
+#[tokio::test]
+async fn a_new_file_is_no_copy_of_itself() {
+    let project = Project::with(FILES);
+    let command = estimate(&project, "sqlite:new.db").url("sqlite:./new.db");
+    command.run().await.expect(2).expect_text("both are the same file");
+    assert!(!project.path().join("new.db").exists());
+}
+
+/// What is done to a primary is done to its replica: who names that as production means the same database.
+#[tokio::test]
+async fn a_replica_s_primary_is_no_copy() {
+    let primary = Server::own(Kind::Postgres15);
+    let database = primary.database().await;
+    let standby = primary.standby("reader");
+    let reader = standby.copy_of(&database);
+    reader.wait_for("select pg_is_in_recovery()::int").await;
+    let project = Project::with(FILES);
+    let command = estimate(&project, &database.url).database(&reader);
+    command.run().await.expect(2).expect_text("one of the two is a replica");
+    assert_eq!(database.tables().await, Vec::<String>::new());
+}
+
+/// A role that isn't the application's sees less of its sessions; so does an account without PROCESS.
+#[tokio::test]
+async fn who_may_see_little_takes_no_database_in_use_for_a_copy() {
+    let server = Server::postgres15();
+    let database = server.database().await;
+    let migrator = database.url_as(&database.owner("first").await, "first");
+    let application = database.connect().await;
+    let project = Project::with(FILES);
+    let output = estimate(&project, &migrator).run().await.expect(2);
+    output.expect_text("may be production: somebody else is connected to it");
+    drop(application);
+    let database = Database::of(Kind::MariaDb).await;
+    let migrator = database.url_as(&database.owner("first").await, "first");
+    let output = estimate(&project, &migrator).run().await.expect(2);
+    output.expect_text("lacks PROCESS");
+    assert_eq!(database.tables().await, Vec::<String>::new());
+}
+
+/// On one server a migration may change what both have in common.
+#[tokio::test]
+async fn nothing_reaches_from_the_copy_into_production() {
+    for (kind, text) in [
+        (Kind::Postgres15, "CREATE ROLE lockkeeper_reach;\n".to_owned()),
+        (Kind::MariaDb, "ALTER TABLE {}.t ADD COLUMN broken int;\n".to_owned()),
+    ] {
+        let server = Server::shared(kind);
+        let (copy, production) = (server.database().await, server.database().await);
+        production.execute("create table t (id int primary key)").await;
+        let before = production.contents().await;
+        let project = Project::with([("V1__reach.sql", text.replace("{}", production.name()))]);
+        let output = estimate(&project, &copy.url).database(&production).run().await.expect(2);
+        output.expect_text("reaches beyond its database");
+        assert_eq!(production.contents().await, before);
+    }
+}
+
+/// One that was migrated already says nothing of what production has before it.
+#[tokio::test]
+async fn a_copy_that_is_further_than_production_is_refused() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    let project = Project::with(FILES);
+    estimate(&project, &copy.url).database(&production).run().await.expect(0);
+    let output = estimate(&project, &copy.url).database(&production).run().await.expect(2);
+    output.expect_text("migration 1, step 1, is pending in production, and not on the copy");
+}
+
 /// A physical copy has the identifier of its origin, and the same name; but it is another database.
 #[tokio::test]
 async fn a_restored_snapshot_is_a_copy() {

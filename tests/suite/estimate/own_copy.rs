@@ -63,6 +63,38 @@ async fn sqlite_s_is_a_file_beside_it() {
     assert!(names.iter().all(|name| !name.to_string_lossy().contains("copy")), "{names:?}");
 }
 
+/// What is said by the environment counts as what it says.
+#[tokio::test]
+async fn which_copy_has_to_be_said_once() {
+    let (project, copy) = (Project::with(FILES), Database::sqlite());
+    let command = |url: &str| {
+        let command = Lockkeeper::new(["estimate"]).project(&project).url("sqlite:shop.db");
+        match url {
+            "" => command,
+            url => command.env("LOCKKEEPER_COPY_URL", url),
+        }
+    };
+    let off = |command: Lockkeeper| command.env("LOCKKEEPER_MAKE_COPY", "off");
+    off(command("")).run().await.expect(2).expect_text("no copy is named");
+    command(&copy.url).arg("--make-copy").run().await.expect(2).expect_text("another one is to be");
+    off(command(&copy.url)).run().await.expect(0);
+}
+
+/// The signal comes while the migration is at work.
+#[tokio::test]
+async fn it_goes_with_an_interrupted_estimate() {
+    let server = Server::own(Kind::Postgres15);
+    let database = server.database().await;
+    let project = Project::with([("V1__wait.sql", "SELECT pg_sleep(60);\n")]);
+    let command = Lockkeeper::new(["estimate", "--make-copy"]).project(&project);
+    let running = command.url(&database.url).start();
+    running.line_with("1 wait script begins").await;
+    assert_eq!(left(&server).await.len(), 1);
+    running.signal(libc::SIGTERM);
+    running.wait().await.expect(4);
+    assert_eq!(left(&server).await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn mariadb_has_no_way_to() {
     let database = Database::of(Kind::MariaDb).await;
