@@ -10,7 +10,7 @@ const ROWS: u64 = 40_000;
 const COUNT: &str =
     "-- lockkeeper: batch trust-triggers rows=200 target=50ms\nUPDATE t SET n = n + 1;\n";
 
-/// A production and its copy. In production a trigger takes its time, which the copy lacks, and which no probe sees.
+/// A production and its copy. In production a trigger takes its time, which it doesn't on the copy, and which no probe sees.
 struct Scene {
     project: Project,
     production: Database,
@@ -19,19 +19,28 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: Kind) -> Self {
+        Scene::with(kind, ROWS).await
+    }
+
+    async fn with(kind: Kind, rows: u64) -> Self {
         let (production, copy) = (Database::of(kind).await, Database::of(kind).await);
-        counters::fill(&production, ROWS).await;
-        counters::fill(&copy, ROWS).await;
+        counters::fill(&production, rows).await;
+        counters::fill(&copy, rows).await;
         Scene { project: Project::new(), production, copy }
     }
 
+    /// Most of the time is slept, so that it is the same whatever else this machine is at.
     async fn slow(kind: Kind) -> Self {
-        let scene = Scene::new(kind).await;
-        let trigger = "create function slow() returns trigger language plpgsql as \
-             $$ begin perform pg_sleep(0.001); return new; end $$; \
-             create trigger slow before update on t for each row when (new.id % 25 = 0) \
-             execute function slow()";
-        scene.production.execute(trigger).await;
+        let scene = Scene::with(kind, ROWS / 5).await;
+        for (database, every) in [(&scene.production, 4), (&scene.copy, 80)] {
+            let trigger = format!(
+                "create function slow() returns trigger language plpgsql as \
+                 $$ begin perform pg_sleep(0.002); return new; end $$; \
+                 create trigger slow before update on t for each row when (new.id % {every} = 0) \
+                 execute function slow()"
+            );
+            database.execute(&trigger).await;
+        }
         scene
     }
 

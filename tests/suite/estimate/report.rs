@@ -107,7 +107,9 @@ async fn production_is_only_read() {
         let first = statement.split_whitespace().next().unwrap_or_default();
         assert!(["select", "show", "set", "begin", "rollback"].contains(&first), "{statement:?}");
         // The one that writes into the log, and no data, is the probe's.
-        let writes = assert!(!writes.iter().any(|word| statement.contains(word)), "{statement}");
+        let writes =
+            [" into ", "for update", "for share", "nextval('", "setval(", "terminate", "dblink"];
+        assert!(!writes.iter().any(|word| statement.contains(word)), "{statement}");
     }
 }
 
