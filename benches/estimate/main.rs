@@ -44,9 +44,12 @@ async fn main() {
         println!("\n{mode}, {rows} rows\n\n{}", Outcome::TITLES);
         let mut outcomes = Vec::new();
         for scenario in all.iter().filter(|scenario| is_asked(scenario.name)) {
-            if let Some(outcome) = scenario.play(mode, rows).await {
-                println!("{outcome}");
-                outcomes.push(outcome);
+            match scenario.play(mode, rows).await {
+                Some(outcome) => {
+                    println!("{outcome}");
+                    outcomes.push(outcome);
+                }
+                None => println!("| {} | not played: this machine can't |", scenario.name),
             }
         }
         println!("\n{}", summary(&outcomes));

@@ -81,12 +81,17 @@ pub fn summary(outcomes: &[Outcome]) -> String {
     let count = outcomes.len();
     let of =
         |is_good: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|one| is_good(one)).count();
-    let within = |pair| ratio(pair).is_none_or(|ratio| (0.9..=1.1).contains(&ratio));
+    let within = |pair| ratio(pair).map(|ratio| (0.9..=1.1).contains(&ratio));
+    let share = |of: &dyn Fn(&Outcome) -> Option<bool>| {
+        let told: Vec<_> = outcomes.iter().filter_map(of).collect();
+        format!("{} of {}", told.iter().filter(|is_good| **is_good).count(), told.len())
+    };
     format!(
-        "{} of {count} within 0.67 to 1.5, {} inside of their interval, log of {} and size of {} within 10 %",
+        "{} of {count} within 0.67 to 1.5, {} inside of their interval; where there is any, the log of {} \
+         and the growth of {} within 10 %",
         of(&Outcome::is_right),
         of(&Outcome::is_inside),
-        of(&|one| within(one.log)),
-        of(&|one| within(one.size))
+        share(&|one| within(one.log)),
+        share(&|one| within(one.size))
     )
 }

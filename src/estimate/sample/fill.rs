@@ -411,7 +411,8 @@ impl Fill {
         if is_begun {
             notes.push("an earlier run has begun it on the copy; this is for all of it".to_owned());
         }
-        let leaves_dead = self.prepared.batch.verb() != Verb::Insert;
+        // What an INSERT adds, it adds to another table.
+        let is_own = self.prepared.batch.verb() != Verb::Insert;
         Measured {
             how: How::Sampled,
             seconds,
@@ -419,8 +420,8 @@ impl Fill {
             rows: Some(self.frame.rows as u64),
             changed: Some(all.changed as u64),
             wal_bytes: Some(all.log as u64),
-            size_bytes: Some(all.grown as i64),
-            dead_rows: leaves_dead.then_some(all.changed as i64),
+            size_bytes: is_own.then_some(all.grown as i64),
+            dead_rows: is_own.then_some(all.changed as i64),
             notes,
             ..unmeasured(outline)
         }
