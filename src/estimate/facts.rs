@@ -1,6 +1,7 @@
 //! What a database's catalog says of its size and its settings. Only the catalog is read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement};
 
@@ -45,6 +46,9 @@ pub struct Facts {
     pub load: Load,
 }
 
+/// How long somebody else's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const POSTGRES_SETTINGS: &str = "select name::text, concat(setting, ' ', unit) from pg_settings where name in \
     ('work_mem', 'maintenance_work_mem', 'shared_buffers', 'synchronous_commit', \
      'synchronous_standby_names', 'wal_level', 'max_wal_size', 'checkpoint_timeout', 'full_page_writes', \
@@ -88,6 +92,8 @@ impl Facts {
     /// The database's.
     pub async fn read(database: &dyn Database) -> Result<Self, DbError> {
         let mut session = database.session(Purpose::Watch).await?;
+        // The size of a table that somebody has locked for himself can't be asked meanwhile.
+        session.set(&database.dialect().set_lock_timeout(PATIENCE)).await?;
         let engine = database.dialect().engine;
         let origin = super::Origin::of(engine, session.as_mut()).await?;
         let schema = vec![database.schema().into()];

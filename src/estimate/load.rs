@@ -7,21 +7,23 @@ use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
 /// What goes on there now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Load {
-    /// Sessions of others at work.
-    pub active_sessions: u64,
+    /// Sessions of others at work; `None` where this user may not see it.
+    pub active_sessions: Option<u64>,
     /// Of these, those that wait for a lock.
-    pub blocked_sessions: u64,
+    pub blocked_sessions: Option<u64>,
     /// How far the last of its replicas is behind; `None` where none is seen.
     pub lag_seconds: Option<f64>,
 }
 
-const POSTGRES: &str = "select count(*), count(*) filter (where wait_event_type = 'Lock'), \
-    (select (extract(epoch from max(replay_lag)) * 1000)::bigint from pg_stat_replication) \
-    from pg_stat_activity where state = 'active' and backend_type = 'client backend' \
-    and application_name not like 'lockkeeper%'";
+/// Of what this user may not see, there is nothing but that it is there.
+const POSTGRES: &str = "select count(*) filter (where state = 'active' and backend_type = 'client backend'), \
+    count(*) filter (where state = 'active' and wait_event_type = 'Lock'), \
+    (select (extract(epoch from max(replay_lag)) * 1000)::bigint from pg_stat_replication), \
+    count(*) filter (where backend_type is null) from pg_stat_activity \
+    where coalesce(application_name, '') not like 'lockkeeper%'";
 
 /// A replica's lag isn't shown to its primary there.
-const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null \
+const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null, 0 \
     from information_schema.processlist where command = 'Query' and id <> connection_id()";
 
 impl Load {
@@ -42,9 +44,11 @@ impl Load {
     async fn read(session: &mut dyn Session, sql: &str) -> Result<Self, DbError> {
         let rows = session.query(&Statement::new(sql, Vec::new())).await?;
         let Some(row) = rows.first() else { return Ok(Load::default()) };
+        let sees_all = row.int(3)? == 0;
+        let seen = |count: i64| sees_all.then_some(count.unsigned_abs());
         Ok(Load {
-            active_sessions: row.int(0)?.unsigned_abs(),
-            blocked_sessions: row.int(1)?.unsigned_abs(),
+            active_sessions: seen(row.int(0)?),
+            blocked_sessions: seen(row.int(1)?),
             lag_seconds: row.optional_int(2)?.map(|millis| millis as f64 / 1e3),
         })
     }

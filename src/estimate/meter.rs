@@ -135,9 +135,13 @@ const POSTGRES_TABLES: &str = "select c.oid::bigint, c.oid::regclass::text, \
     where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema)' \
     and c.relname !~ '^lockkeeper_'";
 
-/// What InnoDB has written to its redo log.
-const MYSQL_LOG: &str = "select cast(variable_value as signed) from information_schema.global_status \
-                         where variable_name = 'INNODB_OS_LOG_WRITTEN'";
+/// What InnoDB has written to its redo log: MariaDB's place for it, and MySQL's.
+const MYSQL_LOG: [&str; 2] = [
+    "select cast(variable_value as signed) from information_schema.global_status \
+     where variable_name = 'INNODB_OS_LOG_WRITTEN'",
+    "select cast(variable_value as signed) from performance_schema.global_status \
+     where variable_name = 'Innodb_os_log_written'",
+];
 
 const MYSQL_SIZE: &str = "select cast(sum(data_length + index_length) as signed) from \
                           information_schema.tables where table_schema = database()";
@@ -166,7 +170,10 @@ impl Counters {
                 })
             }
             Engine::MySql => Ok(Counters {
-                wal: number(session, MYSQL_LOG).await.unwrap_or_default(),
+                wal: match number(session, MYSQL_LOG[0]).await {
+                    Ok(wal) => wal,
+                    Err(_) => number(session, MYSQL_LOG[1]).await.unwrap_or_default(),
+                },
                 size: number(session, MYSQL_SIZE).await?,
                 ..Counters::default()
             }),
