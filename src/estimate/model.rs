@@ -5,7 +5,7 @@
 
 use super::correction::{Corrected, Correction};
 use super::facts::Facts;
-use super::measured::{Extent, Measured};
+use super::measured::{Extent, How, Measured};
 use super::probe::Speed;
 
 /// Standard deviations between the median and the 90th percentile of a normal distribution.
@@ -30,8 +30,14 @@ const OTHER_MAJOR: f64 = 0.2;
 const OTHER_SHAPE: f64 = 0.3;
 /// Where the disk sets the pace, which others use too.
 const DISK: f64 = 0.25;
-/// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger.
+/// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger. No more
+/// than half of it: where so little was measured, nobody can tell.
 const FIXED: f64 = 0.005;
+/// How much that part of the whole may be mistaken by, as a logarithm, and where it is told.
+const FIXED_DOUBT: f64 = 2.0;
+const FIXED_TOLD: f64 = 0.25;
+/// Tables that differ by less are as good as each other, as a logarithm: a factor of 1.5.
+const ALIKE: f64 = 0.4;
 
 /// The 10th, 50th and 90th percentile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -101,7 +107,8 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     let mut notes = measured.notes.clone();
     let mut spread = Spread::of(measured.spread);
     spread.add(MOOD);
-    spread.add(SHORT / measured.seconds.max(SHORTEST).sqrt());
+    let worked = measured.worked_seconds();
+    spread.add(SHORT / worked.max(SHORTEST).sqrt());
     let size = Size::of(measured, circumstances, &mut notes);
     spread.add(size.spread);
     let speed = match circumstances.speed {
@@ -109,8 +116,16 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         None => Speed::same(),
     };
     spread.add(speed.spread);
-    let fixed = measured.seconds.min(FIXED);
-    let mut median = fixed + (measured.seconds - fixed) * size.time * speed.ratio;
+    let fixed = FIXED.min(worked / 2.0);
+    let mut median = fixed + (worked - fixed) * size.time * speed.ratio;
+    let part = fixed / worked.max(FIXED);
+    spread.add(FIXED_DOUBT * part * size.time.ln().clamp(0.0, 1.0));
+    if let Some(table) = measured.extent.table().filter(|_| part >= FIXED_TOLD && size.time > 2.0) {
+        notes.push(format!(
+            "it took {:.0} ms on the copy: how much of that grows with {table} can't be told",
+            1000.0 * worked
+        ));
+    }
     let of = |bytes: f64| bytes * size.rows;
     // Batches don't wait for the disk, but they can't go on for long without it.
     let disk = measured.wal_bytes.zip(speed.log_rate).map(|(bytes, rate)| of(bytes as f64) / rate);
@@ -197,12 +212,16 @@ impl Size {
             ));
         }
         let bytes = ratio(there.all_bytes(), here.all_bytes());
-        let rows = match (there.rows, here.rows) {
-            (Some(there), Some(here)) => ratio(there, here),
-            _ => None,
-        };
+        let here_rows = here.rows.filter(|rows| *rows > 0).or_else(|| {
+            let counted = measured.rows.filter(|_| measured.how == How::Rehearsed)?;
+            notes.push(format!(
+                "the copy has no statistics of {table}: the fill has counted {counted} rows"
+            ));
+            Some(counted)
+        });
+        let rows = there.rows.zip(here_rows).and_then(|(there, here)| ratio(there, here));
         let scale = match measured.extent {
-            Extent::Bytes(_) => bytes.or(rows),
+            Extent::Bytes(_) | Extent::Perhaps(_) => bytes.or(rows),
             _ => rows.or(bytes),
         };
         let Some(scale) = scale else {
@@ -215,12 +234,41 @@ impl Size {
             notes.push(format!("{table} is {} as large in production", times(scale)));
         }
         spread.add(PER_SCALE * scale.ln().abs());
-        let time = match measured.extent {
-            Extent::Sort(_) => scale * depth(there.rows) / depth(here.rows),
-            _ => scale,
+        if let Some((other, factor)) = farthest(measured, circumstances.copy, production, scale) {
+            spread.add((factor / scale).ln().abs() / (2.0 * P90));
+            notes.push(format!(
+                "it may grow with {other} as well, which is {} as large in production",
+                times(factor)
+            ));
+        }
+        let (rows, time) = match measured.extent {
+            Extent::Sort(_) => (scale, scale * depth(there.rows) / depth(here.rows)),
+            // In the middle, and both ends are within the interval.
+            Extent::Perhaps(_) if scale != 1.0 => {
+                spread.add(scale.ln().abs() / (2.0 * P90));
+                notes.push(format!("whether it grows with {table} isn't seen on the copy"));
+                (scale.sqrt(), scale.sqrt())
+            }
+            _ => (scale, scale),
         };
-        Size { rows: scale, time, spread: spread.root() }
+        Size { rows, time, spread: spread.root() }
     }
+}
+
+/// The other table whose size differs the most from the one that was taken.
+fn farthest<'a>(
+    measured: &'a Measured,
+    copy: &Facts,
+    production: &Facts,
+    scale: f64,
+) -> Option<(&'a str, f64)> {
+    let factor = |table: &'a String| {
+        let (here, there) = (copy.table(table)?, production.table(table)?);
+        Some((table.as_str(), ratio(there.all_bytes(), here.all_bytes())?))
+    };
+    let off = |(_, factor): &(&str, f64)| (factor / scale).ln().abs();
+    let factors = measured.others.iter().filter_map(factor).filter(|one| off(one) > ALIKE);
+    factors.max_by(|one, other| off(one).total_cmp(&off(other)))
 }
 
 /// A share of two counts; none where one of them is of nothing.
@@ -265,16 +313,16 @@ impl Spread {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::estimate::{How, TableFacts};
+    use crate::estimate::TableFacts;
 
     fn facts(rows: u64, bytes: u64) -> Facts {
         let table = TableFacts { rows: Some(rows), bytes, indexes: 1, ..TableFacts::default() };
         Facts { tables: [("t".to_owned(), table)].into(), ..Facts::default() }
     }
 
-    fn measured(seconds: f64, extent: Extent) -> Measured {
+    pub(in crate::estimate) fn measured(seconds: f64, extent: Extent) -> Measured {
         Measured {
             version: 1,
             name: "release".to_owned(),
@@ -285,6 +333,7 @@ mod tests {
             seconds,
             spread: 0.0,
             lock_wait_seconds: 0.0,
+            throttled_seconds: 0.0,
             rows: None,
             changed: None,
             wal_bytes: Some(1_000_000),
@@ -293,7 +342,9 @@ mod tests {
             locks: Vec::new(),
             rewrites: Vec::new(),
             scans: Vec::new(),
+            alters: false,
             extent,
+            others: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -326,6 +377,81 @@ mod tests {
         let deeper = 10_000_f64.ln() / 1_000_f64.ln();
         assert!((sort.time.p50_seconds - 100.0 * deeper).abs() < 0.2, "{sort:?}");
         assert_eq!(sort.wal_bytes, Some(10_000_000));
+    }
+
+    #[test]
+    fn waiting_is_not_carried_over() {
+        let production = facts(10_000, 1_000_000);
+        let worked = measured(10.0, Extent::Rows("t".to_owned()));
+        let waited = Measured {
+            seconds: 60.0,
+            lock_wait_seconds: 30.0,
+            throttled_seconds: 20.0,
+            ..worked.clone()
+        };
+        let [worked, waited] =
+            [worked, waited].map(|one| carried(&one, &production, Speed::same()));
+        assert_eq!(worked, waited);
+    }
+
+    /// Some milliseconds of a small copy, and production is 800 times as large.
+    #[test]
+    fn what_was_too_short_to_tell_grows_all_the_same() {
+        let production = facts(800_000, 80_000_000);
+        let of = |extent| carried(&measured(0.004, extent), &production, Speed::same());
+        assert_eq!(of(Extent::Constant).time.p50_seconds, 0.004);
+        let scanned = of(Extent::Bytes("t".to_owned()));
+        let Quantiles { p10_seconds, p50_seconds, p90_seconds } = scanned.time;
+        assert!((1.0..3.0).contains(&p50_seconds), "{scanned:?}");
+        assert!(p90_seconds > 3.0 * p50_seconds && p10_seconds < p50_seconds / 3.0, "{scanned:?}");
+        assert!(scanned.notes.iter().any(|note| note.contains("4 ms on the copy")), "{scanned:?}");
+        let perhaps = carried(
+            &measured(1.0, Extent::Perhaps("t".to_owned())),
+            &production,
+            Speed::same(),
+        );
+        let Quantiles { p10_seconds, p50_seconds, p90_seconds } = perhaps.time;
+        assert!((20.0..40.0).contains(&p50_seconds), "{perhaps:?}");
+        assert!(p10_seconds < 1.0 && p90_seconds > 800.0, "{perhaps:?}");
+    }
+
+    #[test]
+    fn other_tables_that_differ_more_widen_the_interval() {
+        let with = |bytes: u64| {
+            let mut facts = facts(1_000, 100_000);
+            let table = TableFacts { bytes, ..TableFacts::default() };
+            facts.tables.insert("u".to_owned(), table);
+            facts
+        };
+        let (copy, alike, other) = (with(1_000), with(1_100), with(100_000));
+        let about = Measured {
+            others: vec!["u".to_owned()],
+            ..measured(10.0, Extent::Bytes("t".to_owned()))
+        };
+        let of = |production| {
+            let (production, speed) = (Some(production), Some(Speed::same()));
+            carry(&about, Circumstances { copy: &copy, production, speed, correction: None })
+        };
+        let (alike, other) = (of(&alike), of(&other));
+        assert_eq!(alike.time.p50_seconds, other.time.p50_seconds);
+        assert!(other.time.p90_seconds > 5.0 * alike.time.p90_seconds, "{alike:?} {other:?}");
+        assert!(other.notes[0].contains("u as well, which is 100 ×"), "{other:?}");
+    }
+
+    #[test]
+    fn rows_that_a_fill_has_counted_stand_in_for_statistics() {
+        let mut copy = facts(1_000, 100_000);
+        copy.tables.insert("t".to_owned(), TableFacts { rows: None, ..copy.tables["t"].clone() });
+        let production = facts(10_000, 100_000);
+        let (there, speed) = (Some(&production), Some(Speed::same()));
+        let at = Circumstances { copy: &copy, production: there, speed, correction: None };
+        let fill =
+            Measured { rows: Some(2_000), ..measured(10.0, Extent::Rows("t".to_owned())) };
+        let carried = carry(&fill, at);
+        assert_eq!(carried.scale, 5.0);
+        assert!(carried.notes[0].contains("counted 2000 rows"), "{carried:?}");
+        let sampled = carry(&Measured { how: How::Sampled, ..fill }, at);
+        assert_eq!(sampled.scale, 1.0);
     }
 
     #[test]
