@@ -33,6 +33,8 @@ const DISK: f64 = 0.25;
 /// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger. No more
 /// than half of it: where so little was measured, nobody can tell.
 const FIXED: f64 = 0.005;
+/// Times are of whole milliseconds, and none is nothing.
+const TICK: f64 = 0.0005;
 /// How much that part of the whole may be mistaken by, as a logarithm, and where it is told.
 const FIXED_DOUBT: f64 = 2.0;
 const FIXED_TOLD: f64 = 0.25;
@@ -107,7 +109,7 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     let mut notes = measured.notes.clone();
     let mut spread = Spread::of(measured.spread);
     spread.add(MOOD);
-    let worked = measured.worked_seconds();
+    let worked = measured.worked_seconds().max(TICK);
     spread.add(SHORT / worked.max(SHORTEST).sqrt());
     let size = Size::of(measured, circumstances, &mut notes);
     spread.add(size.spread);
@@ -242,7 +244,7 @@ impl Size {
             ));
         }
         let (rows, time) = match measured.extent {
-            Extent::Sort(_) => (scale, scale * depth(there.rows) / depth(here.rows)),
+            Extent::Sort(_) => (scale, scale * deeper(here_rows, there.rows, scale)),
             // In the middle, and both ends are within the interval.
             Extent::Perhaps(_) if scale != 1.0 => {
                 spread.add(scale.ln().abs() / (2.0 * P90));
@@ -276,9 +278,14 @@ fn ratio(there: u64, here: u64) -> Option<f64> {
     (here > 0 && there > 0).then(|| there as f64 / here as f64)
 }
 
-/// A sort's part for each row: the logarithm of how many there are.
-fn depth(rows: Option<u64>) -> f64 {
-    (rows.unwrap_or(2).max(2) as f64).ln()
+/// By how much more each row takes in a sort of more of them: its part is the logarithm of how many there are.
+fn deeper(here: Option<u64>, there: Option<u64>, scale: f64) -> f64 {
+    let depth = |rows: f64| rows.max(2.0).ln();
+    let (here, there) = (here.map(|rows| rows as f64), there.map(|rows| rows as f64));
+    match (here.or(there.map(|rows| rows / scale)), there.or(here.map(|rows| rows * scale))) {
+        (Some(here), Some(there)) => depth(there) / depth(here),
+        _ => 1.0,
+    }
 }
 
 /// `10 ×`, `0.25 ×`
@@ -374,9 +381,12 @@ pub(super) mod tests {
         let bytes = of(Extent::Bytes("t".to_owned()));
         assert!((bytes.time.p50_seconds - 200.0).abs() < 0.2, "{bytes:?}");
         let sort = of(Extent::Sort("t".to_owned()));
-        let deeper = 10_000_f64.ln() / 1_000_f64.ln();
-        assert!((sort.time.p50_seconds - 100.0 * deeper).abs() < 0.2, "{sort:?}");
+        let by = 10_000_f64.ln() / 1_000_f64.ln();
+        assert!((sort.time.p50_seconds - 100.0 * by).abs() < 0.2, "{sort:?}");
         assert_eq!(sort.wal_bytes, Some(10_000_000));
+        // Where only one of the two is known, the other follows from the sizes.
+        let (unread, known) = (deeper(None, Some(10_000), 10.0), deeper(Some(1_000), None, 10.0));
+        assert!((unread - by).abs() < 1e-9 && unread == known, "{unread} {known}");
     }
 
     #[test]
@@ -405,11 +415,8 @@ pub(super) mod tests {
         assert!((1.0..3.0).contains(&p50_seconds), "{scanned:?}");
         assert!(p90_seconds > 3.0 * p50_seconds && p10_seconds < p50_seconds / 3.0, "{scanned:?}");
         assert!(scanned.notes.iter().any(|note| note.contains("4 ms on the copy")), "{scanned:?}");
-        let perhaps = carried(
-            &measured(1.0, Extent::Perhaps("t".to_owned())),
-            &production,
-            Speed::same(),
-        );
+        let perhaps =
+            carried(&measured(1.0, Extent::Perhaps("t".to_owned())), &production, Speed::same());
         let Quantiles { p10_seconds, p50_seconds, p90_seconds } = perhaps.time;
         assert!((20.0..40.0).contains(&p50_seconds), "{perhaps:?}");
         assert!(p10_seconds < 1.0 && p90_seconds > 800.0, "{perhaps:?}");
@@ -445,8 +452,7 @@ pub(super) mod tests {
         let production = facts(10_000, 100_000);
         let (there, speed) = (Some(&production), Some(Speed::same()));
         let at = Circumstances { copy: &copy, production: there, speed, correction: None };
-        let fill =
-            Measured { rows: Some(2_000), ..measured(10.0, Extent::Rows("t".to_owned())) };
+        let fill = Measured { rows: Some(2_000), ..measured(10.0, Extent::Rows("t".to_owned())) };
         let carried = carry(&fill, at);
         assert_eq!(carried.scale, 5.0);
         assert!(carried.notes[0].contains("counted 2000 rows"), "{carried:?}");

@@ -67,9 +67,10 @@ fn steps(
     seen: &BTreeMap<StepId, SeenLocks>,
     facts: &Facts,
 ) -> Vec<Measured> {
-    let steps = progress.migrations.iter().flat_map(|migration| {
-        migration.finished.iter().map(move |step| (migration, step))
-    });
+    let steps = progress
+        .migrations
+        .iter()
+        .flat_map(|migration| migration.finished.iter().map(move |step| (migration, step)));
     let measure = |(migration, step): (&MigrationProgress, &FinishedStep)| {
         let id = (migration.version, step.step);
         let known = outline.iter().find(|one| (one.version, one.step) == id);

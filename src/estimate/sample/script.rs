@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::db::DbError;
 use crate::estimate::EstimateError;
+use crate::estimate::extent::{Work, extent};
 use crate::estimate::measured::{Held, How, Measured};
 use crate::estimate::outline::Outline;
-use crate::estimate::extent::{Work, extent};
 use crate::plan::Upcoming;
 
 use super::derive::Priced;
