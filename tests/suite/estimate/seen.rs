@@ -79,25 +79,6 @@ async fn a_wait_for_a_lock_on_the_copy_is_not_carried_over() {
     assert!(of("p50_seconds") < 0.5, "{json:#}");
 }
 
-/// Who looks at locks is disconnected in the middle of it, and looks again.
-#[tokio::test]
-async fn a_look_that_fails_is_not_the_last_one() {
-    let server = Server::postgres15();
-    let (copy, production) = (server.database().await, server.database().await);
-    for database in [&copy, &production] {
-        database.execute(&rows(10)).await;
-    }
-    let files = "SELECT pg_sleep(1);\nLOCK TABLE t IN SHARE MODE;\nSELECT pg_sleep(1);\n";
-    let project = Project::with([("V1__lock.sql", files)]);
-    let end = "select count(*) from pg_stat_activity where pid <> pg_backend_pid() \
-               and datname = current_database() and query like '%from pg_locks l join%' \
-               and pg_terminate_backend(pid)";
-    let ((json, _), ()) = tokio::join!(report(&project, &copy, &production), copy.wait_for(end));
-    let step = &json["steps"][0];
-    assert_eq!(step["locks"][0]["mode"], "ShareLock", "{json:#}");
-    assert_eq!(step["notes"], serde_json::json!([]), "{json:#}");
-}
-
 #[tokio::test]
 async fn what_a_statement_quotes_is_told_nowhere() {
     let copy = Database::of(Kind::Postgres15).await;
