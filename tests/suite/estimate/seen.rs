@@ -120,3 +120,24 @@ async fn the_highest_rowids_are_no_reason_to_fail() {
     let (json, _) = report(&project, &copy, &production).await;
     assert_eq!(json["steps"].as_array().unwrap().len(), 1, "{json:#}");
 }
+
+/// Who looks at locks is disconnected in the middle of it, and looks again.
+#[tokio::test]
+async fn a_look_that_fails_is_not_the_last_one() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    for database in [&copy, &production] {
+        database.execute(&rows(10)).await;
+    }
+    let file = "SELECT pg_sleep(1);\nLOCK TABLE t IN SHARE MODE;\nSELECT pg_sleep(1);\n";
+    let project = Project::with([("V1__lock.sql", file)]);
+    let disconnect = async {
+        let sleeps = "select count(*) from pg_stat_activity where query = 'SELECT pg_sleep(1)'";
+        copy.wait_for(sleeps).await;
+        let end = "select pg_terminate_backend(pid)::text from pg_stat_activity where \
+                   query like 'select l.virtualtransaction%' and pid <> pg_backend_pid()";
+        assert_eq!(copy.query_column(end).await, ["true"]);
+    };
+    let ((json, _), ()) = tokio::join!(report(&project, &copy, &production), disconnect);
+    assert_eq!(json["steps"][0]["locks"][0]["mode"], "ShareLock", "{json:#}");
+}
