@@ -7,6 +7,7 @@
 mod advice;
 mod correction;
 mod error;
+mod extent;
 mod facts;
 mod load;
 mod locks;
@@ -14,6 +15,7 @@ mod measured;
 mod meter;
 mod model;
 mod origin;
+mod outline;
 mod own_copy;
 mod prior;
 mod probe;

@@ -29,6 +29,7 @@ use crate::runner::{Held, RunError};
 use crate::stop::Stop;
 
 pub use error::ForeignError;
+pub(crate) use statement::{masked, shown};
 
 use sentinel::Sentinel;
 use sockets::Process;

@@ -442,6 +442,7 @@ impl Progress {
         let mut finished = FinishedStep {
             step,
             took_seconds: took.as_secs_f64(),
+            throttled_seconds: 0.0,
             at_seconds: at.as_secs_f64(),
             table: None,
             key: Vec::new(),
@@ -452,6 +453,7 @@ impl Progress {
             if let Some(estimate) = &mut self.estimate {
                 estimate.compare(current, finished.took_seconds);
             }
+            finished.throttled_seconds = current.throttled_seconds;
             finished.table = current.table.clone();
             finished.key = current.key.clone();
             finished.rows_changed = current.rows_changed;

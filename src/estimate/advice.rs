@@ -43,15 +43,19 @@ impl Advice {
     /// For these steps.
     pub fn of(total: Quantiles, steps: &[StepReport]) -> Self {
         let job = (2.0 * total.p90_seconds).max(LEAST_TIMEOUT);
-        let whole = steps.iter().filter(|step| step.kind != "backfill");
-        let longest = whole.map(|step| step.time.p90_seconds).fold(0.0, f64::max);
+        let longest = steps.iter().filter_map(to_the_end).fold(0.0, f64::max);
         Advice {
             grace_period_seconds: up(1.1 * total.p90_seconds + STARTUP, 5.0),
             job_timeout_seconds: up(job, 60.0),
             ci_timeout_seconds: up(job + LEAST_TIMEOUT, 60.0),
-            stop_timeout_seconds: up((longest + 10.0).clamp(STOP, LONGEST_STOP), 5.0),
+            stop_timeout_seconds: up(longest.clamp(STOP, LONGEST_STOP), 5.0),
         }
     }
+}
+
+/// How long a step that can't be left needs to end, with what comes after it. In seconds.
+fn to_the_end(step: &StepReport) -> Option<f64> {
+    (step.kind != "backfill").then_some(step.time.p90_seconds + 10.0)
 }
 
 /// Rounded up to a multiple.
@@ -66,7 +70,7 @@ pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
         load.and_then(|load| load.lag_seconds).filter(|lag| *lag >= Limits::LAG.as_secs_f64());
     for step in steps {
         let fills = step.kind == "backfill";
-        let scale = match step.measured_seconds {
+        let scale = match step.worked_seconds {
             0.0 => 1.0,
             seconds => step.time.p50_seconds / seconds,
         };
@@ -81,7 +85,10 @@ pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
             risks.push(risk(
                 "rewrite",
                 format!("it writes {table} anew, and nobody reads it meanwhile"),
-                "add a column and fill it in batches instead, or do it at night",
+                match step.alters {
+                    true => "add a column and fill it in batches instead, or do it at night",
+                    false => "do it at night",
+                },
             ));
         }
         for lock in &step.locks {
@@ -93,6 +100,16 @@ pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
                     "split it: NOT VALID and VALIDATE, or CONCURRENTLY",
                 ));
             }
+        }
+        if let Some(seconds) = to_the_end(step).filter(|seconds| *seconds > LONGEST_STOP) {
+            risks.push(risk(
+                "unstoppable",
+                format!(
+                    "no stop timeout suffices: it may take {seconds:.0} s to end, and ECS kills after \
+                     {LONGEST_STOP:.0} s at most; then it is rolled back"
+                ),
+                "run it where nobody stops it: as a one-off task, with the job timeout",
+            ));
         }
         if step.kind == "script" && step.time.p50_seconds >= LONG_STATEMENT && step.changes_rows {
             risks.push(risk(
@@ -124,4 +141,44 @@ pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
         }
     }
     risks
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::estimate::measured::Measured;
+    use crate::estimate::model::{Circumstances, tests as model};
+    use crate::estimate::{Extent, Facts, Report};
+
+    fn report(measured: Measured) -> Report {
+        let facts = Facts::default();
+        let (production, speed, correction) = (Some(&facts), None, None);
+        let circumstances = Circumstances { copy: &facts, production, speed, correction };
+        Report::new("rehearse", &[measured], circumstances, 0.0)
+    }
+
+    #[test]
+    fn a_step_that_no_stop_timeout_suffices_for_is_told() {
+        let of = |seconds| report(model::measured(seconds, Extent::Constant));
+        let codes = |report: &Report| report.risks.iter().map(|risk| risk.code).collect::<Vec<_>>();
+        let (short, long) = (of(20.0), of(200.0));
+        assert!(codes(&short).is_empty() && codes(&long) == ["unstoppable"], "{long:?}");
+        assert_eq!(long.advice.stop_timeout_seconds, 120);
+        let fill = report(Measured {
+            kind: "backfill",
+            ..model::measured(200.0, Extent::Rows("t".to_owned()))
+        });
+        assert!(codes(&fill).is_empty(), "{fill:?}");
+    }
+
+    #[test]
+    fn only_an_alter_can_be_a_fill_instead() {
+        let rewrites = vec!["t".to_owned()];
+        let of = |alters| Measured {
+            alters,
+            rewrites: rewrites.clone(),
+            ..model::measured(1.0, Extent::Constant)
+        };
+        assert!(report(of(true)).risks[0].next.contains("fill it in batches"));
+        assert_eq!(report(of(false)).risks[0].next, "do it at night");
+    }
 }

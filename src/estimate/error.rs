@@ -3,7 +3,7 @@
 use crate::db::DbError;
 use crate::runner::{RunError, SurveyError};
 
-use super::rehearse::Outline;
+use super::outline::Outline;
 
 /// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,8 @@ pub struct TableFacts {
     pub indexes: u64,
     /// A digest of its columns and their types.
     pub columns: String,
+    /// Whether it is a part of another one, whose bytes are its own as well.
+    pub is_part: bool,
 }
 
 impl TableFacts {
@@ -36,8 +38,10 @@ pub struct Facts {
     pub description: String,
     /// The server's identifier, where it tells one; two databases of one server have it in common.
     pub system: Option<String>,
-    /// The server's major version.
+    /// The product, where there are several, and its series: `15`, `MySQL 8.4`, `MariaDB 10.11`.
     pub major: String,
+    /// The schema of our own tables.
+    pub schema: String,
     /// Tables by their names, with their schema where it isn't the one of our own tables.
     pub tables: BTreeMap<String, TableFacts>,
     /// Settings that the time depends on.
@@ -65,7 +69,8 @@ const POSTGRES_TABLES: &str = "select case when n.nspname = $1 then '' else n.ns
      (select relid from pg_partition_tree(c.oid) union select c.oid) leaves), \
     (select count(*) from pg_index i where i.indrelid = c.oid), \
     (select md5(string_agg(concat(attname, ' ', format_type(atttypid, atttypmod), attnotnull), ',' \
-     order by attname)) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped) \
+     order by attname)) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped), \
+    c.relispartition::int::bigint \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm', 'p') and c.relpersistence <> 't' \
     and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_' \
@@ -81,7 +86,7 @@ const MYSQL_TABLES: &str = "select t.table_name, cast(t.table_rows as signed), \
      where s.table_schema = t.table_schema and s.table_name = t.table_name), \
     (select md5(group_concat(c.column_name, ' ', c.column_type, c.is_nullable order by c.column_name)) \
      from information_schema.columns c where c.table_schema = t.table_schema \
-     and c.table_name = t.table_name) \
+     and c.table_name = t.table_name), 0 \
     from information_schema.tables t where t.table_schema = database() and t.table_type = 'BASE TABLE' \
     and t.table_name not like 'lockkeeper\\_%'";
 
@@ -120,7 +125,8 @@ impl Facts {
         Ok(Facts {
             description: database.description().to_owned(),
             system: origin.system,
-            major: version.split('.').next().unwrap_or_default().to_owned(),
+            major: series(engine, version),
+            schema: database.schema().to_owned(),
             tables: tables.iter().map(table).collect::<Result<_, _>>()?,
             settings: settings.iter().map(setting).collect::<Result<_, _>>()?,
             load: Load::of(database).await?,
@@ -129,14 +135,37 @@ impl Facts {
 
     /// A table by its name, as the catalog tells it, or without its schema where no other is called so.
     pub fn table(&self, name: &str) -> Option<&TableFacts> {
-        let mut elsewhere = self
-            .tables
-            .iter()
-            .filter(|(table, _)| table.rsplit_once('.').is_some_and(|(_, bare)| bare == name));
-        self.tables.get(name).or_else(|| {
-            let (_, table) = elsewhere.next()?;
-            elsewhere.next().is_none().then_some(table)
-        })
+        self.tables.get(name).or_else(|| self.tables.get(self.find(None, name)?))
+    }
+
+    /// What a table is called here: of the schema that is named; or of our own, or else the only one of its name.
+    pub fn find(&self, schema: Option<&str>, name: &str) -> Option<&str> {
+        let whole = schema.filter(|schema| *schema != self.schema);
+        let whole = whole.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
+        let known = self.tables.get_key_value(&whole).map(|(table, _)| table.as_str());
+        if known.is_some() || schema.is_some() {
+            return known;
+        }
+        let is_it = |table: &&String| table.rsplit_once('.').is_some_and(|(_, bare)| bare == name);
+        let mut elsewhere = self.tables.keys().filter(is_it);
+        let table = elsewhere.next()?;
+        elsewhere.next().is_none().then_some(table)
+    }
+
+    /// Bytes of all tables and indexes.
+    pub fn bytes(&self) -> u64 {
+        self.tables.values().filter(|table| !table.is_part).map(TableFacts::all_bytes).sum()
+    }
+}
+
+/// What stays the same until there is a new feature release, of `10.11.6-MariaDB-log`.
+fn series(engine: Engine, version: &str) -> String {
+    let mut numbers = version.split('.');
+    let first = numbers.next().unwrap_or_default();
+    let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
+    match engine {
+        Engine::MySql => format!("{product} {first}.{}", numbers.next().unwrap_or_default()),
+        Engine::Postgres | Engine::Sqlite => first.to_owned(),
     }
 }
 
@@ -148,6 +177,7 @@ fn table(row: &Row) -> Result<(String, TableFacts), DbError> {
         index_bytes: count(3)?.unwrap_or(0),
         indexes: count(4)?.unwrap_or(0),
         columns: row.optional_text(5)?.unwrap_or_default().to_owned(),
+        is_part: row.int(6)? != 0,
     };
     Ok((row.text(0)?.to_owned(), facts))
 }
@@ -177,9 +207,10 @@ async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
         let rows = highest.ok().and_then(|rows| rows.first()?.optional_int(0).ok()?);
         counted.push((row, rows));
     }
-    let all: i64 = counted.iter().filter_map(|(_, rows)| *rows).sum();
+    // Somebody's may be as high as can be.
+    let all: f64 = counted.iter().filter_map(|(_, rows)| *rows).map(|rows| rows as f64).sum();
     let share = |rows: Option<i64>| match (rows, all) {
-        (Some(rows), all) if all > 0 => (size as f64 * rows as f64 / all as f64) as i64,
+        (Some(rows), all) if all > 0.0 => (size as f64 * rows as f64 / all) as i64,
         _ => 0,
     };
     let row = |(row, rows): &(&Row, Option<i64>)| {
@@ -192,7 +223,33 @@ async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
             0.into(),
             indexes.into(),
             columns.into(),
+            0.into(),
         ]))
     };
     counted.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_has_its_product() {
+        for (engine, version, expected) in [
+            (Engine::Postgres, "15.4 (Debian 15.4-1)", "15"),
+            (Engine::MySql, "8.4.3", "MySQL 8.4"),
+            (Engine::MySql, "10.11.6-MariaDB-log", "MariaDB 10.11"),
+            (Engine::Sqlite, "3.46.0", "3"),
+        ] {
+            assert_eq!(series(engine, version), expected);
+        }
+    }
+
+    #[test]
+    fn parts_are_counted_once() {
+        let of = |bytes, is_part| TableFacts { bytes, is_part, ..TableFacts::default() };
+        let tables = [("all", of(30, false)), ("low", of(10, true)), ("high", of(20, true))];
+        let tables = tables.map(|(name, facts)| (name.to_owned(), facts)).into();
+        assert_eq!(Facts { tables, ..Facts::default() }.bytes(), 30);
+    }
 }

@@ -19,19 +19,24 @@ const SOON: Duration = Duration::from_millis(10);
 const PART: u32 = 50;
 /// However long a step is.
 const LATE: Duration = Duration::from_secs(1);
+/// So many looks in a row may fail.
+const FAILURES: u32 = 5;
 
 const SQL: &str = "select l.virtualtransaction, l.relation::regclass::text, l.mode, l.granted \
     from pg_locks l join pg_stat_activity a on a.pid = l.pid join pg_class c on c.oid = l.relation \
     where l.locktype = 'relation' and l.mode <> 'AccessShareLock' and c.relkind in ('r', 'm', 'p') \
     and c.relname !~ '^(lockkeeper_|pg_|refinery_schema_history$)' \
-    and starts_with(a.application_name, 'lockkeeper work ') and a.application_name like $1 \
+    and starts_with(a.application_name, 'lockkeeper work ') and strpos(a.application_name, $1) > 0 \
     and a.datname = current_database()";
 
 /// What was seen of a step's locks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct SeenLocks {
     pub(super) held: Vec<Held>,
+    /// How long any of the run's sessions has waited, in all.
     pub(super) waited: Duration,
+    /// What is to be known of that.
+    pub(super) note: Option<String>,
 }
 
 /// Looks until it is ended.
@@ -55,7 +60,7 @@ impl Locks {
             return Ok(Locks { looking: None, end });
         }
         let session = database.session(Purpose::Watch).await?;
-        let looks = look(session, format!("%{run}"), progress, ended);
+        let looks = look(database.clone(), session, run.to_owned(), progress, ended);
         Ok(Locks { looking: Some(tokio::spawn(looks)), end })
     }
 
@@ -70,6 +75,7 @@ impl Locks {
 }
 
 async fn look(
+    database: Arc<dyn Database>,
     mut session: Box<dyn Session>,
     run: String,
     progress: watch::Receiver<Progress>,
@@ -78,18 +84,38 @@ async fn look(
     let statement = Statement::new(SQL, vec![run.into()]);
     let mut seen: BTreeMap<StepId, SeenLocks> = BTreeMap::new();
     let mut open: BTreeMap<Key, Instant> = BTreeMap::new();
+    let (mut failures, mut last) = (0, Instant::now());
     loop {
         let step = progress.borrow().current.as_ref().map(|step| (step.version, step.step));
-        let Ok(rows) = session.query(&statement).await else { break };
-        let now = Instant::now();
-        let keys: Vec<Key> = rows.iter().filter_map(|row| key(row).ok()).collect();
-        open.retain(|key, _| keys.contains(key));
-        for key in keys {
-            let since = *open.entry(key.clone()).or_insert(now);
-            if let Some(step) = step {
-                seen.entry(step).or_default().note(&key, now - since);
+        match session.query(&statement).await {
+            Ok(rows) => {
+                failures = 0;
+                let now = Instant::now();
+                let keys: Vec<Key> = rows.iter().filter_map(|row| key(row).ok()).collect();
+                open.retain(|key, _| keys.contains(key));
+                if let Some(step) = step {
+                    seen.entry(step).or_default().look(&keys, &open, last, now);
+                }
+                for key in keys {
+                    open.entry(key).or_insert(now);
+                }
+                last = now;
+            }
+            Err(_) if failures < FAILURES => {
+                failures += 1;
+                if let Ok(another) = database.session(Purpose::Watch).await {
+                    session = another;
+                }
+            }
+            Err(error) => {
+                let note = format!("its locks couldn't be looked at to the end: {error}");
+                if let Some(step) = step {
+                    seen.entry(step).or_default().note = Some(note);
+                }
+                break;
             }
         }
+        let now = Instant::now();
         let longest = open.values().map(|since| now - *since).max().unwrap_or_default();
         let pause = (longest / PART).clamp(SOON, LATE);
         tokio::select! {
@@ -110,12 +136,19 @@ fn key(row: &Row) -> Result<Key, DbError> {
 }
 
 impl SeenLocks {
-    fn note(&mut self, (_, table, mode, is_granted): &Key, age: Duration) {
-        if !is_granted {
-            self.waited = self.waited.max(age);
-            return;
+    /// What a look shows, with what has been open, since the last one.
+    fn look(&mut self, keys: &[Key], open: &BTreeMap<Key, Instant>, last: Instant, now: Instant) {
+        // Two who wait at the same time wait once.
+        if keys.iter().any(|key| !key.3 && open.contains_key(key)) {
+            self.waited += now - last;
         }
-        let seconds = age.as_secs_f64();
+        for key in keys.iter().filter(|key| key.3) {
+            let since = open.get(key).copied().unwrap_or(now);
+            self.hold(key, (now - since).as_secs_f64());
+        }
+    }
+
+    fn hold(&mut self, (_, table, mode, _): &Key, seconds: f64) {
         let same = self.held.iter_mut().find(|held| held.table == *table && held.mode == *mode);
         match same {
             Some(held) => held.seconds = held.seconds.max(seconds),
@@ -123,5 +156,31 @@ impl SeenLocks {
                 self.held.push(Held { table: table.clone(), mode: mode.clone(), seconds });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_add_up_and_of_holds_the_longest_counts() {
+        let key = |transaction: &str, is_granted| {
+            (transaction.to_owned(), "t".to_owned(), "ShareLock".to_owned(), is_granted)
+        };
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut seen = SeenLocks::default();
+        // Two waits of three seconds, the second one by two sessions; and a hold before each.
+        for (transaction, from) in [("3/1", 0), ("3/2", 10)] {
+            let waits = [key(transaction, false), key("4/1", false)];
+            let open: BTreeMap<_, _> = waits.iter().map(|key| (key.clone(), at(from))).collect();
+            seen.look(&waits, &open, at(from), at(from + 3));
+            let held = [key(transaction, true)];
+            let open = [(held[0].clone(), at(from + 3))].into();
+            seen.look(&held, &open, at(from + 3), at(from + 5));
+        }
+        assert_eq!(seen.waited, Duration::from_secs(6));
+        assert_eq!((seen.held.len(), seen.held[0].seconds), (1, 2.0));
     }
 }

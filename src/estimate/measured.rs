@@ -23,6 +23,8 @@ pub enum Extent {
     Bytes(String),
     /// The rows of a table, which are sorted: n·log n.
     Sort(String),
+    /// The bytes of a table, or nothing: it isn't seen.
+    Perhaps(String),
 }
 
 impl Extent {
@@ -30,7 +32,10 @@ impl Extent {
     pub fn table(&self) -> Option<&str> {
         match self {
             Extent::Constant => None,
-            Extent::Rows(table) | Extent::Bytes(table) | Extent::Sort(table) => Some(table),
+            Extent::Rows(table)
+            | Extent::Bytes(table)
+            | Extent::Sort(table)
+            | Extent::Perhaps(table) => Some(table),
         }
     }
 }
@@ -57,7 +62,7 @@ pub struct Measured {
     pub step: u32,
     /// `script`, `bare` or `backfill`.
     pub kind: &'static str,
-    /// Its first statement, on one line.
+    /// Its first statement, on one line, without literals and comments, and cut.
     pub statement: String,
     /// How it is known.
     pub how: How,
@@ -67,6 +72,8 @@ pub struct Measured {
     pub spread: f64,
     /// Of that, waiting for others' locks.
     pub lock_wait_seconds: f64,
+    /// Of that, held back or slowed down.
+    pub throttled_seconds: f64,
     /// Rows that it goes along, of a backfill.
     pub rows: Option<u64>,
     /// Rows that it changes, of a backfill.
@@ -83,8 +90,19 @@ pub struct Measured {
     pub rewrites: Vec<String>,
     /// Tables that it read from end to end.
     pub scans: Vec<String>,
+    /// Whether it is an ALTER that writes them.
+    pub alters: bool,
     /// What its time grows with.
     pub extent: Extent,
+    /// Other tables that it may grow with as well.
+    pub others: Vec<String>,
     /// What is to be known of this figure.
     pub notes: Vec<String>,
+}
+
+impl Measured {
+    /// How long it was at work.
+    pub fn worked_seconds(&self) -> f64 {
+        (self.seconds - self.lock_wait_seconds - self.throttled_seconds).max(0.0)
+    }
 }

@@ -20,7 +20,13 @@ pub(super) struct Metered {
     pub(super) size: Option<i64>,
     pub(super) dead: Option<i64>,
     pub(super) rewrites: Vec<String>,
+    /// Tables that have got indexes.
+    pub(super) built: Vec<String>,
+    /// Tables that were read from end to end, and those of them that are large.
+    pub(super) read: Vec<String>,
     pub(super) scans: Vec<String>,
+    /// Whether the counters show all of that.
+    pub(super) shows: bool,
 }
 
 /// Reads the counters whenever the step changes, in sessions of its own.
@@ -46,8 +52,7 @@ impl Meter {
         Ok(Arc::new(Meter { database, book }))
     }
 
-    /// The next write is of this step. Of the one before everything is committed, by `session`, whose server
-    /// keeps its counts for a second unless it is told not to.
+    /// The next write is of this step. Of the one before everything is committed.
     pub(super) async fn at(
         &self,
         step: Option<StepId>,
@@ -56,16 +61,21 @@ impl Meter {
     ) {
         let mut book = self.book.lock().await;
         if book.open != step {
-            if self.database.dialect().engine == Engine::Postgres {
-                let flush = "select pg_stat_force_next_flush()::text";
-                // Before version 15 they come when they come.
-                session.query(&Statement::new(flush, Vec::new())).await.ok();
-            }
+            flush(self.database.as_ref(), session).await;
             book.close(self.database.as_ref()).await;
             book.open = step;
         }
         if let (Some(step), Some(keys)) = (step, keys) {
             book.steps.entry(step).or_default().keys = Some(keys);
+        }
+    }
+
+    /// The open step's write is committed by `session`.
+    pub(super) async fn wrote(&self, session: &mut dyn Session) {
+        let shows = flush(self.database.as_ref(), session).await;
+        let mut book = self.book.lock().await;
+        if let Some(step) = book.open {
+            book.steps.entry(step).or_default().shows = shows;
         }
     }
 
@@ -75,6 +85,14 @@ impl Meter {
         book.close(self.database.as_ref()).await;
         std::mem::take(&mut book.steps)
     }
+}
+
+/// A server keeps a session's counts for a second, unless it is told not to. Whether it heeds that: before
+/// version 15 they come when they come.
+async fn flush(database: &dyn Database, session: &mut dyn Session) -> bool {
+    let sql = "select pg_stat_force_next_flush()::text";
+    database.dialect().engine == Engine::Postgres
+        && session.query(&Statement::new(sql, Vec::new())).await.is_ok()
 }
 
 impl Book {
@@ -98,8 +116,16 @@ impl Book {
             let Some(old) = before.tables.get(number) else { continue };
             if old.file != table.file {
                 metered.rewrites.push(table.name.clone());
-            } else if table.scans > old.scans && table.pages >= LARGE {
-                metered.scans.push(table.name.clone());
+                continue;
+            }
+            if table.scans > old.scans {
+                metered.read.push(table.name.clone());
+                if table.pages >= LARGE {
+                    metered.scans.push(table.name.clone());
+                }
+            }
+            if table.indexes.iter().any(|index| !old.indexes.contains(index)) {
+                metered.built.push(table.name.clone());
             }
         }
     }
@@ -123,6 +149,8 @@ struct TableCounters {
     file: i64,
     scans: i64,
     pages: i64,
+    /// Those of its indexes.
+    indexes: Vec<String>,
 }
 
 const POSTGRES: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
@@ -131,7 +159,9 @@ const POSTGRES: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0
 
 const POSTGRES_TABLES: &str = "select c.oid::bigint, c.oid::regclass::text, \
     coalesce(pg_relation_filenode(c.oid), 0)::bigint, coalesce(pg_stat_get_numscans(c.oid), 0), \
-    c.relpages::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    coalesce(pg_relation_size(c.oid), 0) / 8192, \
+    (select string_agg(pg_relation_filenode(i.indexrelid)::text, ' ') from pg_index i \
+     where i.indrelid = c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema)' \
     and c.relname !~ '^lockkeeper_'";
 
@@ -186,9 +216,10 @@ impl Counters {
 
 fn table(row: &Row) -> Result<(i64, TableCounters), DbError> {
     let name = row.text(1)?.to_owned();
-    let counters =
-        TableCounters { name, file: row.int(2)?, scans: row.int(3)?, pages: row.int(4)? };
-    Ok((row.int(0)?, counters))
+    let (file, scans, pages) = (row.int(2)?, row.int(3)?, row.int(4)?);
+    let indexes = row.optional_text(5)?.unwrap_or_default();
+    let indexes = indexes.split_whitespace().map(str::to_owned).collect();
+    Ok((row.int(0)?, TableCounters { name, file, scans, pages, indexes }))
 }
 
 async fn number(session: &mut dyn Session, sql: &str) -> Result<Option<i64>, DbError> {

@@ -5,7 +5,7 @@
 
 use super::correction::{Corrected, Correction};
 use super::facts::Facts;
-use super::measured::{Extent, Measured};
+use super::measured::{Extent, How, Measured};
 use super::probe::Speed;
 
 /// Standard deviations between the median and the 90th percentile of a normal distribution.
@@ -30,8 +30,16 @@ const OTHER_MAJOR: f64 = 0.2;
 const OTHER_SHAPE: f64 = 0.3;
 /// Where the disk sets the pace, which others use too.
 const DISK: f64 = 0.25;
-/// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger.
+/// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger. No more
+/// than half of it: where so little was measured, nobody can tell.
 const FIXED: f64 = 0.005;
+/// Times are of whole milliseconds, and none is nothing.
+const TICK: f64 = 0.0005;
+/// How much that part of the whole may be mistaken by, as a logarithm, and where it is told.
+const FIXED_DOUBT: f64 = 2.0;
+const FIXED_TOLD: f64 = 0.25;
+/// Tables that differ by less are as good as each other, as a logarithm: a factor of 1.5.
+const ALIKE: f64 = 0.4;
 
 /// The 10th, 50th and 90th percentile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -101,7 +109,8 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     let mut notes = measured.notes.clone();
     let mut spread = Spread::of(measured.spread);
     spread.add(MOOD);
-    spread.add(SHORT / measured.seconds.max(SHORTEST).sqrt());
+    let worked = measured.worked_seconds().max(TICK);
+    spread.add(SHORT / worked.max(SHORTEST).sqrt());
     let size = Size::of(measured, circumstances, &mut notes);
     spread.add(size.spread);
     let speed = match circumstances.speed {
@@ -109,8 +118,16 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         None => Speed::same(),
     };
     spread.add(speed.spread);
-    let fixed = measured.seconds.min(FIXED);
-    let mut median = fixed + (measured.seconds - fixed) * size.time * speed.ratio;
+    let fixed = FIXED.min(worked / 2.0);
+    let mut median = fixed + (worked - fixed) * size.time * speed.ratio;
+    let part = fixed / worked.max(FIXED);
+    spread.add(FIXED_DOUBT * part * size.time.ln().clamp(0.0, 1.0));
+    if let Some(table) = measured.extent.table().filter(|_| part >= FIXED_TOLD && size.time > 2.0) {
+        notes.push(format!(
+            "it took {:.0} ms on the copy: how much of that grows with {table} can't be told",
+            1000.0 * worked
+        ));
+    }
     let of = |bytes: f64| bytes * size.rows;
     // Batches don't wait for the disk, but they can't go on for long without it.
     let disk = measured.wal_bytes.zip(speed.log_rate).map(|(bytes, rate)| of(bytes as f64) / rate);
@@ -197,12 +214,16 @@ impl Size {
             ));
         }
         let bytes = ratio(there.all_bytes(), here.all_bytes());
-        let rows = match (there.rows, here.rows) {
-            (Some(there), Some(here)) => ratio(there, here),
-            _ => None,
-        };
+        let here_rows = here.rows.filter(|rows| *rows > 0).or_else(|| {
+            let counted = measured.rows.filter(|_| measured.how == How::Rehearsed)?;
+            notes.push(format!(
+                "the copy has no statistics of {table}: the fill has counted {counted} rows"
+            ));
+            Some(counted)
+        });
+        let rows = there.rows.zip(here_rows).and_then(|(there, here)| ratio(there, here));
         let scale = match measured.extent {
-            Extent::Bytes(_) => bytes.or(rows),
+            Extent::Bytes(_) | Extent::Perhaps(_) => bytes.or(rows),
             _ => rows.or(bytes),
         };
         let Some(scale) = scale else {
@@ -215,12 +236,41 @@ impl Size {
             notes.push(format!("{table} is {} as large in production", times(scale)));
         }
         spread.add(PER_SCALE * scale.ln().abs());
-        let time = match measured.extent {
-            Extent::Sort(_) => scale * depth(there.rows) / depth(here.rows),
-            _ => scale,
+        if let Some((other, factor)) = farthest(measured, circumstances.copy, production, scale) {
+            spread.add((factor / scale).ln().abs() / (2.0 * P90));
+            notes.push(format!(
+                "it may grow with {other} as well, which is {} as large in production",
+                times(factor)
+            ));
+        }
+        let (rows, time) = match measured.extent {
+            Extent::Sort(_) => (scale, scale * deeper(here_rows, there.rows, scale)),
+            // In the middle, and both ends are within the interval.
+            Extent::Perhaps(_) if scale != 1.0 => {
+                spread.add(scale.ln().abs() / (2.0 * P90));
+                notes.push(format!("whether it grows with {table} isn't seen on the copy"));
+                (scale.sqrt(), scale.sqrt())
+            }
+            _ => (scale, scale),
         };
-        Size { rows: scale, time, spread: spread.root() }
+        Size { rows, time, spread: spread.root() }
     }
+}
+
+/// The other table whose size differs the most from the one that was taken.
+fn farthest<'a>(
+    measured: &'a Measured,
+    copy: &Facts,
+    production: &Facts,
+    scale: f64,
+) -> Option<(&'a str, f64)> {
+    let factor = |table: &'a String| {
+        let (here, there) = (copy.table(table)?, production.table(table)?);
+        Some((table.as_str(), ratio(there.all_bytes(), here.all_bytes())?))
+    };
+    let off = |(_, factor): &(&str, f64)| (factor / scale).ln().abs();
+    let factors = measured.others.iter().filter_map(factor).filter(|one| off(one) > ALIKE);
+    factors.max_by(|one, other| off(one).total_cmp(&off(other)))
 }
 
 /// A share of two counts; none where one of them is of nothing.
@@ -228,9 +278,14 @@ fn ratio(there: u64, here: u64) -> Option<f64> {
     (here > 0 && there > 0).then(|| there as f64 / here as f64)
 }
 
-/// A sort's part for each row: the logarithm of how many there are.
-fn depth(rows: Option<u64>) -> f64 {
-    (rows.unwrap_or(2).max(2) as f64).ln()
+/// By how much more each row takes in a sort of more of them: its part is the logarithm of how many there are.
+fn deeper(here: Option<u64>, there: Option<u64>, scale: f64) -> f64 {
+    let depth = |rows: f64| rows.max(2.0).ln();
+    let (here, there) = (here.map(|rows| rows as f64), there.map(|rows| rows as f64));
+    match (here.or(there.map(|rows| rows / scale)), there.or(here.map(|rows| rows * scale))) {
+        (Some(here), Some(there)) => depth(there) / depth(here),
+        _ => 1.0,
+    }
 }
 
 /// `10 ×`, `0.25 ×`
@@ -265,101 +320,4 @@ impl Spread {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::estimate::{How, TableFacts};
-
-    fn facts(rows: u64, bytes: u64) -> Facts {
-        let table = TableFacts { rows: Some(rows), bytes, indexes: 1, ..TableFacts::default() };
-        Facts { tables: [("t".to_owned(), table)].into(), ..Facts::default() }
-    }
-
-    fn measured(seconds: f64, extent: Extent) -> Measured {
-        Measured {
-            version: 1,
-            name: "release".to_owned(),
-            step: 1,
-            kind: "script",
-            statement: String::new(),
-            how: How::Rehearsed,
-            seconds,
-            spread: 0.0,
-            lock_wait_seconds: 0.0,
-            rows: None,
-            changed: None,
-            wal_bytes: Some(1_000_000),
-            size_bytes: Some(2_000_000),
-            dead_rows: None,
-            locks: Vec::new(),
-            rewrites: Vec::new(),
-            scans: Vec::new(),
-            extent,
-            notes: Vec::new(),
-        }
-    }
-
-    fn carried(measured: &Measured, production: &Facts, speed: Speed) -> Carried {
-        let copy = facts(1_000, 100_000);
-        carry(
-            measured,
-            Circumstances {
-                copy: &copy,
-                production: Some(production),
-                speed: Some(speed),
-                correction: None,
-            },
-        )
-    }
-
-    #[test]
-    fn each_extent_grows_with_its_own() {
-        let production = facts(10_000, 2_000_000);
-        let of = |extent| carried(&measured(10.0, extent), &production, Speed::same());
-        let constant = of(Extent::Constant);
-        assert_eq!((constant.scale, constant.time.p50_seconds), (1.0, 10.0));
-        let rows = of(Extent::Rows("t".to_owned()));
-        assert!((rows.time.p50_seconds - 100.0).abs() < 0.1, "{rows:?}");
-        assert_eq!((rows.wal_bytes, rows.size_bytes), (Some(10_000_000), Some(20_000_000)));
-        let bytes = of(Extent::Bytes("t".to_owned()));
-        assert!((bytes.time.p50_seconds - 200.0).abs() < 0.2, "{bytes:?}");
-        let sort = of(Extent::Sort("t".to_owned()));
-        let deeper = 10_000_f64.ln() / 1_000_f64.ln();
-        assert!((sort.time.p50_seconds - 100.0 * deeper).abs() < 0.2, "{sort:?}");
-        assert_eq!(sort.wal_bytes, Some(10_000_000));
-    }
-
-    #[test]
-    fn a_slower_server_takes_longer_and_is_known_less_well() {
-        let production = facts(1_000, 100_000);
-        let slow = Speed { ratio: 3.0, spread: 0.3, log_rate: None };
-        let same = carried(&measured(10.0, Extent::Constant), &production, Speed::same());
-        let slower = carried(&measured(10.0, Extent::Constant), &production, slow);
-        assert!((slower.time.p50_seconds - 30.0).abs() < 0.1, "{slower:?}");
-        let width = |time: Quantiles| time.p90_seconds / time.p10_seconds;
-        assert!(width(slower.time) > width(same.time), "{slower:?} {same:?}");
-    }
-
-    #[test]
-    fn a_disk_that_cannot_follow_sets_the_pace() {
-        let production = facts(1_000, 100_000);
-        let disk = Speed { log_rate: Some(50_000.0), ..Speed::same() };
-        let rows = Extent::Rows("t".to_owned());
-        let slow = carried(&measured(10.0, rows.clone()), &production, disk);
-        assert_eq!(slow.time.p50_seconds, 20.0);
-        assert!(slow.notes[0].contains("its log is what takes the time"), "{slow:?}");
-        let fast = Speed { log_rate: Some(5e6), ..Speed::same() };
-        assert_eq!(carried(&measured(10.0, rows), &production, fast).time.p50_seconds, 10.0);
-    }
-
-    #[test]
-    fn what_is_not_known_is_told() {
-        let copy = facts(1_000, 100_000);
-        let alone = Circumstances { copy: &copy, production: None, speed: None, correction: None };
-        let (spread, notes) = differences(alone);
-        assert!(spread > 0.0 && notes[0].contains("nothing is known of production"), "{notes:?}");
-        let mut unread = facts(0, 0);
-        unread.tables.insert("t".to_owned(), TableFacts { indexes: 1, ..TableFacts::default() });
-        let carried = carried(&measured(1.0, Extent::Rows("t".to_owned())), &unread, Speed::same());
-        assert!(carried.notes[0].contains("nobody knows how large t is"), "{carried:?}");
-    }
-}
+pub(super) mod tests;

@@ -1,21 +1,24 @@
 //! The rehearsal: a real run on the copy, by the same loop, with a meter beside it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::db::{Database, Purpose};
-use crate::migration::{Catalog, Migration, Step};
+use crate::migration::Catalog;
 use crate::plan::Plan;
-use crate::progress::{FinishedStep, Progress, Reporter};
+use crate::progress::{FinishedStep, MigrationProgress, Progress, Reporter};
 use crate::runner::{Ahead, Run, Settings, Survey, cut_bulk};
 use crate::stop::Stop;
 
 use super::EstimateError;
+use super::extent::{Work, extent};
 use super::facts::Facts;
 use super::locks::{Locks, SeenLocks};
 use super::measured::{Extent, How, Measured};
-use super::meter::{Meter, Metered};
+use super::meter::{Meter, Metered, StepId};
+use super::outline::Outline;
 use super::timed::Timed;
 
 /// What is rehearsed, and where.
@@ -36,18 +39,6 @@ pub struct Rehearsal<'a> {
     pub stop: &'a Stop,
 }
 
-/// A step of the plan, as it is told.
-#[derive(Debug, Clone)]
-pub(super) struct Outline {
-    pub(super) version: i64,
-    pub(super) name: String,
-    pub(super) step: u32,
-    pub(super) kind: &'static str,
-    pub(super) statement: String,
-    /// All of its text.
-    text: String,
-}
-
 /// Rehearses what is pending on the copy.
 ///
 /// # Errors
@@ -65,23 +56,39 @@ pub async fn rehearse(rehearsal: Rehearsal<'_>) -> Result<Vec<Measured>, Estimat
     let ran = Run { database: timed, catalog, settings, reporter, stop }.up(ahead).await;
     let (metered, seen) = (meter.end().await, locks.end().await);
     ran?;
-    let progress = progress.borrow();
-    let measure = |migration: &crate::progress::MigrationProgress| {
-        migration
-            .finished
-            .iter()
-            .filter_map(|step| {
-                let id = (migration.version, step.step);
-                let outline = outline.iter().find(|one| (one.version, one.step) == id)?;
-                Some(measured(outline, step, metered.get(&id), seen.get(&id), facts))
-            })
-            .collect::<Vec<_>>()
+    Ok(steps(&progress.borrow(), &outline, &metered, &seen, facts))
+}
+
+/// All that the run has done, also what wasn't foreseen.
+fn steps(
+    progress: &Progress,
+    outline: &[Outline],
+    metered: &BTreeMap<StepId, Metered>,
+    seen: &BTreeMap<StepId, SeenLocks>,
+    facts: &Facts,
+) -> Vec<Measured> {
+    let steps = progress
+        .migrations
+        .iter()
+        .flat_map(|migration| migration.finished.iter().map(move |step| (migration, step)));
+    let measure = |(migration, step): (&MigrationProgress, &FinishedStep)| {
+        let id = (migration.version, step.step);
+        let known = outline.iter().find(|one| (one.version, one.step) == id);
+        let (outline, is_known) = match known {
+            Some(outline) => (outline.clone(), true),
+            None => (Outline::unforeseen(migration, step.step), false),
+        };
+        let mut measured = measured(&outline, step, metered.get(&id), seen.get(&id), facts);
+        if !is_known {
+            measured.notes.push("it wasn't in the plan before: its text isn't known".to_owned());
+        }
+        measured
     };
-    Ok(progress.migrations.iter().flat_map(measure).collect())
+    steps.map(measure).collect()
 }
 
 /// The steps that are pending on a database, as a run would take them.
-pub(super) async fn outline(
+async fn outline(
     database: &dyn Database,
     catalog: &Catalog,
     settings: &Settings,
@@ -92,58 +99,11 @@ pub(super) async fn outline(
     cut_bulk(database, &mut survey, settings.selection, settings.auto_batch).await;
     let plan = Plan::new(&survey.catalog, &survey.history, &survey.steps, settings.selection)
         .map_err(crate::runner::RunError::from)?;
+    let engine = database.dialect().engine;
     Ok(plan
         .steps()
-        .map(|next| Outline::of(next.pending.migration, next.step, next.number))
+        .map(|next| Outline::of(next.pending.migration, next.step, next.number, engine))
         .collect())
-}
-
-impl Outline {
-    pub(super) fn of(migration: &Migration, step: &Step, number: u32) -> Self {
-        let mut texts = step.statements.iter().map(|span| &migration.text[span.clone()]);
-        let text = texts.clone().collect::<Vec<_>>().join("\n");
-        let first = texts.next().unwrap_or_default();
-        Outline {
-            version: migration.version,
-            name: migration.name.clone(),
-            step: number,
-            kind: step.kind.as_str(),
-            statement: first.split_whitespace().collect::<Vec<_>>().join(" "),
-            text,
-        }
-    }
-
-    /// All of its text.
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The tables of the catalog that its text names.
-    pub(super) fn tables<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f str> {
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-        let words = self.text.split(move |c| !is_part(c)).filter(|word| !word.is_empty());
-        let named = move |word: &str| {
-            let lower = word.to_lowercase();
-            let is_it = |table: &&String| {
-                let bare = table.rsplit('.').next().unwrap_or(table);
-                bare == word || bare == lower
-            };
-            facts.tables.keys().find(is_it).map(String::as_str)
-        };
-        words.filter_map(named)
-    }
-
-    /// One statement of it.
-    pub(super) fn with(&self, sql: &str) -> Self {
-        let statement = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        Outline { statement, text: sql.to_owned(), ..self.clone() }
-    }
-
-    pub(super) fn builds_index(&self) -> bool {
-        let mut words = self.statement.split(' ').map(str::to_lowercase);
-        words.next().as_deref() == Some("create")
-            && words.find(|word| word != "unique").as_deref() == Some("index")
-    }
 }
 
 fn measured(
@@ -155,6 +115,23 @@ fn measured(
 ) -> Measured {
     let metered = metered.cloned().unwrap_or_default();
     let seen = seen.cloned().unwrap_or_default();
+    let lock_wait_seconds = seen.waited.as_secs_f64().min(step.took_seconds);
+    let rewrites = outline.rewritten(metered.rewrites);
+    let (extent, others) = match &step.table {
+        Some(table) if outline.kind == "backfill" => (Extent::Rows(table.clone()), Vec::new()),
+        _ => {
+            let work = Work {
+                seconds: step.took_seconds - lock_wait_seconds,
+                wal: metered.wal,
+                rewrites: &rewrites,
+                built: &metered.built,
+                read: &metered.read,
+                held: &seen.held,
+                shows: metered.shows,
+            };
+            extent(outline, work, facts)
+        }
+    };
     Measured {
         version: outline.version,
         name: outline.name.clone(),
@@ -164,48 +141,48 @@ fn measured(
         how: How::Rehearsed,
         seconds: step.took_seconds,
         spread: 0.0,
-        lock_wait_seconds: seen.waited.as_secs_f64(),
+        lock_wait_seconds,
+        throttled_seconds: step.throttled_seconds,
         rows: metered.keys,
         changed: step.rows_changed,
         wal_bytes: metered.wal,
         size_bytes: metered.size,
         dead_rows: metered.dead,
-        extent: match &step.table {
-            Some(table) if outline.kind == "backfill" => Extent::Rows(table.clone()),
-            _ => {
-                let held = seen.held.iter().map(|held| held.table.as_str());
-                let Metered { wal, rewrites, .. } = &metered;
-                extent(outline, step.took_seconds, *wal, rewrites, held, facts)
-            }
-        },
+        extent,
+        others,
         locks: seen.held,
-        rewrites: metered.rewrites,
+        alters: outline.alters(),
+        rewrites,
         scans: metered.scans,
-        notes: Vec::new(),
+        notes: seen.note.into_iter().collect(),
     }
 }
 
-/// So little log, in so short a time, is of the catalog alone.
-const CATALOG_BYTES: u64 = 256 * 1024;
-const CATALOG_SECONDS: f64 = 0.05;
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// What the time of a script or a bare statement grows with.
-pub(super) fn extent<'a>(
-    outline: &'a Outline,
-    seconds: f64,
-    wal: Option<u64>,
-    rewrites: &[String],
-    held: impl Iterator<Item = &'a str>,
-    facts: &'a Facts,
-) -> Extent {
-    let is_short = seconds < CATALOG_SECONDS;
-    let is_small = wal.is_none_or(|wal| wal < CATALOG_BYTES);
-    let touched = held.chain(outline.tables(facts));
-    let bytes = |table: &&str| facts.table(table).map_or(0, |facts| facts.all_bytes());
-    match touched.filter(|table| facts.table(table).is_some()).max_by_key(bytes) {
-        Some(_) if is_short && is_small && rewrites.is_empty() => Extent::Constant,
-        Some(table) if outline.builds_index() => Extent::Sort(table.to_owned()),
-        Some(table) => Extent::Bytes(table.to_owned()),
-        None => Extent::Constant,
+    use super::*;
+    use crate::progress::{Event, PendingMigration};
+
+    #[test]
+    fn a_step_that_was_not_foreseen_is_told_all_the_same() {
+        let (reporter, progress) = Reporter::new();
+        let steps_of = vec!["script", "bare"];
+        let name = "release".to_owned();
+        let migration =
+            PendingMigration { version: 7, name, phase: "expand", steps: steps_of, steps_done: 0 };
+        reporter.emit(Event::Planned { target: Some(7), applied: 0, pending: vec![migration] });
+        let took = Duration::from_secs(3);
+        for step in 1..=2 {
+            reporter.emit(Event::StepStarted { version: 7, step, backfill: None });
+            reporter.emit(Event::StepDone { version: 7, step, took });
+        }
+        let known = Outline::unforeseen(&progress.borrow().migrations[0], 1);
+        let none = (&BTreeMap::new(), &BTreeMap::new());
+        let all = steps(&progress.borrow(), &[known], none.0, none.1, &Facts::default());
+        let told: Vec<_> = all.iter().map(|one| (one.step, one.kind, one.seconds)).collect();
+        assert_eq!(told, [(1, "script", 3.0), (2, "bare", 3.0)]);
+        assert!(all[0].notes.is_empty() && all[1].notes[0].contains("wasn't in the plan"));
     }
 }

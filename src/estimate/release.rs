@@ -6,7 +6,8 @@ use crate::runner::Settings;
 
 use super::EstimateError;
 use super::meter::StepId;
-use super::rehearse::{Outline, outline};
+use super::outline::Outline;
+use super::rehearse::outline;
 
 /// The steps that are pending on a database.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ impl Release {
         let failed = |source| EstimateError::Db { what: "production can't be read", source };
         let name = name(production).await.map_err(failed)?.to_lowercase();
         for step in &self.steps {
-            if let Some(what) = beyond(step.text(), engine, &name) {
+            let mut what = step.texts().iter().filter_map(|text| beyond(text, engine, &name));
+            if let Some(what) = what.next() {
                 let (version, step) = (step.version, step.step);
                 return Err(EstimateError::ReachesBeyond { version, step, what });
             }
@@ -97,7 +99,7 @@ async fn name(database: &dyn Database) -> Result<String, DbError> {
     Ok(rows.first().map_or(Ok(""), |row| row.text(0))?.to_owned())
 }
 
-/// What a text names that isn't of its database alone. What stands in quotes counts too: better once too often.
+/// What a text names that isn't of its database alone.
 fn beyond(text: &str, engine: Engine, production: &str) -> Option<String> {
     let lower = text.to_lowercase();
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');

@@ -66,7 +66,7 @@ pub struct StepReport {
     pub step: u32,
     /// `script`, `bare` or `backfill`.
     pub kind: &'static str,
-    /// Its first statement.
+    /// Its first statement, without literals and comments, and cut.
     pub statement: String,
     /// How it is known.
     pub how: How,
@@ -79,6 +79,11 @@ pub struct StepReport {
     pub measured_seconds: f64,
     /// Of that, waiting for locks.
     pub lock_wait_seconds: f64,
+    /// Of that, held back or slowed down.
+    pub throttled_seconds: f64,
+    /// The rest of that.
+    #[serde(skip)]
+    pub worked_seconds: f64,
     /// By which factor more is done in production.
     pub scale: f64,
     /// Rows that a backfill goes along on the copy.
@@ -96,6 +101,9 @@ pub struct StepReport {
     pub locks: Vec<Held>,
     /// Tables that it writes anew.
     pub rewrites: Vec<String>,
+    /// Whether it is an ALTER that writes them.
+    #[serde(skip)]
+    pub alters: bool,
     /// Tables that it reads from end to end.
     pub scans: Vec<String>,
     /// What is to be known of these figures.
@@ -105,7 +113,7 @@ pub struct StepReport {
 /// Something to look out for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Risk {
-    /// Its name: `rewrite`, `long-lock`, `unbatched`, `replica-lag`.
+    /// Its name: `rewrite`, `long-lock`, `unstoppable`, `unbatched`, `replica-lag`.
     pub code: &'static str,
     /// The migration's version.
     pub version: i64,
@@ -162,8 +170,7 @@ fn sum<T: std::iter::Sum>(values: impl Iterator<Item = Option<T>>) -> Option<T> 
 
 impl Side {
     fn of(facts: &Facts) -> Self {
-        let bytes = facts.tables.values().map(|table| table.all_bytes()).sum();
-        Side { database: facts.description.clone(), bytes, load: facts.load }
+        Side { database: facts.description.clone(), bytes: facts.bytes(), load: facts.load }
     }
 }
 
@@ -182,6 +189,8 @@ impl StepReport {
             correction: carried.correction,
             measured_seconds: measured.seconds,
             lock_wait_seconds: measured.lock_wait_seconds,
+            throttled_seconds: measured.throttled_seconds,
+            worked_seconds: measured.worked_seconds(),
             scale: carried.scale,
             rows: measured.rows,
             changes_rows: writes.contains(&first.as_str()),
@@ -190,6 +199,7 @@ impl StepReport {
             dead_rows: measured.dead_rows,
             locks: measured.locks.clone(),
             rewrites: measured.rewrites.clone(),
+            alters: measured.alters,
             scans: measured.scans.clone(),
             notes: carried.notes,
         }

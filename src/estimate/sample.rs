@@ -34,7 +34,7 @@ use crate::stop::Stop;
 use super::EstimateError;
 use super::facts::Facts;
 use super::measured::{Extent, How, Measured};
-use super::rehearse::Outline;
+use super::outline::Outline;
 use desk::Desk;
 
 /// No step gets less of the budget.
@@ -133,6 +133,7 @@ fn unmeasured(outline: &Outline) -> Measured {
         seconds: 0.0,
         spread: 0.0,
         lock_wait_seconds: 0.0,
+        throttled_seconds: 0.0,
         rows: None,
         changed: None,
         wal_bytes: None,
@@ -141,7 +142,9 @@ fn unmeasured(outline: &Outline) -> Measured {
         locks: Vec::new(),
         rewrites: Vec::new(),
         scans: Vec::new(),
+        alters: outline.alters(),
         extent: Extent::Constant,
+        others: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -165,7 +168,7 @@ impl Sample<'_> {
 
     async fn step(&mut self, upcoming: &Upcoming<'_>) -> Result<Measured, EstimateError> {
         let (migration, step) = (upcoming.pending.migration, upcoming.step);
-        let outline = Outline::of(migration, step, upcoming.number);
+        let outline = Outline::of(migration, step, upcoming.number, self.dialect.engine);
         let (version, number) = (migration.version, upcoming.number);
         self.reporter.emit(Event::StepStarted { version, step: number, backfill: None });
         let began = Instant::now();
@@ -195,7 +198,9 @@ impl Sample<'_> {
         self.desk.bare(&self.dialect.set_lock_timeout(LOCK_WAIT)).await?;
         let named: Vec<_> = plan
             .steps()
-            .map(|next| Outline::of(next.pending.migration, next.step, next.number))
+            .map(|next| {
+                Outline::of(next.pending.migration, next.step, next.number, self.dialect.engine)
+            })
             .collect();
         let is_named = |table: &str| {
             let bare = |name: &str| name.rsplit('.').next().map(|name| name.replace('"', ""));

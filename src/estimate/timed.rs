@@ -84,14 +84,16 @@ struct TimedSession {
 }
 
 impl TimedSession {
-    /// Before each write: whatever the step before has done is committed by now.
-    async fn mark(&mut self) {
+    /// Before each write: whatever the step before has done is committed by now. Whether it is one of many of
+    /// a backfill.
+    async fn mark(&mut self) -> bool {
         let (step, keys) = {
             let progress = self.progress.borrow();
             let current = progress.current.as_ref();
             (current.map(|step| (step.version, step.step)), current.and_then(|step| step.rows_done))
         };
         self.meter.at(step, keys, self.session.as_mut()).await;
+        keys.is_some()
     }
 }
 
@@ -102,13 +104,19 @@ impl Session for TimedSession {
     }
 
     async fn transact(&mut self, statements: &[Statement]) -> Result<Vec<u64>, DbError> {
-        self.mark().await;
-        self.session.transact(statements).await
+        let fills = self.mark().await;
+        let result = self.session.transact(statements).await;
+        if !fills {
+            self.meter.wrote(self.session.as_mut()).await;
+        }
+        result
     }
 
     async fn bare(&mut self, sql: &str) -> Result<u64, DbError> {
         self.mark().await;
-        self.session.bare(sql).await
+        let result = self.session.bare(sql).await;
+        self.meter.wrote(self.session.as_mut()).await;
+        result
     }
 
     async fn set(&mut self, sql: &str) -> Result<(), DbError> {

@@ -17,13 +17,17 @@ const HIDDEN_NUMBER: char = '…';
 
 /// The statement on one line, cut.
 pub fn shown(sql: &str, engine: Engine) -> String {
-    let bare = Masking { rest: sql.chars().peekable(), engine, text: String::new() }.mask();
-    let mut folded = bare.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut folded = masked(sql, engine).split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((at, _)) = folded.char_indices().nth(LONGEST) {
         folded.truncate(at);
         folded.push('…');
     }
     folded
+}
+
+/// All of it, without what may not be shown.
+pub fn masked(sql: &str, engine: Engine) -> String {
+    Masking { rest: sql.chars().peekable(), engine, text: String::new() }.mask()
 }
 
 struct Masking<'a> {

@@ -33,6 +33,9 @@ pub struct FinishedStep {
     pub step: u32,
     /// How long it took in this run.
     pub took_seconds: f64,
+    /// Of that, held back or slowed down.
+    #[serde(skip)]
+    pub throttled_seconds: f64,
     /// Seconds since the run's start at which it was done.
     #[serde(skip)]
     pub at_seconds: f64,

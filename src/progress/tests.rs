@@ -424,6 +424,7 @@ fn an_estimate_is_counted_down_and_never_below_nothing() {
     let estimate = progress.estimate.unwrap();
     assert_eq!((estimate.estimated_seconds, estimate.took_seconds), (40.0, 105.0));
     assert_eq!((estimate.held_seconds, estimate.ratio), (60.0, Some(2.625)));
+    assert_eq!(progress.migrations[0].finished[0].throttled_seconds, 60.0);
 }
 
 #[test]

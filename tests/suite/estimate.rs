@@ -7,6 +7,7 @@ mod origin;
 mod own_copy;
 mod report;
 mod sample;
+mod seen;
 
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use crate::batch::{Part, Pin, Servo, Spot, Verb};
 use crate::db::DbError;
 use crate::estimate::EstimateError;
 use crate::estimate::measured::{Extent, How, Measured};
-use crate::estimate::rehearse::Outline;
+use crate::estimate::outline::Outline;
 use crate::migration::BatchDirective;
 use crate::plan::Upcoming;
 use crate::progress::{BackfillStart, BatchDone, Event};

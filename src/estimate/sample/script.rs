@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::db::DbError;
 use crate::estimate::EstimateError;
+use crate::estimate::extent::{Work, extent};
 use crate::estimate::measured::{Held, How, Measured};
-use crate::estimate::rehearse::{Outline, extent};
+use crate::estimate::outline::Outline;
 use crate::plan::Upcoming;
 
 use super::derive::Priced;
@@ -96,8 +97,18 @@ impl Sample<'_> {
         };
         let locks: Vec<_> = since.locks.iter().map(held).collect();
         let log = since.log + sum.log as u64;
-        let touched = locks.iter().map(|held| held.table.as_str());
-        let extent = extent(outline, sum.seconds, Some(log), &since.rewrites, touched, self.facts);
+        let rewrites = outline.rewritten(since.rewrites);
+        let work = Work {
+            seconds: sum.seconds,
+            wal: Some(log),
+            rewrites: &rewrites,
+            built: &since.built,
+            read: &since.read,
+            held: &locks,
+            // What was only derived wasn't done.
+            shows: !sum.is_derived,
+        };
+        let (extent, others) = extent(outline, work, self.facts);
         Ok(Measured {
             how: if sum.is_derived { How::Derived } else { How::Sampled },
             seconds: sum.seconds,
@@ -105,8 +116,9 @@ impl Sample<'_> {
             wal_bytes: Some(log),
             size_bytes: Some(since.size + sum.grown as i64),
             extent,
+            others,
             locks,
-            rewrites: since.rewrites,
+            rewrites,
             scans: since.scans,
             notes,
             ..unmeasured(outline)

@@ -21,6 +21,8 @@ struct Files {
     file: i64,
     scans: i64,
     pages: i64,
+    /// Those of its indexes.
+    indexes: Vec<String>,
 }
 
 /// The difference of two.
@@ -30,6 +32,10 @@ pub(super) struct Since {
     pub(super) size: i64,
     pub(super) rewrites: Vec<String>,
     pub(super) scans: Vec<String>,
+    /// Small ones too.
+    pub(super) read: Vec<String>,
+    /// Tables that have got indexes.
+    pub(super) built: Vec<String>,
     /// Locks that weren't held before: on which table, and in which mode.
     pub(super) locks: Vec<(String, String)>,
 }
@@ -40,8 +46,9 @@ const LARGE: i64 = 128;
 /// Scans of the transaction itself are counted at once, and what is to be dropped is gone from the sizes.
 const TABLES: &str = "select c.oid::bigint, c.oid::regclass::text, \
     coalesce(pg_relation_filenode(c.oid), 0)::bigint, coalesce(pg_stat_get_xact_numscans(c.oid), 0), \
-    c.relpages::bigint, coalesce(pg_total_relation_size(c.oid), 0), \
-    pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint \
+    coalesce(pg_relation_size(c.oid), 0) / 8192, coalesce(pg_total_relation_size(c.oid), 0), \
+    (select string_agg(pg_relation_filenode(i.indexrelid)::text, ' ') from pg_index i \
+     where i.indrelid = c.oid) \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema)' \
     and c.relname !~ '^lockkeeper_'";
@@ -65,7 +72,9 @@ impl Written {
             let name = row.text(1)?.to_owned();
             let (file, scans, pages) = (row.int(2)?, row.int(3)?, row.int(4)?);
             written.size += row.int(5)?;
-            written.tables.insert(row.int(0)?, Files { name, file, scans, pages });
+            let indexes = row.optional_text(6)?.unwrap_or_default();
+            let indexes = indexes.split_whitespace().map(str::to_owned).collect();
+            written.tables.insert(row.int(0)?, Files { name, file, scans, pages, indexes });
         }
         Ok(written)
     }
@@ -80,8 +89,16 @@ impl Written {
             let Some(old) = before.tables.get(number) else { continue };
             if old.file != table.file {
                 since.rewrites.push(table.name.clone());
-            } else if table.scans > old.scans && old.pages >= LARGE {
-                since.scans.push(table.name.clone());
+                continue;
+            }
+            if table.scans > old.scans {
+                since.read.push(table.name.clone());
+                if old.pages >= LARGE {
+                    since.scans.push(table.name.clone());
+                }
+            }
+            if table.indexes.iter().any(|index| !old.indexes.contains(index)) {
+                since.built.push(table.name.clone());
             }
         }
         let is_new = |lock: &&(String, String)| !before.locks.contains(lock);
