@@ -88,7 +88,7 @@ fn steps(
 }
 
 /// The steps that are pending on a database, as a run would take them.
-async fn outline(
+pub(super) async fn outline(
     database: &dyn Database,
     catalog: &Catalog,
     settings: &Settings,
