@@ -132,10 +132,12 @@ async fn a_look_that_fails_is_not_the_last_one() {
     let file = "SELECT pg_sleep(1);\nLOCK TABLE t IN SHARE MODE;\nSELECT pg_sleep(1);\n";
     let project = Project::with([("V1__lock.sql", file)]);
     let disconnect = async {
-        let sleeps = "select count(*) from pg_stat_activity where query = 'SELECT pg_sleep(1)'";
+        let sleeps = "select count(*) from pg_stat_activity where query = 'SELECT pg_sleep(1)' \
+                      and datname = current_database()";
         copy.wait_for(sleeps).await;
         let end = "select pg_terminate_backend(pid)::text from pg_stat_activity where \
-                   query like 'select l.virtualtransaction%' and pid <> pg_backend_pid()";
+                   query like 'select l.virtualtransaction%' and pid <> pg_backend_pid() \
+                   and datname = current_database()";
         assert_eq!(copy.query_column(end).await, ["true"]);
     };
     let ((json, _), ()) = tokio::join!(report(&project, &copy, &production), disconnect);
