@@ -1,7 +1,7 @@
 //! The estimate: how long a release's migrations take, measured on a copy of the database.
 //!
 //! A [rehearsal](rehearse) is a real run, by the one loop, on the copy. What it measured is carried over to
-//! production by a pure [model]: production is only read, its catalog, and a probe of its speed. A
+//! production by a pure model (`model.rs`): production is only read, its catalog, and a probe of its speed. A
 //! [sample](sample()) measures parts of the same, in a transaction that is rolled back.
 
 mod advice;
