@@ -23,6 +23,7 @@ mod rehearse;
 mod release;
 mod report;
 mod sample;
+mod tables;
 mod timed;
 
 pub use advice::Advice;

@@ -1,6 +1,6 @@
 //! MariaDB's scenarios.
 
-use crate::scenario::{Scenario, Twist};
+use crate::scenario::{CORRELATED, FILL, INDEX, Scenario, Twist};
 use crate::support::Kind;
 
 fn plain(rows: u64) -> String {
@@ -25,27 +25,13 @@ fn two_tables(rows: u64) -> String {
 
 /// All of them.
 pub fn scenarios() -> Vec<Scenario> {
-    let scenario = |name, setup, migration, twist| Scenario {
-        name,
-        kind: Kind::MariaDb,
-        setup,
-        migration,
-        twist,
-    };
-    let same =
-        |name, setup: fn(u64) -> String, migration| scenario(name, setup, migration, Twist::None);
-    let fill = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
+    let same = |name, setup, migration| Scenario::new(Kind::MariaDb, name, setup, migration);
     vec![
-        same("MariaDB: plain fill", plain, fill),
-        same("MariaDB: an index on what changes", one_index, fill),
-        same(
-            "MariaDB: correlated subselect",
-            two_tables,
-            "ALTER TABLE t ADD COLUMN amount int;\n-- lockkeeper: batch\n\
-             UPDATE t SET amount = (SELECT amount FROM other WHERE t.id = other.t);\n",
-        ),
-        same("MariaDB: index build", plain, "CREATE INDEX t_name ON t (name);\n"),
+        same("MariaDB: plain fill", plain, FILL),
+        same("MariaDB: an index on what changes", one_index, FILL),
+        same("MariaDB: correlated subselect", two_tables, CORRELATED),
+        same("MariaDB: index build", plain, INDEX),
         same("MariaDB: rewriting ALTER", plain, "ALTER TABLE t MODIFY COLUMN n bigint not null;\n"),
-        scenario("MariaDB: a tenth of the rows", plain, fill, Twist::Tenth),
+        same("MariaDB: a tenth of the rows", plain, FILL).with(Twist::Tenth),
     ]
 }

@@ -1,9 +1,7 @@
 //! PostgreSQL's scenarios.
 
-use crate::scenario::{Scenario, Twist};
+use crate::scenario::{CORRELATED, DELETE, FILL, INDEX, Scenario, Twist};
 use crate::support::Kind;
-
-const FILL: &str = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
 
 /// A table of about 60 bytes a row.
 fn plain(rows: u64) -> String {
@@ -109,15 +107,7 @@ fn target(rows: u64) -> String {
 
 /// All of them.
 pub fn scenarios() -> Vec<Scenario> {
-    let scenario = |name, setup, migration, twist| Scenario {
-        name,
-        kind: Kind::Postgres15,
-        setup,
-        migration,
-        twist,
-    };
-    let same =
-        |name, setup: fn(u64) -> String, migration| scenario(name, setup, migration, Twist::None);
+    let same = |name, setup, migration| Scenario::new(Kind::Postgres15, name, setup, migration);
     vec![
         same("plain fill", plain, FILL),
         same("an index on what changes", one_index, FILL),
@@ -136,17 +126,12 @@ UPDATE t SET n = n + 1;
             children,
             "-- lockkeeper: batch\nDELETE FROM t WHERE kind < 50;\n",
         ),
-        same(
-            "correlated subselect",
-            two_tables,
-            "ALTER TABLE t ADD COLUMN amount int;\n-- lockkeeper: batch\n\
-             UPDATE t SET amount = (SELECT amount FROM other WHERE t.id = other.t);\n",
-        ),
+        same("correlated subselect", two_tables, CORRELATED),
         same("uuid key", uuid, FILL),
         same("composite key", composite, FILL),
-        scenario("cold cache", plain, FILL, Twist::Cold),
-        scenario("warm cache", plain, FILL, Twist::Warm),
-        same("index build", plenty, "CREATE INDEX t_name ON t (name);\n"),
+        same("cold cache", plain, FILL).with(Twist::Cold),
+        same("warm cache", plain, FILL).with(Twist::Warm),
+        same("index build", plenty, INDEX),
         same("concurrent index build", plenty, "CREATE INDEX CONCURRENTLY t_name ON t (name);\n"),
         same("rewriting ALTER", plenty, "ALTER TABLE t ALTER COLUMN n TYPE bigint;\n"),
         same("VALIDATE", checked, "ALTER TABLE t VALIDATE CONSTRAINT named;\n"),
@@ -155,15 +140,10 @@ UPDATE t SET n = n + 1;
             plenty,
             "-- lockkeeper: batch\nUPDATE t SET kind = kind + 1 WHERE n = 7;\n",
         ),
-        scenario("a tenth of the rows", plain, FILL, Twist::Tenth),
-        scenario(
-            "a tenth of the rows, index build",
-            plenty,
-            "CREATE INDEX t_name ON t (name);\n",
-            Twist::Tenth,
-        ),
-        scenario("slower disk", plain, FILL, Twist::SlowDisk),
-        same("half deleted", plain, "-- lockkeeper: batch\nDELETE FROM t WHERE kind < 48;\n"),
+        same("a tenth of the rows", plain, FILL).with(Twist::Tenth),
+        same("a tenth of the rows, index build", plenty, INDEX).with(Twist::Tenth),
+        same("slower disk", plain, FILL).with(Twist::SlowDisk),
+        same("half deleted", plain, DELETE),
         same(
             "into another table",
             target,

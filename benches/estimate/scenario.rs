@@ -35,7 +35,32 @@ pub struct Scenario {
     pub twist: Twist,
 }
 
+/// A fill of one column.
+pub const FILL: &str = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
+/// A column, and its values from another table.
+pub const CORRELATED: &str = "ALTER TABLE t ADD COLUMN amount int;\n-- lockkeeper: batch\n\
+    UPDATE t SET amount = (SELECT amount FROM other WHERE t.id = other.t);\n";
+/// An index.
+pub const INDEX: &str = "CREATE INDEX t_name ON t (name);\n";
+/// Half of the rows deleted.
+pub const DELETE: &str = "-- lockkeeper: batch\nDELETE FROM t WHERE kind < 48;\n";
+
 impl Scenario {
+    /// Where production is like its copy.
+    pub fn new(
+        kind: Kind,
+        name: &'static str,
+        setup: fn(u64) -> String,
+        migration: &'static str,
+    ) -> Self {
+        Scenario { name, kind, setup, migration, twist: Twist::None }
+    }
+
+    /// Where it isn't.
+    pub fn with(self, twist: Twist) -> Self {
+        Scenario { twist, ..self }
+    }
+
     /// `None` where the machine can't play it.
     pub async fn play(&self, mode: &str, rows: u64) -> Option<Outcome> {
         let slow = match self.twist {

@@ -1,6 +1,6 @@
 //! SQLite's scenarios.
 
-use crate::scenario::{Scenario, Twist};
+use crate::scenario::{CORRELATED, DELETE, FILL, INDEX, Scenario, Twist};
 use crate::support::Kind;
 
 fn plain(rows: u64) -> String {
@@ -25,31 +25,13 @@ fn two_tables(rows: u64) -> String {
 
 /// All of them.
 pub fn scenarios() -> Vec<Scenario> {
-    let scenario = |name, setup, migration, twist| Scenario {
-        name,
-        kind: Kind::Sqlite,
-        setup,
-        migration,
-        twist,
-    };
-    let same =
-        |name, setup: fn(u64) -> String, migration| scenario(name, setup, migration, Twist::None);
-    let fill = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
+    let same = |name, setup, migration| Scenario::new(Kind::Sqlite, name, setup, migration);
     vec![
-        same("SQLite: plain fill", plain, fill),
-        same("SQLite: an index on what changes", one_index, fill),
-        same(
-            "SQLite: correlated subselect",
-            two_tables,
-            "ALTER TABLE t ADD COLUMN amount int;\n-- lockkeeper: batch\n\
-             UPDATE t SET amount = (SELECT amount FROM other WHERE t.id = other.t);\n",
-        ),
-        same("SQLite: index build", plain, "CREATE INDEX t_name ON t (name);\n"),
-        same(
-            "SQLite: half deleted",
-            plain,
-            "-- lockkeeper: batch\nDELETE FROM t WHERE kind < 48;\n",
-        ),
-        scenario("SQLite: a tenth of the rows", plain, fill, Twist::Tenth),
+        same("SQLite: plain fill", plain, FILL),
+        same("SQLite: an index on what changes", one_index, FILL),
+        same("SQLite: correlated subselect", two_tables, CORRELATED),
+        same("SQLite: index build", plain, INDEX),
+        same("SQLite: half deleted", plain, DELETE),
+        same("SQLite: a tenth of the rows", plain, FILL).with(Twist::Tenth),
     ]
 }

@@ -36,8 +36,6 @@ impl TableFacts {
 pub struct Facts {
     /// Product, version, database and place.
     pub description: String,
-    /// The server's identifier, where it tells one; two databases of one server have it in common.
-    pub system: Option<String>,
     /// The product, where there are several, and its series: `15`, `MySQL 8.4`, `MariaDB 10.11`.
     pub major: String,
     /// The schema of our own tables.
@@ -100,7 +98,6 @@ impl Facts {
         // The size of a table that somebody has locked for himself can't be asked meanwhile.
         session.set(&database.dialect().set_lock_timeout(PATIENCE)).await?;
         let engine = database.dialect().engine;
-        let origin = super::Origin::of(engine, session.as_mut()).await?;
         let schema = vec![database.schema().into()];
         let (tables, settings, version) = match engine {
             Engine::Postgres => (
@@ -124,7 +121,6 @@ impl Facts {
         let version = version.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
         Ok(Facts {
             description: database.description().to_owned(),
-            system: origin.system,
             major: series(engine, version),
             schema: database.schema().to_owned(),
             tables: tables.iter().map(table).collect::<Result<_, _>>()?,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::db::{Database, DbError, Engine, Purpose, Row, Session, Statement};
+use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
+
+use super::tables::{Changes, Scans, Tables};
 
 /// A step: a migration's version and the step's number.
 pub(super) type StepId = (i64, u32);
@@ -19,12 +21,8 @@ pub(super) struct Metered {
     pub(super) wal: Option<u64>,
     pub(super) size: Option<i64>,
     pub(super) dead: Option<i64>,
-    pub(super) rewrites: Vec<String>,
-    /// Tables that have got indexes.
-    pub(super) built: Vec<String>,
-    /// Tables that were read from end to end, and those of them that are large.
-    pub(super) read: Vec<String>,
-    pub(super) scans: Vec<String>,
+    /// What became of tables.
+    pub(super) changes: Changes,
     /// Whether the counters show all of that.
     pub(super) shows: bool,
 }
@@ -112,58 +110,21 @@ impl Book {
         metered.wal = wal.map(|wal| wal + metered.wal.unwrap_or(0)).or(metered.wal);
         add(&mut metered.size, since(now.size, before.size));
         add(&mut metered.dead, since(now.dead, before.dead));
-        for (number, table) in &now.tables {
-            let Some(old) = before.tables.get(number) else { continue };
-            if old.file != table.file {
-                metered.rewrites.push(table.name.clone());
-                continue;
-            }
-            if table.scans > old.scans {
-                metered.read.push(table.name.clone());
-                if table.pages >= LARGE {
-                    metered.scans.push(table.name.clone());
-                }
-            }
-            if table.indexes.iter().any(|index| !old.indexes.contains(index)) {
-                metered.built.push(table.name.clone());
-            }
-        }
+        metered.changes.add(&now.tables, &before.tables);
     }
 }
-
-/// To read fewer pages from end to end is nothing to tell: a megabyte.
-const LARGE: i64 = 128;
 
 #[derive(Debug, Default)]
 struct Counters {
     wal: Option<i64>,
     size: Option<i64>,
     dead: Option<i64>,
-    tables: BTreeMap<i64, TableCounters>,
-}
-
-#[derive(Debug)]
-struct TableCounters {
-    name: String,
-    /// The number of its file, which is another once it was written anew.
-    file: i64,
-    scans: i64,
-    pages: i64,
-    /// Those of its indexes.
-    indexes: Vec<String>,
+    tables: Tables,
 }
 
 const POSTGRES: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
                         pg_database_size(current_database()), \
                         (select sum(n_dead_tup)::bigint from pg_stat_user_tables)";
-
-const POSTGRES_TABLES: &str = "select c.oid::bigint, c.oid::regclass::text, \
-    coalesce(pg_relation_filenode(c.oid), 0)::bigint, coalesce(pg_stat_get_numscans(c.oid), 0), \
-    coalesce(pg_relation_size(c.oid), 0) / 8192, \
-    (select string_agg(pg_relation_filenode(i.indexrelid)::text, ' ') from pg_index i \
-     where i.indrelid = c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema)' \
-    and c.relname !~ '^lockkeeper_'";
 
 /// What InnoDB has written to its redo log: MariaDB's place for it, and MySQL's.
 const MYSQL_LOG: [&str; 2] = [
@@ -190,13 +151,13 @@ impl Counters {
         match engine {
             Engine::Postgres => {
                 let rows = session.query(&Statement::new(POSTGRES, Vec::new())).await?;
-                let tables = session.query(&Statement::new(POSTGRES_TABLES, Vec::new())).await?;
+                let tables = session.query(&Tables::question(Scans::All)).await?;
                 let Some(row) = rows.first() else { return Ok(Counters::default()) };
                 Ok(Counters {
                     wal: row.optional_int(0)?,
                     size: row.optional_int(1)?,
                     dead: row.optional_int(2)?,
-                    tables: tables.iter().map(table).collect::<Result<_, _>>()?,
+                    tables: Tables::answered(&tables)?,
                 })
             }
             Engine::MySql => Ok(Counters {
@@ -212,14 +173,6 @@ impl Counters {
             }
         }
     }
-}
-
-fn table(row: &Row) -> Result<(i64, TableCounters), DbError> {
-    let name = row.text(1)?.to_owned();
-    let (file, scans, pages) = (row.int(2)?, row.int(3)?, row.int(4)?);
-    let indexes = row.optional_text(5)?.unwrap_or_default();
-    let indexes = indexes.split_whitespace().map(str::to_owned).collect();
-    Ok((row.int(0)?, TableCounters { name, file, scans, pages, indexes }))
 }
 
 async fn number(session: &mut dyn Session, sql: &str) -> Result<Option<i64>, DbError> {

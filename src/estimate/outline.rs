@@ -6,6 +6,7 @@ use crate::migration::{Migration, Step};
 use crate::progress::MigrationProgress;
 
 use super::facts::Facts;
+use super::measured::{Extent, How, Measured};
 
 /// What changes the catalog, and does no more unless it is seen to.
 const OF_CATALOG: [&str; 12] = [
@@ -52,6 +53,34 @@ impl Outline {
             step,
             kind: migration.steps.get(at).copied().unwrap_or("script"),
             ..Outline::default()
+        }
+    }
+
+    /// The step as long as nothing is known of it.
+    pub(super) fn measured(&self, how: How) -> Measured {
+        Measured {
+            version: self.version,
+            name: self.name.clone(),
+            step: self.step,
+            kind: self.kind,
+            statement: self.statement.clone(),
+            how,
+            seconds: 0.0,
+            spread: 0.0,
+            lock_wait_seconds: 0.0,
+            throttled_seconds: 0.0,
+            rows: None,
+            changed: None,
+            wal_bytes: None,
+            size_bytes: None,
+            dead_rows: None,
+            locks: Vec::new(),
+            rewrites: Vec::new(),
+            scans: Vec::new(),
+            alters: self.alters(),
+            extent: Extent::Constant,
+            others: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

@@ -116,7 +116,7 @@ fn measured(
     let metered = metered.cloned().unwrap_or_default();
     let seen = seen.cloned().unwrap_or_default();
     let lock_wait_seconds = seen.waited.as_secs_f64().min(step.took_seconds);
-    let rewrites = outline.rewritten(metered.rewrites);
+    let rewrites = outline.rewritten(metered.changes.rewrites);
     let (extent, others) = match &step.table {
         Some(table) if outline.kind == "backfill" => (Extent::Rows(table.clone()), Vec::new()),
         _ => {
@@ -124,8 +124,8 @@ fn measured(
                 seconds: step.took_seconds - lock_wait_seconds,
                 wal: metered.wal,
                 rewrites: &rewrites,
-                built: &metered.built,
-                read: &metered.read,
+                built: &metered.changes.built,
+                read: &metered.changes.read,
                 held: &seen.held,
                 shows: metered.shows,
             };
@@ -133,14 +133,7 @@ fn measured(
         }
     };
     Measured {
-        version: outline.version,
-        name: outline.name.clone(),
-        step: outline.step,
-        kind: outline.kind,
-        statement: outline.statement.clone(),
-        how: How::Rehearsed,
         seconds: step.took_seconds,
-        spread: 0.0,
         lock_wait_seconds,
         throttled_seconds: step.throttled_seconds,
         rows: metered.keys,
@@ -151,10 +144,10 @@ fn measured(
         extent,
         others,
         locks: seen.held,
-        alters: outline.alters(),
         rewrites,
-        scans: metered.scans,
+        scans: metered.changes.scans,
         notes: seen.note.into_iter().collect(),
+        ..outline.measured(How::Rehearsed)
     }
 }
 

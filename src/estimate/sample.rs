@@ -33,7 +33,7 @@ use crate::stop::Stop;
 
 use super::EstimateError;
 use super::facts::Facts;
-use super::measured::{Extent, How, Measured};
+use super::measured::Measured;
 use super::outline::Outline;
 use desk::Desk;
 
@@ -119,34 +119,6 @@ pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateErr
 
 fn failed(source: DbError) -> EstimateError {
     EstimateError::Db { what: "the copy can't be measured", source }
-}
-
-/// A step of which nothing is known yet.
-fn unmeasured(outline: &Outline) -> Measured {
-    Measured {
-        version: outline.version,
-        name: outline.name.clone(),
-        step: outline.step,
-        kind: outline.kind,
-        statement: outline.statement.clone(),
-        how: How::Sampled,
-        seconds: 0.0,
-        spread: 0.0,
-        lock_wait_seconds: 0.0,
-        throttled_seconds: 0.0,
-        rows: None,
-        changed: None,
-        wal_bytes: None,
-        size_bytes: None,
-        dead_rows: None,
-        locks: Vec::new(),
-        rewrites: Vec::new(),
-        scans: Vec::new(),
-        alters: outline.alters(),
-        extent: Extent::Constant,
-        others: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 impl Sample<'_> {

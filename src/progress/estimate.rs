@@ -30,6 +30,24 @@ pub struct Estimated {
     pub model_spread: f64,
 }
 
+#[cfg(test)]
+impl Estimated {
+    /// A step of which it was said that it takes forty seconds, and seventy at worst.
+    pub(crate) fn forty_seconds(version: i64, step: u32, kind: &str) -> Self {
+        Estimated {
+            version,
+            step,
+            kind: kind.to_owned(),
+            how: "rehearsed".to_owned(),
+            p10_seconds: 30.0,
+            p50_seconds: 40.0,
+            p90_seconds: 70.0,
+            model_seconds: 40.0,
+            model_spread: 0.2,
+        }
+    }
+}
+
 impl Estimated {
     /// Whether it is of this step. Where the step is of another kind, its file has changed since.
     pub fn is_of(&self, version: i64, step: u32, kind: &str) -> bool {

@@ -373,21 +373,6 @@ fn who_helps_sees_the_whole_step() {
     assert_eq!((progress.batches, progress.rows_passed, progress.lock.helps), (1, 50, true));
 }
 
-/// A step of which it was said that it takes forty seconds, and seventy at worst.
-fn estimated(version: i64, step: u32, kind: &str) -> Estimated {
-    Estimated {
-        version,
-        step,
-        kind: kind.into(),
-        how: "rehearsed".into(),
-        p10_seconds: 30.0,
-        p50_seconds: 40.0,
-        p90_seconds: 70.0,
-        model_seconds: 40.0,
-        model_spread: 0.2,
-    }
-}
-
 /// Two migrations, the first of which is a script.
 fn estimating(steps: Vec<Estimated>) -> Progress {
     let mut progress = Progress::default();
@@ -408,7 +393,7 @@ fn left_at(progress: &mut Progress, at: f64) -> Option<Eta> {
 
 #[test]
 fn an_estimate_is_counted_down_and_never_below_nothing() {
-    let mut progress = estimating(vec![estimated(1, 1, "script")]);
+    let mut progress = estimating(vec![Estimated::forty_seconds(1, 1, "script")]);
     let left = |p50_seconds, p90_seconds| Some(Eta::Estimated { p50_seconds, p90_seconds });
     assert_eq!(left_at(&mut progress, 5.0), left(40.0, 70.0));
     assert_eq!(left_at(&mut progress, 35.0), left(10.0, 40.0));
@@ -429,7 +414,11 @@ fn an_estimate_is_counted_down_and_never_below_nothing() {
 
 #[test]
 fn an_estimate_of_another_step_or_kind_is_none() {
-    for other in [estimated(1, 2, "script"), estimated(3, 1, "script"), estimated(1, 1, "bare")] {
+    for other in [
+        Estimated::forty_seconds(1, 2, "script"),
+        Estimated::forty_seconds(3, 1, "script"),
+        Estimated::forty_seconds(1, 1, "bare"),
+    ] {
         let mut progress = estimating(vec![other]);
         assert_eq!(left_at(&mut progress, 6.0), Some(Eta::Measuring));
         progress.apply(seconds(9.0), Event::StepDone { version: 1, step: 1, took: seconds(4.0) });
@@ -439,7 +428,7 @@ fn an_estimate_of_another_step_or_kind_is_none() {
 
 #[test]
 fn what_is_measured_goes_before_what_was_estimated() {
-    let mut progress = estimating(vec![estimated(2, 1, "backfill")]);
+    let mut progress = estimating(vec![Estimated::forty_seconds(2, 1, "backfill")]);
     let backfill = BackfillStart {
         table: "t".into(),
         key: vec!["id".into()],
@@ -463,7 +452,7 @@ fn what_is_measured_goes_before_what_was_estimated() {
 /// A quarter of it is left, and so a quarter of its time; and how far off that was can't be told.
 #[test]
 fn a_step_that_is_gone_on_with_takes_its_part() {
-    let mut progress = estimating(vec![estimated(2, 1, "backfill")]);
+    let mut progress = estimating(vec![Estimated::forty_seconds(2, 1, "backfill")]);
     let backfill = BackfillStart {
         table: "t".into(),
         key: vec!["id".into()],

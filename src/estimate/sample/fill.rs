@@ -17,7 +17,7 @@ use super::draw::{Span, apply, make_room, span};
 use super::frame::{Frame, Stratum};
 use super::projection::{Around, Projection, Scatter, project};
 use super::tally::{Draw, Tally, spread_out};
-use super::{Sample, failed, unmeasured};
+use super::{Sample, failed};
 
 /// As few keys are all run, and what they do is kept until the end.
 const FEW: f64 = 20_000.0;
@@ -102,7 +102,7 @@ impl Sample<'_> {
             spread: 1.0,
             extent: Extent::Rows(table),
             notes: scan.note.into_iter().chain([GUESSED.to_owned()]).collect(),
-            ..unmeasured(outline)
+            ..outline.measured(How::Sampled)
         })
     }
 
@@ -423,7 +423,7 @@ impl Fill {
             size_bytes: is_own.then_some(all.grown as i64),
             dead_rows: is_own.then_some(all.changed as i64),
             notes,
-            ..unmeasured(outline)
+            ..outline.measured(How::Sampled)
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::Upcoming;
 use super::derive::Priced;
 use super::desk::Ended;
 use super::written::Written;
-use super::{Sample, failed, unmeasured};
+use super::{Sample, failed};
 
 /// `CREATE INDEX CONCURRENTLY` beside `CREATE INDEX`, with its second look at the table. By measurement: 1.2 to 1.5.
 const CONCURRENTLY: f64 = 1.3;
@@ -97,13 +97,13 @@ impl Sample<'_> {
         };
         let locks: Vec<_> = since.locks.iter().map(held).collect();
         let log = since.log + sum.log as u64;
-        let rewrites = outline.rewritten(since.rewrites);
+        let rewrites = outline.rewritten(since.changes.rewrites);
         let work = Work {
             seconds: sum.seconds,
             wal: Some(log),
             rewrites: &rewrites,
-            built: &since.built,
-            read: &since.read,
+            built: &since.changes.built,
+            read: &since.changes.read,
             held: &locks,
             // What was only derived wasn't done.
             shows: !sum.is_derived,
@@ -119,9 +119,9 @@ impl Sample<'_> {
             others,
             locks,
             rewrites,
-            scans: since.scans,
+            scans: since.changes.scans,
             notes,
-            ..unmeasured(outline)
+            ..outline.measured(How::Sampled)
         })
     }
 

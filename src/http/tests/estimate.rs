@@ -5,18 +5,7 @@ use crate::http::public;
 use crate::progress::{Estimated, Progress};
 
 fn forty_seconds() -> Event {
-    let estimated = Estimated {
-        version: 42,
-        step: 1,
-        kind: "backfill".into(),
-        how: "sampled".into(),
-        p10_seconds: 30.0,
-        p50_seconds: 40.0,
-        p90_seconds: 70.0,
-        model_seconds: 40.0,
-        model_spread: 0.2,
-    };
-    Event::Estimated { steps: vec![estimated] }
+    Event::Estimated { steps: vec![Estimated::forty_seconds(42, 1, "backfill")] }
 }
 
 async fn estimated() -> Served {

@@ -3,25 +3,11 @@
 use super::*;
 use crate::progress::Estimated;
 
-fn forty_seconds(version: i64) -> Estimated {
-    Estimated {
-        version,
-        step: 1,
-        kind: "script".into(),
-        how: "rehearsed".into(),
-        p10_seconds: 30.0,
-        p50_seconds: 40.0,
-        p90_seconds: 70.0,
-        model_seconds: 40.0,
-        model_spread: 0.2,
-    }
-}
-
 impl Run {
     /// A script of which an estimate says forty seconds.
     pub(in super::super) fn estimated() -> Self {
         let mut run = Run::new();
-        run.apply(Event::Estimated { steps: vec![forty_seconds(1)] });
+        run.apply(Event::Estimated { steps: vec![Estimated::forty_seconds(1, 1, "script")] });
         run.plan(2);
         run.apply(Event::LockTaken);
         run.start(1, None);
@@ -32,7 +18,7 @@ impl Run {
 #[tokio::test]
 async fn an_estimate_is_told_as_one_and_how_far_off_it_was() {
     let run = async |reporter: &Reporter| {
-        reporter.emit(Event::Estimated { steps: vec![forty_seconds(43)] });
+        reporter.emit(Event::Estimated { steps: vec![Estimated::forty_seconds(43, 1, "script")] });
         reporter.emit(Event::Planned {
             target: Some(43),
             applied: 42,
