@@ -207,6 +207,9 @@ impl Dialect {
             Engine::Postgres => &[
                 "set enable_seqscan = off",
                 "set enable_sort = off",
+                "set enable_mergejoin = off",
+                "set random_page_cost = 1",
+                "set cpu_operator_cost = 0.0005",
                 "set synchronize_seqscans = off",
                 "set jit = off",
                 "set plan_cache_mode = force_custom_plan",
@@ -236,6 +239,9 @@ impl Dialect {
             Engine::Postgres => &[
                 "reset enable_seqscan",
                 "reset enable_sort",
+                "reset enable_mergejoin",
+                "reset random_page_cost",
+                "reset cpu_operator_cost",
                 "reset synchronize_seqscans",
                 "reset jit",
                 "reset plan_cache_mode",
