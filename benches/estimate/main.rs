@@ -11,6 +11,7 @@ mod measure;
 mod outcome;
 mod postgres;
 mod scenario;
+mod shapes;
 mod slow_disk;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "the harness offers more than this uses")]
@@ -37,6 +38,7 @@ async fn main() {
         |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
     for mode in modes {
         let mut all: Vec<Scenario> = postgres::scenarios();
+        all.extend(shapes::scenarios());
         if mode == "rehearse" {
             all.extend(mariadb::scenarios());
             all.extend(sqlite::scenarios());

@@ -59,7 +59,10 @@ fn ratio(pair: Option<(f64, f64)>) -> Option<f64> {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [from, median, to] = self.predicted;
-        let of = |pair| ratio(pair).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let of = |pair: Option<(f64, f64)>| match ratio(pair).zip(pair) {
+            Some((ratio, (predicted, _))) => format!("{ratio:.2} of {:.0} MB", predicted / 1e6),
+            None => "–".to_owned(),
+        };
         let mark = |is_good| if is_good { "" } else { " ✘" };
         write!(
             f,

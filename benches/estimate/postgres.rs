@@ -4,22 +4,22 @@ use crate::scenario::{CORRELATED, DELETE, FILL, INDEX, Scenario, Twist};
 use crate::support::Kind;
 
 /// A table of about 60 bytes a row.
-fn plain(rows: u64) -> String {
+pub fn plain(rows: u64) -> String {
     format!(
         "create table t (id bigint primary key, name text not null, n int not null, kind int not null);
          insert into t select i, 'an item of the shop ' || i, i % 1000, i % 97 from generate_series(1, {rows}) i;"
     )
 }
 
-fn with(rows: u64, more: &str) -> String {
+pub fn with(rows: u64, more: &str) -> String {
     format!("{}{more}", plain(rows))
 }
 
-fn one_index(rows: u64) -> String {
+pub fn one_index(rows: u64) -> String {
     with(rows, "create index on t (n);")
 }
 
-fn five_indexes(rows: u64) -> String {
+pub fn five_indexes(rows: u64) -> String {
     with(
         rows / 2,
         "create index on t (n); create index on t (kind); create index on t (name); \
@@ -69,7 +69,7 @@ fn children(rows: u64) -> String {
     )
 }
 
-fn two_tables(rows: u64) -> String {
+pub fn two_tables(rows: u64) -> String {
     with(
         rows,
         &format!(
@@ -79,7 +79,7 @@ fn two_tables(rows: u64) -> String {
     )
 }
 
-fn uuid(rows: u64) -> String {
+pub fn uuid(rows: u64) -> String {
     format!(
         "create table t (id uuid primary key, name text not null, n int not null);
          insert into t select md5(i::text)::uuid, 'an item of the shop', 0 from generate_series(1, {rows}) i;"
@@ -97,11 +97,11 @@ fn checked(rows: u64) -> String {
     with(3 * rows, "alter table t add constraint named check (length(name) > 3) not valid;")
 }
 
-fn plenty(rows: u64) -> String {
+pub fn plenty(rows: u64) -> String {
     plain(3 * rows)
 }
 
-fn target(rows: u64) -> String {
+pub fn target(rows: u64) -> String {
     with(rows, "create table archive (id bigint primary key, name text not null, n int not null);")
 }
 

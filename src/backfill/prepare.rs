@@ -27,6 +27,8 @@ pub struct Prepared {
     pub batch: Batch,
     /// What the catalog says of the table.
     pub table: Table,
+    /// The table that an INSERT adds to.
+    pub into: Option<TableName>,
     /// Keys in the first batch.
     pub rows: u64,
     /// How long a batch is to take.
@@ -127,6 +129,7 @@ pub async fn prepare(
         batch,
         warnings,
         table,
+        into: into.map(|into| into.name),
         rows: directive.rows.unwrap_or(Servo::FIRST),
         target: directive.target.unwrap_or(Servo::TARGET),
         workers: directive.workers.unwrap_or(1).min(most_workers),

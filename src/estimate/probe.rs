@@ -11,7 +11,7 @@ use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
 use super::facts::Facts;
 
 /// How often each is asked.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 /// Blocks in a range: half a megabyte.
 const BLOCKS: u64 = 64;
 /// Rows in a range where there are no blocks to be named.
@@ -20,6 +20,15 @@ const ROWS: u64 = 2_000;
 const LEAST: f64 = 0.05;
 /// How much of the difference may be of what isn't asked for.
 const DOUBT: f64 = 0.35;
+/// By how much servers differ, before anything is measured, as a logarithm: so far a measurement is believed
+/// that is less certain than this.
+const USUAL: f64 = 0.35;
+/// Arithmetic is most of what a migration does, and is measured with less noise.
+const ARITHMETIC: f64 = 0.65;
+/// A run meets good and bad moments, which partly even out: so much of their difference is left.
+const MOODS: f64 = 0.4;
+/// No machine is taken to be more moody than this, as a logarithm.
+const WILDEST: f64 = 0.5;
 
 /// How long somebody else's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,18 +56,64 @@ impl Speed {
         Speed { ratio: 1.0, spread: 0.0, log_rate: None }
     }
 
-    /// From the logarithms of the times' ratios, of arithmetic and of reading.
-    fn from(arithmetic: &[f64], reading: &[f64]) -> Self {
-        let known: Vec<f64> = [median(arithmetic), median(reading)].into_iter().flatten().collect();
+    fn of(arithmetic: &Pairs, reading: &Pairs) -> Self {
+        let known = [(arithmetic.compare(), ARITHMETIC), (reading.compare(), 1.0 - ARITHMETIC)];
+        let known = known.into_iter().filter_map(|(one, weight)| Some((one?, weight)));
+        let known: Vec<(Compared, f64)> = known.collect();
+        let weights: f64 = known.iter().map(|(_, weight)| weight).sum();
         if known.is_empty() {
             return Speed { ratio: 1.0, spread: DOUBT, log_rate: None };
         }
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let mean = known.iter().map(|(one, weight)| one.log * weight).sum::<f64>() / weights;
+        let error = known.iter().map(|(one, weight)| one.error * weight).sum::<f64>() / weights;
         // Where the two disagree, it depends on which a statement does more of.
-        let apart = known.iter().map(|one| (one - mean).abs()).fold(0.0, f64::max);
-        let doubt = DOUBT * mean.abs();
-        let spread = (LEAST * LEAST + apart * apart + doubt * doubt).sqrt();
+        let apart = known.iter().map(|(one, _)| (one.log - mean).abs()).fold(0.0, f64::max);
+        let mood = MOODS * arithmetic.mood().min(WILDEST);
+        let parts = [LEAST, apart, error, mood, DOUBT * mean.abs()];
+        let spread = parts.iter().map(|part| part * part).sum::<f64>().sqrt();
         Speed { ratio: mean.exp(), spread, log_rate: None }
+    }
+}
+
+/// Times of the same work, in seconds, of the copy and of production.
+#[derive(Debug, Default)]
+struct Pairs {
+    copy: Vec<f64>,
+    production: Vec<f64>,
+}
+
+/// The logarithm of how much longer production takes, and how far off that may be.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    log: f64,
+    error: f64,
+}
+
+impl Pairs {
+    fn add(&mut self, copy: f64, production: f64) {
+        self.copy.push(copy);
+        self.production.push(production);
+    }
+
+    /// By the quarter that was the fastest: what comes and goes on a machine meets one of the two for some rounds, and makes
+    /// nothing faster. A server that is always busy is slow in these, too.
+    fn compare(&self) -> Option<Compared> {
+        let at = |share| {
+            let (copy, production) =
+                (quantile(&self.copy, share)?, quantile(&self.production, share)?);
+            Some((production / copy).ln())
+        };
+        let (quarter, half) = (at(0.25)?, at(0.5)?);
+        let error = (quarter - half).abs();
+        // What isn't certain counts less.
+        let believed = USUAL * USUAL / (USUAL * USUAL + error * error);
+        Some(Compared { log: quarter * believed, error: error * believed.sqrt() })
+    }
+
+    /// By how much the same takes longer at one moment than at another, on the worse of the two, as a logarithm.
+    fn mood(&self) -> f64 {
+        let width = |times| Some((quantile(times, 0.8)? / quantile(times, 0.2)?).ln() / 2.0);
+        [width(&self.copy), width(&self.production)].into_iter().flatten().fold(0.0, f64::max)
     }
 }
 
@@ -78,17 +133,25 @@ pub async fn compare(
         session.set(&copy.0.dialect().set_lock_timeout(PATIENCE)).await?;
     }
     let tables = common(copy.1, production.1);
-    let (mut arithmetic, mut reading) = (Vec::new(), Vec::new());
+    let (mut arithmetic, mut reading) = (Pairs::default(), Pairs::default());
     for round in 0..ROUNDS {
         let sql = sums(engine);
-        let one = time(here.as_mut(), &sql).await?;
-        arithmetic.push((time(there.as_mut(), &sql).await? / one).ln());
+        // In turn the one and the other is first: the second has the processor warm.
+        let (one, other) = if round % 2 == 0 {
+            let one = time(here.as_mut(), &sql).await?;
+            (one, time(there.as_mut(), &sql).await?)
+        } else {
+            let other = time(there.as_mut(), &sql).await?;
+            (time(here.as_mut(), &sql).await?, other)
+        };
+        arithmetic.add(one, other);
         let Some(table) = tables.get(round % tables.len().max(1)) else { continue };
+        let at = fastrand::f64();
         // Not everybody may read every table.
-        let one = range(engine, here.as_mut(), table, copy.1).await;
-        let other = range(engine, there.as_mut(), table, production.1).await;
+        let one = range(engine, here.as_mut(), table, copy.1, at).await;
+        let other = range(engine, there.as_mut(), table, production.1, at).await;
         if let (Ok(Some(one)), Ok(Some(other))) = (one, other) {
-            reading.push((other / one).ln());
+            reading.add(one, other);
         }
     }
     let log_rate = match engine {
@@ -96,7 +159,7 @@ pub async fn compare(
         Engine::Postgres => log_rate(there.as_mut()).await.unwrap_or_default(),
         Engine::MySql | Engine::Sqlite => None,
     };
-    Ok(Speed { log_rate, ..Speed::from(&arithmetic, &reading) })
+    Ok(Speed { log_rate, ..Speed::of(&arithmetic, &reading) })
 }
 
 /// Bytes of log that a server's disk takes in a second.
@@ -130,7 +193,8 @@ fn common<'f>(copy: &'f Facts, production: &Facts) -> Vec<&'f str> {
     both.into_iter().take(MOST).map(|(name, _)| name.as_str()).collect()
 }
 
-fn sums(engine: Engine) -> String {
+/// Arithmetic of some milliseconds.
+pub(super) fn sums(engine: Engine) -> String {
     match engine {
         Engine::Postgres => {
             "select count(md5(i::text)) from generate_series(1, 30000) i".to_owned()
@@ -144,12 +208,13 @@ fn sums(engine: Engine) -> String {
     }
 }
 
-/// A range somewhere in a table: seconds for each of its rows; none where there was nothing.
+/// A range at so far a place in a table: seconds for each of its rows; none where there was nothing.
 async fn range(
     engine: Engine,
     session: &mut dyn Session,
     table: &str,
     facts: &Facts,
+    at: f64,
 ) -> Result<Option<f64>, DbError> {
     let Some(known) = facts.table(table) else { return Ok(None) };
     let name = match table.split_once('.') {
@@ -166,7 +231,7 @@ async fn range(
                 format!("select pg_relation_size('{}'::regclass) / 8192", name.replace('\'', "''"));
             let size = session.query(&Statement::new(size, Vec::new())).await?;
             let blocks = size.first().map_or(Ok(0), |row| row.int(0))?.unsigned_abs();
-            let first = fastrand::u64(..=blocks.saturating_sub(BLOCKS));
+            let first = (at * blocks.saturating_sub(BLOCKS) as f64) as u64;
             let last = first + BLOCKS;
             format!(
                 "select count(*), coalesce(sum(length(t::text)), 0)::bigint from only {name} t \
@@ -176,7 +241,7 @@ async fn range(
         Engine::MySql | Engine::Sqlite => {
             let rows = known.rows.unwrap_or(0);
             // What is skipped is read, too.
-            let first = fastrand::u64(..=rows.saturating_sub(ROWS).min(10 * ROWS));
+            let first = (at * rows.saturating_sub(ROWS).min(10 * ROWS) as f64) as u64;
             format!("select count(*) from (select 1 from {name} limit {ROWS} offset {first}) t")
         }
     };
@@ -193,8 +258,47 @@ async fn time(session: &mut dyn Session, sql: &str) -> Result<f64, DbError> {
     Ok(began.elapsed().as_secs_f64().max(1e-6))
 }
 
-fn median(values: &[f64]) -> Option<f64> {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+fn quantile(times: &[f64], share: f64) -> Option<f64> {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times.get((times.len() as f64 * share) as usize).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(times: impl Iterator<Item = (f64, f64)>) -> Pairs {
+        let mut pairs = Pairs::default();
+        times.for_each(|(copy, production)| pairs.add(copy, production));
+        pairs
+    }
+
+    #[test]
+    fn a_machine_that_is_busy_for_some_rounds_is_no_slower() {
+        let busy = |round: usize| if round < 8 { 1.9 } else { 1.0 };
+        let noisy = pairs((0..24).map(|round| (0.010, 0.010 * busy(round))));
+        let even = pairs((0..24).map(|_| (0.003, 0.003)));
+        let told = Speed::of(&noisy, &even);
+        assert!((told.ratio - 1.0).abs() < 0.01, "{told:?}");
+        let quiet = Speed::of(&even, &even);
+        assert!(told.spread > quiet.spread + 0.05, "{told:?} {quiet:?}");
+    }
+
+    #[test]
+    fn a_slower_one_is_told() {
+        let slow = pairs((0..24).map(|_| (0.010, 0.020)));
+        let told = Speed::of(&slow, &slow);
+        assert!((told.ratio - 2.0).abs() < 0.05, "{told:?}");
+        let nothing = Speed::of(&Pairs::default(), &Pairs::default());
+        assert!((nothing.ratio - 1.0).abs() < 1e-9 && nothing.spread > 0.3);
+    }
+
+    #[test]
+    fn what_is_uncertain_is_believed_less() {
+        // A quarter of the rounds says so, and the others something else.
+        let torn = pairs((0..24).map(|round| (0.010, if round < 9 { 0.010 } else { 0.030 })));
+        let told = Speed::of(&torn, &torn);
+        assert!(told.spread > 0.25, "{told:?}");
+    }
 }

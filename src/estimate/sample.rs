@@ -2,7 +2,7 @@
 //!
 //! All of it happens in one session and one transaction on the copy, so that each step finds the tables as the
 //! steps before it leave them, and nothing is there afterwards. (Dead rows are, for the next vacuum, and sequences
-//! don't go back.) A script is run whole, under a savepoint. Of a [backfill](fill), batches at places all over
+//! don't go back.) A script is run whole, under a savepoint. Of a [backfill], batches at places all over
 //! its key are run and taken back, until their mean is known well enough. What only fails because such a
 //! backfill isn't complete, or takes more than its share of the budget, is [derived](derive).
 //!
@@ -10,11 +10,14 @@
 //! file's copy is rehearsed as quickly.
 
 mod around;
+mod backfill;
 mod derive;
 mod desk;
 mod draw;
+mod draws;
 mod fill;
 mod frame;
+mod parallel;
 mod projection;
 mod script;
 mod tally;
@@ -62,6 +65,7 @@ pub struct Sampling<'a> {
 
 /// A sample at work.
 struct Sample<'a> {
+    copy: Arc<dyn Database>,
     dialect: Dialect,
     facts: &'a Facts,
     reporter: &'a Reporter,
@@ -72,6 +76,8 @@ struct Sample<'a> {
     steps_left: u32,
     /// By how many bytes the tables would have grown by what was only sampled.
     grown: BTreeMap<String, f64>,
+    /// The UPDATEs of each table that were only sampled.
+    fills: BTreeMap<String, Vec<String>>,
     /// Whether the tables are without what a sampled step would have done.
     is_incomplete: bool,
     /// Whether a statement was given up, so that what follows may fail for any reason.
@@ -97,6 +103,7 @@ pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateErr
     });
     let mut sample = Sample {
         dialect: copy.dialect(),
+        copy,
         facts,
         reporter,
         stop,
@@ -104,6 +111,7 @@ pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateErr
         ends,
         steps_left: plan.steps().count() as u32,
         grown: BTreeMap::new(),
+        fills: BTreeMap::new(),
         is_incomplete: false,
         has_gaps: false,
     };

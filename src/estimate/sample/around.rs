@@ -7,24 +7,36 @@ use crate::batch::Verb;
 use crate::db::{DbError, Statement};
 
 use super::Sample;
+use super::draw::Ground;
 use super::projection::Around;
 
-/// Pages of a table and its indexes, the sizes at which the log makes a checkpoint and of the server's own pages, and of
-/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, and their bytes.
+/// Pages of a table and its indexes, and last of what lies beside it; the sizes at which the log makes a checkpoint and of the server's own pages; of
+/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, their bytes, and
+/// which; and what the rows themselves have of the table's bytes, by the statistics, each with its header and pointer.
 const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
     union select to_regclass($1::text)), \
-    others as (select i.indrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
+    others as (select i.indrelid, i.indexrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
     join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
     left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
     left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
     and s.attname = a.attname where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
-    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6) \
+    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6), \
+    widths as (select c.oid, c.reltuples * (28 + 8 * ceil(sum(s.avg_width * (1 - s.null_frac)) / 8)) as live \
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_stats s on s.schemaname = n.nspname \
+    and s.tablename = c.relname and not s.inherited \
+    where c.relkind = 'r' and c.oid in (select relid from leaves) group by c.oid, c.reltuples) \
     select coalesce(sum(pg_relation_size(relid)), 0)::bigint / 8192, \
     coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
     (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size'), \
     (select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'), \
     (select coalesce(count(*) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
-    (select coalesce(sum(size), 0)::bigint from others) from leaves";
+    (select coalesce(sum(size), 0)::bigint from others), \
+    (select coalesce(string_agg(indexrelid::text, ','), '') from others), \
+    (select coalesce(sum(live), 0)::bigint from widths), \
+    coalesce(sum(pg_table_size(relid) - pg_relation_size(relid)), 0)::bigint / 8192 from leaves";
+
+/// Seconds that the server takes for a batch's entry in the ledger.
+const LEDGER: f64 = 0.000_2;
 
 impl Sample<'_> {
     /// What the projection needs beside the draws.
@@ -33,7 +45,7 @@ impl Sample<'_> {
         prepared: &Prepared,
         keys: f64,
         most: u64,
-    ) -> Result<Around, DbError> {
+    ) -> Result<(Around, Ground), DbError> {
         let name = prepared.batch.table();
         let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
         let key = prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
@@ -42,26 +54,31 @@ impl Sample<'_> {
         let (table_pages, index_pages) = (number(0)?, number(1)?);
         // A checkpoint begins so early that it is done by the time that the log has this size.
         let checkpoint_bytes = number(2)? / 1.9;
+        let others = rows.first().map_or(Ok(""), |row| row.text(6))?.to_owned();
         const TRIPS: u32 = 20;
         let began = Instant::now();
         for _ in 0..TRIPS {
             self.desk.number("select 1").await?;
         }
         let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
-        Ok(Around {
+        let ground = Ground { grows: prepared.into.clone(), others };
+        let around = Around {
             keys,
             table_pages,
             index_pages,
+            beside_pages: number(8)?,
             checkpoint_bytes,
             other_indexes: number(4)? / 100.0,
             other_bytes: number(5)?,
             buffers: number(3)?,
             moves_rows: prepared.batch.verb() == Verb::Update,
+            live_bytes: number(7)?,
             // The begin, the checkpoint and the commit.
-            overhead: 4.0 * trip,
+            overhead: 3.0 * trip + LEDGER,
             target: prepared.target.as_secs_f64(),
             most: most as f64,
             ..Around::default()
-        })
+        };
+        Ok((around, ground))
     }
 }

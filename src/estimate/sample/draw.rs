@@ -9,15 +9,48 @@ use std::time::{Duration, Instant};
 
 use crate::backfill::Prepared;
 use crate::batch::{Batch, Part, Spot};
-use crate::db::{DbError, Dialect, ErrorKind, Statement};
+use crate::db::{DbError, Dialect, ErrorKind, Statement, TableName};
 
 use super::desk::{CLOCKS, Desk};
 use super::tally::Draw;
 
 /// No draw takes longer; the engine ends its batches much sooner.
 const LIMIT: Duration = Duration::from_secs(5);
-/// In percent. Rows that grow a little have to fit beside themselves.
-const ROOMY: u32 = 40;
+
+/// Where a backfill's draws leave their traces.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ground {
+    /// The table that grows, where it isn't the one that is gone along.
+    pub(super) grows: Option<TableName>,
+    /// Indexes whose growth isn't seen by draws: their numbers, with commas between them.
+    pub(super) others: String,
+}
+
+/// What the server has counted so far.
+struct Counted {
+    log: f64,
+    bytes: f64,
+    hot: f64,
+}
+
+impl Ground {
+    async fn counted(&self, desk: &mut Desk, source: &Batch) -> Result<Counted, DbError> {
+        let grows = qualified(self.grows.as_ref().unwrap_or(source.table()));
+        let others = format!("{{{}}}", self.others);
+        let params = vec![grows.into(), others.into(), qualified(source.table()).into()];
+        let rows = desk.query(&Statement::new(COUNTED, params)).await?;
+        let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
+        Ok(Counted { log: number(0)?, bytes: number(1)?, hot: number(2)? })
+    }
+}
+
+/// Bytes of log so far, and of the table with its indexes, and rows that found room beside themselves.
+const COUNTED: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
+    (coalesce(sum(pg_table_size(relid)), 0) + (select coalesce(sum(pg_relation_size(indexrelid)), 0) \
+    from pg_index where indrelid = any(array_agg(relid)) and indexrelid <> all($2::text::oid[])))::bigint, \
+    coalesce(pg_stat_get_xact_tuples_hot_updated(to_regclass($3::text)), 0) \
+    from (select relid::oid from pg_partition_tree(to_regclass($1::text)) \
+    union select to_regclass($1::text)::oid) leaves";
 
 /// A range of keys.
 #[derive(Debug, Clone)]
@@ -63,6 +96,7 @@ pub(super) async fn span(
 pub(super) async fn apply(
     desk: &mut Desk,
     source: &Batch,
+    ground: &Ground,
     span: &Span,
     part: Part,
 ) -> Result<Option<Draw>, DbError> {
@@ -70,7 +104,7 @@ pub(super) async fn apply(
     let explain = "explain (analyze, wal, timing off, costs off, summary off) ";
     let statement = Statement { sql: format!("{explain}{}", statement.sql), ..statement };
     desk.limit(Some(LIMIT)).await?;
-    let before = size(desk, source).await?;
+    let before = ground.counted(desk, source).await?;
     let began = Instant::now();
     let told = async {
         let told = desk.query(&statement).await?;
@@ -86,7 +120,7 @@ pub(super) async fn apply(
         Err(error) => return Err(error),
     };
     let seconds = began.elapsed().as_secs_f64();
-    let after = size(desk, source).await?;
+    let after = ground.counted(desk, source).await?;
     let mut lines = Vec::new();
     for row in &told {
         lines.push(row.text(0)?.to_owned());
@@ -101,38 +135,30 @@ pub(super) async fn apply(
         keys: keys as f64,
         seconds,
         changed: changed(&lines),
-        log: after.0 - before.0,
+        hot: after.hot - before.hot,
+        log: after.log - before.log,
         pages: whole_pages(&lines),
-        grown: after.1 - before.1,
+        grown: after.bytes - before.bytes,
     }))
 }
 
-/// Moves the rows of a part of a span to where they have room beside them.
+/// Moves the rows of a part of a span to where they have room beside them: into pages that are filled up to so many percent.
 pub(super) async fn make_room(
     desk: &mut Desk,
     source: &Batch,
     span: &Span,
     part: Part,
+    fill_factor: u32,
 ) -> Result<(), DbError> {
-    let name = name(source);
-    desk.bare(&format!("alter table {name} set (fillfactor = {ROOMY})")).await?;
+    let name = qualified(source.table());
+    desk.bare(&format!("alter table {name} set (fillfactor = {fill_factor})")).await?;
     desk.limit(Some(LIMIT)).await?;
     let moved = source.move_rows(span.after.as_deref(), &span.through, part);
     desk.query(&moved).await.map(drop)
 }
 
-fn name(source: &Batch) -> String {
-    let table = source.table();
+fn qualified(table: &TableName) -> String {
     Dialect::POSTGRES.qualified(table.schema.as_deref(), &table.name)
-}
-
-/// Bytes of log so far, and of the table with its indexes.
-async fn size(desk: &mut Desk, source: &Batch) -> Result<(f64, f64), DbError> {
-    let sql = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, \
-               pg_total_relation_size(to_regclass($1::text))";
-    let rows = desk.query(&Statement::new(sql, vec![name(source).into()])).await?;
-    let number = |at| rows.first().map_or(Ok(0), |row| row.int(at));
-    Ok((number(0)? as f64, number(1)? as f64))
 }
 
 /// `  WAL: records=21 fpi=7 bytes=51234` of the first node that has such a line, which sums up the others.

@@ -4,9 +4,10 @@ use crate::batch::Part;
 
 use super::tally::{Draw, Tally};
 
-/// Bytes of a page in the log, where the draws don't tell: less than the page's 8,192, as the hole between its
-/// rows and their pointers is left out. And those that it has at least and at most.
-const PAGE: (f64, f64, f64) = (2_000.0, 7_000.0, 8_300.0);
+/// Bytes of a page, and the part of that which an index fills, or a table that nothing is known of: the hole between a
+/// page's rows and their pointers isn't in the log.
+const PAGE: f64 = 8_192.0;
+const FILLED: f64 = 0.85;
 /// Seconds that the first change of a page takes: to read it, to copy it to the log, to sum that up and write it.
 const PAGE_SECONDS: (f64, f64, f64) = (2e-6, 10e-6, 30e-6);
 /// Seconds and bytes of log that it takes to clear away what is dead in a page, for each row in it.
@@ -14,7 +15,7 @@ const PRUNE_SECONDS: f64 = 45e-9;
 const PRUNE_BYTES: f64 = 65.0;
 
 /// An index grows by this part for each part of new entries: its pages are cut in halves.
-const SPLIT: f64 = 1.35;
+const SPLIT: f64 = 1.1;
 /// Bytes of log of such a cut.
 const SPLIT_BYTES: f64 = 4_500.0;
 /// The part of the server's own pages that an index may have; the table needs some, too.
@@ -25,9 +26,14 @@ const KEPT: f64 = 0.7;
 pub(super) struct Around {
     /// Keys, or blocks, in all.
     pub(super) keys: f64,
-    /// Pages of the table, and of its indexes.
+    /// And rows.
+    pub(super) rows: f64,
+    /// Pages of the table, of its indexes, and of what lies beside it: values that are too long for a page.
     pub(super) table_pages: f64,
     pub(super) index_pages: f64,
+    pub(super) beside_pages: f64,
+    /// Bytes of the table that its rows have, by the statistics; 0 where there are none.
+    pub(super) live_bytes: f64,
     /// After so many bytes of log a checkpoint comes, and all pages go to the log anew.
     pub(super) checkpoint_bytes: f64,
     /// Indexes in another order than the key: how many, and their bytes.
@@ -52,8 +58,8 @@ pub(super) struct Around {
 /// there is cleared away by who comes next, and from then on each row finds room in its own page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scatter {
-    /// The part of its rows that find room.
-    pub(super) roomy: f64,
+    /// The part of its rows that find no room, and go to the end of the table.
+    pub(super) moved: f64,
     /// Pages that a batch meets, for each of its rows.
     pub(super) visits: f64,
     /// Rows in a page.
@@ -71,76 +77,101 @@ pub(super) struct Projection {
     pub(super) batch: f64,
 }
 
-/// The draws of `second` are of rows that have room beside them: where the engine goes by halves, the second ones;
-/// without any, all keys are like those of `first`.
+/// The draws of `second` are of rows that have room beside them. Where the engine goes by halves, these are the second ones;
+/// where rows lie all over the table, nearly all. Without any, all keys are like those of `first`.
 pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projection {
     let keys = around.keys;
     let has_second = !second.draws().is_empty();
     let by_halves = around.has_halves && has_second;
-    let share = if by_halves { Part::first_of(7_000) as f64 / 7_000.0 } else { 1.0 };
-    let all = |of: fn(&Draw) -> f64| {
+    let scatter = around.scatter.filter(|_| has_second && !by_halves);
+    let share = match scatter {
+        Some(scatter) => scatter.moved,
+        None if by_halves => Part::first_of(7_000) as f64 / 7_000.0,
+        None => 1.0,
+    };
+    let both = |of: &dyn Fn(&Draw) -> f64| {
         let rest = if share < 1.0 { (1.0 - share) * second.mean(of) } else { 0.0 };
         keys * (share * first.mean(of) + rest)
     };
-    let pages = all(|draw| draw.pages);
-    let page_bytes =
-        slope(first, |draw| draw.log, PAGE).min(0.95 * all(|it| it.log) / pages.max(1.0));
-    let page_seconds = slope(first, |draw| draw.seconds, PAGE_SECONDS);
+    // Whoever comes to a page first, it goes to the log whole.
+    let pages = if scatter.is_some() {
+        keys * first.mean(|draw| draw.pages)
+    } else {
+        both(&|draw| draw.pages)
+    };
+    let page_bytes = around.page_bytes();
+    let page_seconds = page_seconds(first);
     // What there is beside the pages that go to the log whole.
-    let mut log = all(|draw| draw.log) - pages * page_bytes;
-    let seconds = all(|draw| draw.seconds);
-    let mut rest = (seconds - pages * page_seconds).max(0.2 * seconds);
-    let page_seconds = (seconds - rest) / pages.max(1.0);
-    let mut grown = all(|draw| draw.grown);
-    if let Some(Scatter { roomy, visits, rows }) = around.scatter.filter(|_| !by_halves) {
-        if has_second {
-            let beside = keys * (second.mean(|draw| draw.log) + PRUNE_BYTES * visits);
-            log = (1.0 - roomy) * log + roomy * beside.min(log);
-        }
-        rest += roomy * keys * visits * rows * PRUNE_SECONDS;
-        grown *= 1.0 - roomy;
+    let mut log = both(&|draw| (draw.log - draw.pages * page_bytes).max(0.05 * draw.log));
+    let mut rest = both(&|draw| (draw.seconds - draw.pages * page_seconds).max(0.2 * draw.seconds));
+    if let Some(Scatter { moved, visits, rows }) = scatter {
+        let cleared = (1.0 - moved) * keys * visits;
+        log += cleared * PRUNE_BYTES;
+        rest += cleared * rows * PRUNE_SECONDS;
     }
     let kept = kept(pages, log, page_bytes, around);
-    // Entries in such an index meet its pages anywhere. A sample meets few of them; the whole run more than the
-    // server keeps, so that each has to be read, and another one written for it. And they split.
-    let moved = match (around.moves_rows, around.scatter.filter(|_| !by_halves)) {
-        (false, _) => 0.0,
-        (true, Some(scatter)) => all(|it| it.changed) * (1.0 - scatter.roomy),
-        (true, None) => all(|draw| draw.changed) * share,
+    let changed = both(&|draw| draw.changed);
+    let entries = match around.moves_rows {
+        true => both(&|draw| (draw.changed - draw.hot).max(0.0)),
+        false => 0.0,
     };
-    let part = moved / keys.max(1.0);
-    let split = around.other_bytes * part * SPLIT;
+    // Entries in an index in another order meet its pages anywhere. A sample meets few of them; the whole run more than the
+    // server keeps, so that each has to be read, and another one written for it. And they split.
+    let split = around.other_bytes * entries / around.rows.max(1.0) * SPLIT;
     let away = (1.0 - KEPT * around.buffers / (around.other_bytes + split).max(1.0)).max(0.0);
-    let missed = moved * around.other_indexes * away;
-    grown += split;
-    log += split / 8_192.0 * SPLIT_BYTES;
+    let missed = entries * around.other_indexes * away;
+    log += split / PAGE * SPLIT_BYTES;
     let seconds = rest + kept.max(missed) * page_seconds;
     let each = seconds / keys.max(1.0);
     let batch = (0.9 * around.target / each.max(1e-9)).clamp(1.0, around.most.max(1.0));
     Projection {
         seconds: seconds + keys / batch * around.overhead,
-        changed: all(|draw| draw.changed),
+        changed,
         log: log + kept * page_bytes,
-        grown,
+        grown: both(&|draw| draw.grown).max(around.needed(share * changed)) + split,
         batch,
+    }
+}
+
+impl Around {
+    /// Bytes of a page of its table in the log.
+    fn page_bytes(&self) -> f64 {
+        match self.live_bytes / (self.table_pages * PAGE).max(1.0) {
+            filled if filled > 0.0 => filled.clamp(0.3, 1.0) * PAGE,
+            _ => FILLED * PAGE,
+        }
+    }
+
+    /// Bytes that a table needs at least for rows that leave their pages. Each draw finds what room there is
+    /// elsewhere; the whole run finds it once.
+    fn needed(&self, rows: f64) -> f64 {
+        if !self.moves_rows || self.live_bytes <= 0.0 {
+            return 0.0;
+        }
+        let row = self.live_bytes / self.rows.max(1.0);
+        // Half a row's room is left in each page, and fits none.
+        let room = (self.table_pages * (PAGE - row / 2.0) - self.live_bytes).max(0.0);
+        (rows * row - room).max(0.0)
     }
 }
 
 /// A page goes whole to the log once between two checkpoints. A sample meets pages of an index where keys lie
 /// anywhere for the first time, again and again; the whole run meets them over and over.
 fn kept(pages: f64, log: f64, page_bytes: f64, around: Around) -> f64 {
-    let mut kept = pages.min(around.table_pages);
+    let once = around.table_pages + around.beside_pages;
+    let mut kept = pages.min(once);
     for _ in 0..4 {
         let checkpoints = (log + kept * page_bytes) / around.checkpoint_bytes.max(1.0);
-        kept = pages.min(around.table_pages + around.index_pages * (1.0 + checkpoints.floor()));
+        kept = pages.min(once + around.index_pages * (1.0 + checkpoints.floor()));
     }
     kept
 }
 
-/// By how much a draw has more of something for each whole page in its log, by least squares.
-fn slope(tally: &Tally, of: fn(&Draw) -> f64, (least, usual, most): (f64, f64, f64)) -> f64 {
-    let points: Vec<_> =
-        tally.draws().iter().map(|draw| (draw.pages / draw.keys, of(draw) / draw.keys)).collect();
+/// By how much longer a draw takes for each whole page in its log, by least squares.
+fn page_seconds(tally: &Tally) -> f64 {
+    let (least, usual, most) = PAGE_SECONDS;
+    let of = |draw: &Draw| (draw.pages / draw.keys, draw.seconds / draw.keys);
+    let points: Vec<_> = tally.draws().iter().map(of).collect();
     let n = points.len().max(1) as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
     let spread = points.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>() / n;
@@ -166,6 +197,7 @@ mod tests {
     fn around() -> Around {
         Around {
             keys: 7_000.0,
+            rows: 7_000.0,
             table_pages: 100.0,
             index_pages: 50.0,
             checkpoint_bytes: 1e9,
@@ -193,7 +225,7 @@ mod tests {
             Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
         let all = project(&one(draw), &Tally::default(), around());
         let kept = 150.0;
-        let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * PAGE.1;
+        let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * FILLED * PAGE;
         assert!((all.log - expected).abs() < 1.0, "{all:?}");
         assert!(all.seconds < 70.0);
         let few = Draw { pages: 1.0, log: 9_000.0, ..draw };
@@ -219,13 +251,26 @@ mod tests {
     fn rows_all_over_the_table_find_room_where_others_were() {
         let first = one(Draw { keys: 100.0, log: 40_000.0, grown: 10_000.0, ..Draw::default() });
         let second = one(Draw { keys: 100.0, log: 10_000.0, ..Draw::default() });
-        let scatter = Some(Scatter { roomy: 0.9, visits: 1.0, rows: 80.0 });
+        let scatter = Some(Scatter { moved: 0.1, visits: 1.0, rows: 80.0 });
         let around = Around { has_halves: false, scatter, ..around() };
         let all = project(&first, &second, around);
         assert!((all.grown - 70_000.0).abs() < 1.0, "{all:?}");
         let expected = 0.1 * 2_800_000.0 + 0.9 * (700_000.0 + 7_000.0 * PRUNE_BYTES);
         assert!((all.log - expected).abs() < 1.0, "{all:?}");
         assert!(all.seconds > 0.0, "to clear away takes time");
+    }
+
+    #[test]
+    fn room_elsewhere_is_found_once() {
+        // Each draw has found room for its rows in pages that have some; there is enough for a tenth.
+        let one = one(Draw { keys: 100.0, changed: 100.0, ..Draw::default() });
+        let table_bytes = 100.0 * PAGE;
+        let around = Around { moves_rows: true, live_bytes: 0.9 * table_bytes, ..around() };
+        let grown = project(&one, &Tally::default(), around).grown;
+        let unfit = 100.0 * 0.9 * table_bytes / 7_000.0 / 2.0;
+        assert!((grown - 0.8 * table_bytes - unfit).abs() < 1.0, "{grown}");
+        let empty = Around { live_bytes: 0.3 * table_bytes, ..around };
+        assert!(project(&one, &Tally::default(), empty).grown < 1.0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::estimate::measured::{Held, How, Measured};
 use crate::estimate::outline::Outline;
 use crate::plan::Upcoming;
 
-use super::derive::Priced;
+use super::derive::{Filled, Priced};
 use super::desk::Ended;
 use super::written::Written;
 use super::{Sample, failed};
@@ -96,7 +96,7 @@ impl Sample<'_> {
             seconds: sum.seconds,
         };
         let locks: Vec<_> = since.locks.iter().map(held).collect();
-        let log = since.log + sum.log as u64;
+        let log = (since.log as f64 + sum.log).max(0.0) as u64;
         let rewrites = outline.rewritten(since.changes.rewrites);
         let work = Work {
             seconds: sum.seconds,
@@ -140,8 +140,17 @@ impl Sample<'_> {
         sql: &str,
         limit: Duration,
     ) -> Result<Priced, DbError> {
+        let filled = self.filled(outline, sql, limit).await?;
         let error = match self.desk.within(limit, sql).await? {
-            Ended::Done(seconds) => return Ok(self.seen(outline, sql, seconds)),
+            Ended::Done(seconds) => {
+                return match filled {
+                    Some(filled) => {
+                        let bytes = self.bytes(&filled.table).await?;
+                        Ok(filled.priced(bytes, seconds))
+                    }
+                    None => Ok(self.seen(outline, sql, seconds)),
+                };
+            }
             Ended::OutOfTime => return self.given_up(outline, sql, limit).await,
             Ended::Failed(error) => error,
         };
@@ -173,6 +182,20 @@ impl Sample<'_> {
         self.scan(&table, "it fails here, where the fill before it was only sampled").await
     }
 
+    /// An index on a table whose fill was only sampled.
+    async fn filled(
+        &mut self,
+        outline: &Outline,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Option<Filled>, DbError> {
+        let table = self.table_of(outline, sql).filter(|table| self.fills.contains_key(table));
+        let Some(table) = table.filter(|_| outline.with(sql).builds_index()) else {
+            return Ok(None);
+        };
+        self.of_filled(&table, sql, limit).await.map(Some)
+    }
+
     /// A scan of a table that a sampled fill would have made larger.
     fn seen(&self, outline: &Outline, sql: &str, seconds: f64) -> Priced {
         let scans = first_word(sql) == "alter" && seconds > 0.02;
@@ -201,7 +224,7 @@ impl Sample<'_> {
             return Ok(Priced::derived(3.0 * least, UNKNOWN, note));
         };
         let sorts = outline.with(sql).builds_index();
-        self.part(&table, known, sql, limit, sorts).await
+        self.instead(&table, known, sql, limit, sorts).await
     }
 
     async fn outside(&mut self, outline: &Outline, sql: &str) -> Result<Priced, DbError> {

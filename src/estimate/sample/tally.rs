@@ -14,12 +14,14 @@ pub(super) struct Draw {
     pub(super) stratum: usize,
     pub(super) keys: f64,
     pub(super) seconds: f64,
-    /// Rows that it changed.
-    pub(super) changed: f64,
     /// Bytes of log, and pages that went into it whole.
     pub(super) log: f64,
     pub(super) pages: f64,
-    /// Bytes by which the table and its indexes grew.
+    /// Rows that it changed.
+    pub(super) changed: f64,
+    /// Of these, rows that found room in their page, and needed no entry in any index.
+    pub(super) hot: f64,
+    /// Bytes by which the table grew and its indexes, but for those in another order than the key.
     pub(super) grown: f64,
 }
 
