@@ -1,7 +1,8 @@
 //! The error of estimates: each scenario is estimated on a copy, and then really happens in production.
 //!
 //! `cargo bench --bench estimate -- [rehearse|sample|…] [part of a scenario's name]…`; with `LOCKKEEPER_BENCH_ROWS`
-//! (1,000,000) rows. A line of a table for each, then what share of them was right.
+//! (1,000,000) rows. A line of a table for each, then what share of them was right. `-- s1` plays that story, with four times as
+//! many rows.
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark that can't measure says so")]
 
 mod mariadb;
@@ -14,6 +15,7 @@ mod scenario;
 mod shapes;
 mod slow_disk;
 mod sqlite;
+mod story;
 #[allow(dead_code, unused_imports, reason = "the harness offers more than this uses")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -27,6 +29,9 @@ async fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let rows = setting("LOCKKEEPER_BENCH_ROWS", 1_000_000);
+    if words.iter().any(|word| word == "s1") {
+        return story::play(4 * rows).await;
+    }
     let (modes, names): (Vec<_>, Vec<_>) =
         words.iter().partition(|word| matches!(word.as_str(), "rehearse" | "sample"));
     let modes = if modes.is_empty() {

@@ -35,6 +35,9 @@ pub struct Scenario {
     pub twist: Twist,
 }
 
+/// A slower disk's bytes a second.
+const SLOW: u64 = 24_000_000;
+
 /// A fill of one column.
 pub const FILL: &str = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
 /// A column, and its values from another table.
@@ -64,7 +67,7 @@ impl Scenario {
     /// `None` where the machine can't play it.
     pub async fn play(&self, mode: &str, rows: u64) -> Option<Outcome> {
         let slow = match self.twist {
-            Twist::SlowDisk => Some(SlowDisk::new(production(self.kind))?),
+            Twist::SlowDisk => Some(SlowDisk::new(production(self.kind), SLOW)?),
             _ => None,
         };
         let (real, copy) =
@@ -73,30 +76,12 @@ impl Scenario {
         self.fill(&copy, if self.twist == Twist::Tenth { rows / 10 } else { rows }).await;
         let project = Project::with([("V1__release.sql", self.migration)]);
         self.prepare(staging(self.kind), &copy).await;
-        let json = project.path().join("report.json");
-        let more: &[&str] = if mode == "rehearse" { &[] } else { &["--mode", mode] };
-        Lockkeeper::new(["estimate", "--max-lag", "off", "--max-blocked", "off", "--json"])
-            .arg(&json)
-            .args(more)
-            .project(&project)
-            .database(&real)
-            .env("LOCKKEEPER_COPY_URL", &copy.url)
-            .run()
-            .await
-            .expect(0);
-        let report = std::fs::read_to_string(&json).expect("a report");
-        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let report = estimate(&project, mode, &real, &copy).await;
         drop(copy);
         self.prepare(production(self.kind), &real).await;
         let before = Counters::of(&real).await;
         Lockkeeper::up(&project, &real).run().await.expect(0);
-        let took = "select cast(sum(took_ms) as signed) from lockkeeper_step";
-        let took = if self.kind == Kind::MariaDb {
-            took.to_owned()
-        } else {
-            took.replace("signed", "bigint")
-        };
-        let actual = real.query_i64(&took).await as f64 / 1e3;
+        let actual = took(&real).await;
         let after = Counters::of(&real).await;
         drop(slow);
         let mut outcome = Outcome::of(self.name, &report, actual);
@@ -135,6 +120,37 @@ impl Scenario {
         }
         database.execute("checkpoint").await;
     }
+}
+
+/// The report of an estimate, which lies in the project, too.
+pub async fn estimate(project: &Project, mode: &str, real: &Database, copy: &Database) -> Value {
+    let json = project.path().join("report.json");
+    Lockkeeper::new([
+        "estimate",
+        "--max-lag",
+        "off",
+        "--max-blocked",
+        "off",
+        "--mode",
+        mode,
+        "--json",
+    ])
+    .arg(&json)
+    .project(project)
+    .database(real)
+    .env("LOCKKEEPER_COPY_URL", &copy.url)
+    .run()
+    .await
+    .expect(0);
+    let report = std::fs::read_to_string(&json).expect("a report");
+    serde_json::from_str(&report).expect("JSON")
+}
+
+/// Seconds that the run took for all steps.
+pub async fn took(database: &Database) -> f64 {
+    let integer = if database.kind() == Kind::MariaDb { "signed" } else { "bigint" };
+    let sql = format!("select cast(sum(took_ms) as {integer}) from lockkeeper_step");
+    database.query_i64(&sql).await as f64 / 1e3
 }
 
 struct Counters {
@@ -177,13 +193,15 @@ async fn database(server: Option<&Server>) -> Database {
     }
 }
 
-fn production(kind: Kind) -> Option<&'static Server> {
+/// Production's server; none of SQLite.
+pub fn production(kind: Kind) -> Option<&'static Server> {
     static POSTGRES: OnceLock<Server> = OnceLock::new();
     static MARIADB: OnceLock<Server> = OnceLock::new();
     server(kind, &POSTGRES, &MARIADB)
 }
 
-fn staging(kind: Kind) -> Option<&'static Server> {
+/// The copy's server; none of SQLite.
+pub fn staging(kind: Kind) -> Option<&'static Server> {
     static POSTGRES: OnceLock<Server> = OnceLock::new();
     static MARIADB: OnceLock<Server> = OnceLock::new();
     server(kind, &POSTGRES, &MARIADB)

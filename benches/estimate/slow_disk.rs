@@ -6,17 +6,14 @@ use std::process::Command;
 
 use crate::support::Server;
 
-/// Bytes a second.
-const RATE: u64 = 24_000_000;
-
 /// Its processes write no faster than this, as long as this value lives.
 pub struct SlowDisk {
     group: PathBuf,
 }
 
 impl SlowDisk {
-    /// `None` where there are no such groups, or this user may make none.
-    pub fn new(server: Option<&Server>) -> Option<Self> {
+    /// Of so many bytes a second. `None` where there are no such groups, or this user may make none.
+    pub fn new(server: Option<&Server>, rate: u64) -> Option<Self> {
         let group =
             PathBuf::from(format!("/sys/fs/cgroup/blkio/lockkeeper-{}", std::process::id()));
         fs::create_dir(&group).ok()?;
@@ -26,7 +23,7 @@ impl SlowDisk {
         for limit in ["write_bps_device", "read_bps_device"] {
             fs::write(
                 disk.group.join(format!("blkio.throttle.{limit}")),
-                format!("{device} {RATE}"),
+                format!("{device} {rate}"),
             )
             .ok()?;
         }

@@ -19,7 +19,7 @@ const SHORTEST: f64 = 0.02;
 /// Seconds by which any step may be late: a scheduler's, a disk's.
 const HICCUP: f64 = 0.05;
 /// For each factor of e between the sizes.
-const PER_SCALE: f64 = 0.10;
+const PER_SCALE: f64 = 0.15;
 /// Where nothing is known of production, or only by statistics of another time.
 const UNKNOWN_SIZE: f64 = 0.25;
 /// For each setting that differs.
@@ -30,9 +30,17 @@ const OTHER_MAJOR: f64 = 0.2;
 const OTHER_SHAPE: f64 = 0.3;
 /// Where the disk sets the pace, which others use too.
 const DISK: f64 = 0.25;
+/// A disk that takes less than this part of what the copy's takes is a slower one, and not just at other work.
+const SLOWER: f64 = 0.6;
+/// A table that is by this factor larger in production has more log than the copy's disk has shown to take.
+const LARGER: f64 = 1.1;
+/// The part of a server's memory for pages that changed ones may have before they are written.
+const DIRTY: f64 = 0.7;
 /// What a step takes whatever the size is, in seconds: the way to the server, the entry in the ledger. No more
 /// than half of it: where so little was measured, nobody can tell.
 const FIXED: f64 = 0.005;
+/// And a backfill: the proof, the sample of its keys, small batches at first.
+const FIXED_BACKFILL: f64 = 0.03;
 /// Times are of whole milliseconds, and none is nothing.
 const TICK: f64 = 0.0005;
 /// How much that part of the whole may be mistaken by, as a logarithm, and where it is told.
@@ -118,9 +126,14 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         None => Speed::same(),
     };
     spread.add(speed.spread);
-    let fixed = FIXED.min(worked / 2.0);
+    let usual = if measured.kind == "backfill" && measured.how == How::Rehearsed {
+        FIXED_BACKFILL
+    } else {
+        FIXED
+    };
+    let fixed = usual.min(worked / 2.0);
     let mut median = fixed + (worked - fixed) * size.time * speed.ratio;
-    let part = fixed / worked.max(FIXED);
+    let part = fixed / worked.max(usual);
     spread.add(FIXED_DOUBT * part * size.time.ln().clamp(0.0, 1.0));
     if let Some(table) = measured.extent.table().filter(|_| part >= FIXED_TOLD && size.time > 2.0) {
         notes.push(format!(
@@ -129,18 +142,12 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         ));
     }
     let of = |bytes: f64| bytes * size.rows;
-    // Batches don't wait for the disk, but they can't go on for long without it.
-    let times = if syncs_what_it_builds(measured, circumstances.production) { 2.0 } else { 1.0 };
-    let disk = measured.wal_bytes.zip(speed.log_rate);
-    let disk = disk.map(|(bytes, rate)| times * of(bytes as f64) / rate);
+    let disk = disk_seconds(measured, of, speed, circumstances.production);
     if let Some(disk) = disk.filter(|disk| *disk > median) {
         let rate = speed.log_rate.unwrap_or_default() / 1e6;
         notes.push(format!(
             "its log is what takes the time: production writes {rate:.0} MB of it a second"
         ));
-        if times > 1.0 {
-            notes.push("what it builds is written once more, and waited for".to_owned());
-        }
         spread.add(DISK);
         median = disk;
     }
@@ -160,12 +167,50 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
     }
 }
 
-/// Whether a step waits until what it has built anew, and has written to the log as whole pages, is on the disk as well:
-/// `smgrimmedsync` at the end of `nbtsort.c` and `rewriteheap.c` in PostgreSQL's sources before 17.
+/// How long production's disk is busy with what a step writes, where that may be more than the step was seen to wait for:
+/// batches don't wait for the disk, but they can't go on for long without it, and a sample of them is over before, or a fill of fewer
+/// rows; all else has waited for the copy's disk, which may be a faster one.
+fn disk_seconds(
+    measured: &Measured,
+    of: impl Fn(f64) -> f64,
+    speed: Speed,
+    production: Option<&Facts>,
+) -> Option<f64> {
+    let rate = speed.log_rate?;
+    let is_slower = speed.copy_log_rate.map(|copy| rate < SLOWER * copy);
+    let is_part = measured.how == How::Sampled || of(1.0) > LARGER;
+    let is_over_before = measured.kind == "backfill" && is_part;
+    if is_slower == Some(false) && !is_over_before {
+        return None;
+    }
+    let twice = is_slower == Some(true) && syncs_what_it_builds(measured, production);
+    let times = if twice { 2.0 } else { 1.0 };
+    let log = times * of(measured.wal_bytes? as f64);
+    Some((log + evicted(measured, &of, production).unwrap_or(0.0)) / rate)
+}
+
+/// Bytes of changed pages that a backfill's server has no memory for, so that they are written before it is done. (By
+/// measurement: where they fit, PostgreSQL's disk has the log and no more.)
+fn evicted(
+    measured: &Measured,
+    of: impl Fn(f64) -> f64,
+    production: Option<&Facts>,
+) -> Option<f64> {
+    let (rows, changed) = (measured.rows? as f64, measured.changed? as f64);
+    let production = production?;
+    let table = production.table(measured.extent.table()?)?;
+    let pages = production.settings.get("shared_buffers")?.split(' ').next()?;
+    let memory = pages.parse::<f64>().ok()? * 8_192.0;
+    let touched = table.all_bytes() as f64 * (changed / rows.max(1.0)).min(1.0);
+    let grown = of(measured.size_bytes.unwrap_or(0).max(0) as f64);
+    Some((touched + grown - DIRTY * memory).max(0.0))
+}
+
+/// Whether a step waits until the index that it has built, and has written to the log as whole pages, is on the disk as well:
+/// `smgrimmedsync` at the end of `nbtsort.c` in PostgreSQL's sources before 17.
 fn syncs_what_it_builds(measured: &Measured, production: Option<&Facts>) -> bool {
     let major = production.and_then(|facts| facts.major.parse::<u32>().ok());
-    let builds = matches!(measured.extent, Extent::Sort(_)) || !measured.rewrites.is_empty();
-    builds && major.is_some_and(|major| major < 17)
+    matches!(measured.extent, Extent::Sort(_)) && major.is_some_and(|major| major < 17)
 }
 
 /// In what production differs from the copy as a whole, and by how much that widens each interval.

@@ -78,6 +78,8 @@ struct Sample<'a> {
     grown: BTreeMap<String, f64>,
     /// The UPDATEs of each table that were only sampled.
     fills: BTreeMap<String, Vec<String>>,
+    /// Bytes of log of the step at work that a run won't write: what was given up, or was only to compare.
+    aside: f64,
     /// Whether the tables are without what a sampled step would have done.
     is_incomplete: bool,
     /// Whether a statement was given up, so that what follows may fail for any reason.
@@ -112,6 +114,7 @@ pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateErr
         steps_left: plan.steps().count() as u32,
         grown: BTreeMap::new(),
         fills: BTreeMap::new(),
+        aside: 0.0,
         is_incomplete: false,
         has_gaps: false,
     };

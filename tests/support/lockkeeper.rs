@@ -188,13 +188,18 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub async fn wait(mut self) -> Output {
+    pub async fn wait(self) -> Output {
+        self.wait_within(PATIENCE).await
+    }
+
+    /// Waits for its end, which may take longer.
+    pub async fn wait_within(mut self, patience: Duration) -> Output {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 break status;
             }
             assert!(
-                self.started.elapsed() < PATIENCE,
+                self.started.elapsed() < patience,
                 "it doesn't end:\n{}\n{}",
                 self.stdout(),
                 self.stderr()

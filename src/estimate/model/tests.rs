@@ -137,7 +137,7 @@ fn rows_that_a_fill_has_counted_stand_in_for_statistics() {
 #[test]
 fn a_slower_server_takes_longer_and_is_known_less_well() {
     let production = facts(1_000, 100_000);
-    let slow = Speed { ratio: 3.0, spread: 0.3, log_rate: None };
+    let slow = Speed { ratio: 3.0, spread: 0.3, ..Speed::same() };
     let same = carried(&measured(10.0, Extent::Constant), &production, Speed::same());
     let slower = carried(&measured(10.0, Extent::Constant), &production, slow);
     assert!((slower.time.p50_seconds - 30.0).abs() < 0.1, "{slower:?}");
@@ -154,7 +154,56 @@ fn a_disk_that_cannot_follow_sets_the_pace() {
     assert_eq!(slow.time.p50_seconds, 20.0);
     assert!(slow.notes[0].contains("its log is what takes the time"), "{slow:?}");
     let fast = Speed { log_rate: Some(5e6), ..Speed::same() };
-    assert_eq!(carried(&measured(10.0, rows), &production, fast).time.p50_seconds, 10.0);
+    assert_eq!(carried(&measured(10.0, rows.clone()), &production, fast).time.p50_seconds, 10.0);
+    // What was run whole has waited for the copy's disk, which is as slow.
+    let same = Speed { copy_log_rate: Some(50_000.0), ..disk };
+    assert_eq!(carried(&measured(10.0, rows.clone()), &production, same).time.p50_seconds, 10.0);
+    let sampled = Measured { how: How::Sampled, kind: "backfill", ..measured(10.0, rows) };
+    assert_eq!(carried(&sampled, &production, same).time.p50_seconds, 20.0);
+}
+
+#[test]
+fn pages_that_do_not_fit_are_written_before_the_end() {
+    let mut production = facts(1_000, 100_000_000);
+    let set = |production: &mut Facts, pages: u32| {
+        production.settings.insert("shared_buffers".to_owned(), format!("{pages} 8kB"));
+    };
+    let rows = Extent::Rows("t".to_owned());
+    let fill = Measured {
+        kind: "backfill",
+        rows: Some(1_000),
+        changed: Some(500),
+        ..measured(10.0, rows)
+    };
+    let slow = Speed { log_rate: Some(1e6), copy_log_rate: Some(1e8), ..Speed::same() };
+    let seconds = |production: &Facts| {
+        let copy = production.clone();
+        let at = Circumstances {
+            copy: &copy,
+            production: Some(production),
+            speed: Some(slow),
+            correction: None,
+        };
+        carry(&fill, at).time.p50_seconds
+    };
+    set(&mut production, 1_000_000);
+    assert_eq!(seconds(&production), 10.0);
+    set(&mut production, 1_000);
+    // A megabyte of log, half of the table, and what it grows by, but for the memory.
+    let expected = 1.0 + 50.0 + 2.0 - 0.7 * 8.192;
+    assert!((seconds(&production) - expected).abs() < 0.1, "{}", seconds(&production));
+}
+
+#[test]
+fn what_is_built_is_on_a_slower_disk_twice_before_postgresql_17() {
+    let index = measured(10.0, Extent::Sort("t".to_owned()));
+    let slow = Speed { log_rate: Some(50_000.0), copy_log_rate: Some(1e6), ..Speed::same() };
+    let seconds = |major: &str| {
+        let production = Facts { major: major.to_owned(), ..facts(1_000, 100_000) };
+        carried(&index, &production, slow).time.p50_seconds
+    };
+    assert_eq!(seconds("16"), 40.0);
+    assert_eq!(seconds("17"), 20.0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::backfill::Prepared;
 use crate::batch::Verb;
-use crate::db::{DbError, Statement};
+use crate::db::{DbError, Statement, TableName};
 
 use super::Sample;
 use super::draw::Ground;
@@ -19,7 +19,7 @@ const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_reg
     join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
     left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
     left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
-    and s.attname = a.attname where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
+    and s.attname = a.attname and not s.inherited where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
     and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6), \
     widths as (select c.oid, c.reltuples * (28 + 8 * ceil(sum(s.avg_width * (1 - s.null_frac)) / 8)) as live \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_stats s on s.schemaname = n.nspname \
@@ -61,12 +61,13 @@ impl Sample<'_> {
             self.desk.number("select 1").await?;
         }
         let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
+        let beside_pages = number(8)? + self.pages_of(prepared.into.as_ref()).await?;
         let ground = Ground { grows: prepared.into.clone(), others };
         let around = Around {
             keys,
             table_pages,
             index_pages,
-            beside_pages: number(8)?,
+            beside_pages,
             checkpoint_bytes,
             other_indexes: number(4)? / 100.0,
             other_bytes: number(5)?,
@@ -80,5 +81,12 @@ impl Sample<'_> {
             ..Around::default()
         };
         Ok((around, ground))
+    }
+
+    /// Pages of the table that an INSERT adds to, and of its indexes.
+    async fn pages_of(&mut self, table: Option<&TableName>) -> Result<f64, DbError> {
+        let Some(table) = table else { return Ok(0.0) };
+        let name = self.dialect.qualified(table.schema.as_deref(), &table.name);
+        Ok(self.desk.bytes(&name).await? / 8_192.0)
     }
 }

@@ -146,7 +146,7 @@ impl Sample<'_> {
         }
         let at_once = match fill.prepared.workers {
             0 | 1 => 1.0,
-            workers => at_once(&self.copy, workers).await?,
+            workers => at_once(&self.copy, workers).await,
         };
         let is_begun = upcoming.pending.claim.is_some();
         let measured = fill.measured(outline, all, around, at_once, is_begun);

@@ -24,7 +24,15 @@ struct Part {
     /// Of the table and its indexes.
     bytes: f64,
     /// By which they have grown.
-    index: f64,
+    grown: f64,
+}
+
+/// Which part of a table, and in which state.
+#[derive(Clone, Copy)]
+struct Taken {
+    percent: f64,
+    /// As steps before would have filled it.
+    is_filled: bool,
 }
 
 /// What is thought of a statement.
@@ -55,22 +63,27 @@ pub(super) struct Filled {
     pub(super) table: String,
     /// Bytes that the table has without it.
     before: f64,
+    /// On a part of the table once filled, and where that can be, on the same as it is.
     part: Option<Part>,
+    plain: Option<Part>,
 }
 
 impl Filled {
     /// The index was built, too, on the rows of before the fill, for the steps to come: that took so many seconds, and made
     /// the table so large.
     pub(super) fn priced(self, bytes: f64, seconds: f64) -> Priced {
-        let Filled { table, before, part } = self;
-        let Some(part) = part else {
+        let Filled { table, before, part, plain } = self;
+        let Some(filled) = part else {
             let note = format!("measured on the rows that {table} has before its fill");
             return Priced::derived(seconds, 0.35, note);
         };
-        let note = format!("measured on {:.0} % of {table}, once filled", part.percent);
+        let note = format!("measured on {:.0} % of {table}, once filled", filled.percent);
+        // All of it may be built by more processes than a part, or on the disk.
+        let longer = |plain: Part| (filled.seconds / plain.seconds.max(1e-6)).clamp(0.3, 10.0);
+        let seconds = plain.map_or(filled.seconds, |plain| seconds * longer(plain));
         // What it has built here is counted as well.
-        let more = part.index - (bytes - before);
-        Priced { grown: more, log: more, ..Priced::derived(part.seconds, 0.25, note) }
+        let more = filled.grown - (bytes - before);
+        Priced { grown: more, log: more, ..Priced::derived(seconds, 0.25, note) }
     }
 }
 
@@ -78,10 +91,7 @@ impl Sample<'_> {
     /// As if the table was read from end to end, with what sampled steps would have added to it.
     pub(super) async fn scan(&mut self, table: &str, why: &str) -> Result<Priced, DbError> {
         let name = quoted(table);
-        let size = "select pg_relation_size(to_regclass($1::text))";
-        let rows = self.desk.query(&Statement::new(size, vec![name.as_str().into()])).await?;
-        let bytes = rows.first().map(|row| row.optional_int(0)).transpose()?.flatten();
-        let bytes = bytes.unwrap_or(0) as f64;
+        let bytes = self.desk.sized("pg_relation_size", &name).await?;
         let percent = (100.0 * BLOCKS * 8_192.0 / bytes.max(1.0)).clamp(0.000_1, 100.0);
         let few = format!("select count(*) from {name} tablesample system ({percent:.4})");
         // Once for the caches: what a fill has just written is in them.
@@ -115,20 +125,26 @@ impl Sample<'_> {
         sorts: bool,
     ) -> Result<Priced, DbError> {
         let least = limit.as_secs_f64();
-        let Some(part) = self.part(table, facts, sql, limit, sorts).await? else {
+        let filled = Taken { percent: SHARE, is_filled: self.fills.contains_key(table) };
+        let mut part = self.part(table, facts, sql, limit, filled, sorts).await?;
+        if part.is_none() && filled.is_filled {
+            let plain = Taken { is_filled: false, ..filled };
+            part = self.part(table, facts, sql, limit, plain, sorts).await?;
+        }
+        let Some(part) = part else {
             let note = format!(
                 "it was given up after {least:.1} s; nobody can tell how long all of it takes"
             );
             return Ok(Priced::derived(3.0 * least, 1.0, note));
         };
         let note = format!(
-            "it was given up after {least:.1} s, and run on {:.0} % of {table} instead",
-            part.percent
+            "it was given up after {least:.1} s, and run on {SHARE:.0} % of {table} instead"
         );
-        let more = part.bytes - facts.all_bytes() as f64;
-        let written = if sorts { more.max(0.0) } else { facts.all_bytes() as f64 };
+        let all = facts.all_bytes() as f64;
+        let grown = if sorts { part.grown } else { part.bytes - all }.max(0.0);
+        let written = if sorts { grown } else { all };
         let priced = Priced::derived(part.seconds.max(least), 0.35, note);
-        Ok(Priced { grown: more.max(0.0), log: written, ..priced })
+        Ok(Priced { grown, log: written, ..priced })
     }
 
     /// An index on a table whose fill was only sampled, on a part of the table that is filled for it.
@@ -139,88 +155,111 @@ impl Sample<'_> {
         limit: Duration,
     ) -> Result<Filled, DbError> {
         let (facts, table) = (self.facts.table(table), table.to_owned());
-        let before = self.bytes(&table).await?;
-        let part = match facts {
-            Some(facts) => self.part(&table, facts, sql, limit, true).await?,
-            None => None,
-        };
-        Ok(Filled { table, before, part })
+        let before = self.desk.bytes(&quoted(&table)).await?;
+        let (mut part, mut plain) = (None, None);
+        if let Some(facts) = facts {
+            let percent = (100.0 * LEAST_ROWS / rows(facts)).clamp(SHARE, 100.0);
+            let filled = Taken { percent, is_filled: true };
+            part = self.part(&table, facts, sql, limit, filled, true).await?;
+            // What is unique once filled may not be so before.
+            let as_it_is = Taken { is_filled: false, ..filled };
+            plain = self.part(&table, facts, sql, limit, as_it_is, true).await?;
+        }
+        Ok(Filled { table, before, part, plain })
     }
 
-    /// The statement on a part of its table that takes its name, filled as steps before it would have. `None` where
-    /// that can't be had within the time.
+    /// The statement on a part of its table that takes its name. `None` where that can't be had within the time. Its log
+    /// isn't the step's.
     async fn part(
         &mut self,
         table: &str,
         facts: &TableFacts,
         sql: &str,
         limit: Duration,
+        taken: Taken,
         sorts: bool,
     ) -> Result<Option<Part>, DbError> {
-        let rows = facts.rows.unwrap_or(1_000_000).max(1_000) as f64;
-        let percent = (100.0 * LEAST_ROWS / rows).clamp(SHARE, 100.0);
+        let before = self.desk.log().await?;
+        let ends = Instant::now() + limit;
         self.desk.mark().await?;
-        let took = match self.replace(table, percent, limit).await {
-            Ok(before) => (self.desk.within(limit, sql).await?, before),
+        let taken_bytes = match self.replace(table, taken, ends).await {
             Err(error) if error.is_lost() || self.stop.is_requested() => return Err(error),
-            Err(error) => (Ended::Failed(error), 0.0),
+            taken => taken.ok().flatten(),
         };
-        let part = match took {
-            (Ended::Done(seconds), before) => {
-                let whole = 100.0 / percent;
-                let depth = if sorts { rows.ln() / (rows / whole).ln() } else { 1.0 };
-                let bytes = self.bytes(table).await?;
-                Some(Part {
-                    percent,
-                    seconds: seconds * whole * depth,
-                    bytes: bytes * whole,
-                    index: (bytes - before) * whole,
-                })
-            }
-            _ => None,
-        };
+        let mut part = None;
+        if let Some(bytes) = taken_bytes
+            && let Ended::Done(seconds) = self.desk.within(left(ends), sql).await?
+        {
+            let whole = 100.0 / taken.percent;
+            let rows = rows(facts);
+            let depth = if sorts { rows.ln() / (rows / whole).ln() } else { 1.0 };
+            let after = self.desk.bytes(&quoted(table)).await?;
+            part = Some(Part {
+                percent: taken.percent,
+                seconds: seconds * whole * depth,
+                bytes: after * whole,
+                grown: (after - bytes) * whole,
+            });
+        }
         self.desk.back().await?;
+        self.aside += self.desk.log().await? - before;
         Ok(part)
     }
 
-    /// Bytes of a table and its indexes.
-    pub(super) async fn bytes(&mut self, table: &str) -> Result<f64, DbError> {
-        let size = "select pg_total_relation_size(to_regclass($1::text))";
-        let rows = self.desk.query(&Statement::new(size, vec![quoted(table).into()])).await?;
-        let bytes = rows.first().map(|row| row.optional_int(0)).transpose()?.flatten();
-        Ok(bytes.unwrap_or(0) as f64)
-    }
-
-    /// Puts a part of the table's rows in its place, with the same indexes, and says how many bytes that is.
+    /// Puts a part of the table's rows in its place, with the same indexes, and says how many bytes that is. `None` where it
+    /// can't be filled.
     async fn replace(
         &mut self,
         table: &str,
-        percent: f64,
-        limit: Duration,
-    ) -> Result<f64, DbError> {
-        let (name, whole) = (quoted(table), "lockkeeper_whole");
-        let kept = match table.rsplit_once('.') {
-            Some((schema, _)) => Dialect::POSTGRES.qualified(Some(schema), whole),
-            None => whole.to_owned(),
-        };
+        taken: Taken,
+        ends: Instant,
+    ) -> Result<Option<f64>, DbError> {
+        let (name, whole) = (quoted(table), beside(table, "lockkeeper_whole"));
         let columns = "select string_agg(quote_ident(attname), ', ' order by attnum) \
                        from pg_attribute where attrelid = to_regclass($1::text) and attnum > 0 \
                        and not attisdropped and attgenerated = ''";
         let rows = self.desk.query(&Statement::new(columns, vec![name.as_str().into()])).await?;
         let columns = rows.first().map(|row| row.optional_text(0)).transpose()?.flatten();
         let columns = columns.unwrap_or_default().to_owned();
-        self.desk.limit(Some(limit)).await?;
-        self.desk.bare(&format!("alter table {name} rename to {whole}")).await?;
-        self.desk.bare(&format!("create table {name} (like {kept} including all)")).await?;
-        let insert = format!(
-            "insert into {name} ({columns}) overriding system value \
-             select {columns} from {kept} tablesample system ({percent:.4})"
-        );
-        self.desk.bare(&insert).await?;
-        for fill in self.fills.get(table).cloned().unwrap_or_default() {
-            self.desk.bare(&fill).await?;
+        let insert =
+            format!("insert into {name} ({columns}) overriding system value select {columns} from");
+        self.desk.limit(Some(left(ends))).await?;
+        self.desk.bare(&format!("alter table {name} rename to lockkeeper_whole")).await?;
+        self.desk.bare(&format!("create table {name} (like {whole} including all)")).await?;
+        let percent = taken.percent;
+        self.desk.bare(&format!("{insert} {whole} tablesample system ({percent:.4})")).await?;
+        if taken.is_filled {
+            for fill in self.fills.get(table).cloned().unwrap_or_default() {
+                let Ended::Done(_) = self.desk.within(left(ends), &fill).await? else {
+                    return Ok(None);
+                };
+            }
+            // Without the rows of before, which an index of this transaction would have, too.
+            let filled = beside(table, "lockkeeper_filled");
+            self.desk.limit(Some(left(ends))).await?;
+            self.desk.bare(&format!("alter table {name} rename to lockkeeper_filled")).await?;
+            self.desk.bare(&format!("create table {name} (like {whole} including all)")).await?;
+            self.desk.bare(&format!("{insert} {filled}")).await?;
         }
-        self.bytes(table).await
+        self.desk.bytes(&name).await.map(Some)
+    }
+}
+
+/// A table's rows, or a guess.
+fn rows(facts: &TableFacts) -> f64 {
+    facts.rows.unwrap_or(1_000_000).max(1_000) as f64
+}
+
+/// What is left until then; something, so that a limit can be set.
+fn left(ends: Instant) -> Duration {
+    ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(10))
+}
+
+/// Another name in the schema of a table of the facts, as SQL names it.
+fn beside(table: &str, name: &str) -> String {
+    match table.split_once('.') {
+        Some((schema, _)) => Dialect::POSTGRES.qualified(Some(schema), name),
+        None => name.to_owned(),
     }
 }
 

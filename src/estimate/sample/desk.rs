@@ -60,6 +60,27 @@ impl Desk {
         Ok(number.unwrap_or(0) as f64)
     }
 
+    /// Bytes of a table, its partitions and all of their indexes.
+    pub(super) async fn bytes(&mut self, name: &str) -> Result<f64, DbError> {
+        self.sized("pg_total_relation_size", name).await
+    }
+
+    /// And of what a function of the server counts of each of them.
+    pub(super) async fn sized(&mut self, function: &str, name: &str) -> Result<f64, DbError> {
+        let sql = format!(
+            "select coalesce(sum({function}(relid)), 0)::bigint from \
+             (select relid::oid from pg_partition_tree(to_regclass($1::text)) \
+             union select to_regclass($1::text)::oid) leaves"
+        );
+        let rows = self.query(&Statement::new(sql, vec![name.into()])).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.int(0))? as f64)
+    }
+
+    /// Bytes of log so far.
+    pub(super) async fn log(&mut self) -> Result<f64, DbError> {
+        self.number("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").await
+    }
+
     /// From here on all can be taken back, by [`Desk::back`].
     pub(super) async fn mark(&mut self) -> Result<(), DbError> {
         self.bare("savepoint lockkeeper_mark").await.map(drop)

@@ -69,10 +69,10 @@ impl Sample<'_> {
         let adds = fill.prepared.batch.verb() == Verb::Insert;
         let order = if adds { (0..strata).collect() } else { spread_out(strata) };
         let warm_up = if adds { &order[..] } else { &order[strata.saturating_sub(WARM_UP)..] };
-        for number in warm_up.iter().take(WARM_UP) {
+        for number in warm_up.iter().take(WARM_UP).take_while(|_| Instant::now() < ends) {
             self.draw(fill, *number, rounds.saturating_sub(1), false).await?;
         }
-        fill.fixed = self.fixed(fill).await?;
+        fill.fixed = self.fixed(fill, ends).await?;
         fill.first = Tally::new(fill.frame.strata.iter().map(|stratum| stratum.keys).collect());
         fill.second = Tally::new(fill.frame.strata.iter().map(|stratum| stratum.keys).collect());
         for round in 0..rounds {
@@ -87,7 +87,7 @@ impl Sample<'_> {
     }
 
     /// What a batch takes that changes nothing: the way to the server, and its plan.
-    async fn fixed(&mut self, fill: &Fill) -> Result<f64, DbError> {
+    async fn fixed(&mut self, fill: &Fill, ends: Instant) -> Result<f64, DbError> {
         let Some(Stratum { source, last, .. }) = fill.frame.strata.first() else { return Ok(0.0) };
         let (after, through) = (Some(last.clone()), last.clone());
         let nothing = Span { after, through, keys: 0, seconds: 0.0 };
@@ -97,6 +97,9 @@ impl Sample<'_> {
             let drawn = apply(&mut self.desk, source, &fill.ground, &nothing, Part::Whole).await?;
             self.desk.back().await?;
             least = least.min(drawn.map_or(0.0, |draw| draw.seconds));
+            if Instant::now() >= ends {
+                break;
+            }
         }
         Ok(least)
     }

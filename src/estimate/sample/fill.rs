@@ -117,9 +117,9 @@ impl Fill {
     /// In percent: so much of a page is left to its second rows, once the first ones have left theirs to them, but for the pointers.
     pub(super) fn fill_factor(&self) -> u32 {
         let first = Part::first_of(7_000) as f64 / 7_000.0;
-        let row = PAGE / self.rows_per_page.max(1.0);
+        let row = (PAGE / self.rows_per_page.max(1.0)).max(2.0 * POINTER);
         let room = first / (1.0 - first) * (1.0 - POINTER / row);
-        (100.0 / (1.0 + room)) as u32
+        (100.0 / (1.0 + room)).clamp(10.0, 100.0) as u32
     }
 
     pub(super) fn goes_by_halves(&self, source: &Batch) -> bool {

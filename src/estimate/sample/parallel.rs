@@ -11,8 +11,21 @@ use crate::estimate::probe::sums;
 /// How often one is asked, and then all.
 const ROUNDS: usize = 5;
 
-/// Of so many sessions, how many don't wait for a processor: by the same arithmetic in one of them and in all.
-pub(super) async fn at_once(database: &Arc<dyn Database>, sessions: u32) -> Result<f64, DbError> {
+/// A pooler may have no more sessions to give, and let one wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Of a server that gives none.
+const USUAL: f64 = 2.0;
+
+/// Of so many sessions, how many don't wait for a processor. Where they can't be had, two.
+pub(super) async fn at_once(database: &Arc<dyn Database>, sessions: u32) -> f64 {
+    match tokio::time::timeout(PATIENCE, measured(database, sessions)).await {
+        Ok(Ok(at_once)) => at_once,
+        Ok(Err(_)) | Err(_) => USUAL.min(f64::from(sessions)),
+    }
+}
+
+/// By the same arithmetic in one of them and in all.
+async fn measured(database: &Arc<dyn Database>, sessions: u32) -> Result<f64, DbError> {
     let sql = sums(database.dialect().engine);
     let mut all = Vec::new();
     for _ in 0..sessions {

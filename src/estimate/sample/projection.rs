@@ -109,6 +109,9 @@ pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projecti
         log += cleared * PRUNE_BYTES;
         rest += cleared * rows * PRUNE_SECONDS;
     }
+    let grown = both(&|draw| draw.grown);
+    let new_pages = if around.moves_rows { 0.0 } else { grown / PAGE };
+    let around = Around { beside_pages: around.beside_pages + new_pages, ..around };
     let kept = kept(pages, log, page_bytes, around);
     let changed = both(&|draw| draw.changed);
     let entries = match around.moves_rows {
@@ -128,7 +131,7 @@ pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projecti
         seconds: seconds + keys / batch * around.overhead,
         changed,
         log: log + kept * page_bytes,
-        grown: both(&|draw| draw.grown).max(around.needed(share * changed)) + split,
+        grown: grown.max(around.needed(share * changed)) + split,
         batch,
     }
 }

@@ -67,6 +67,7 @@ impl Sample<'_> {
         outline: &Outline,
         statements: impl Iterator<Item = &str>,
     ) -> Result<Measured, EstimateError> {
+        self.aside = 0.0;
         let before = Written::read(&mut self.desk).await.map_err(failed)?;
         let ends = Instant::now() + self.share();
         let mut sum = Priced::default();
@@ -96,7 +97,8 @@ impl Sample<'_> {
             seconds: sum.seconds,
         };
         let locks: Vec<_> = since.locks.iter().map(held).collect();
-        let log = (since.log as f64 + sum.log).max(0.0) as u64;
+        let aside = std::mem::take(&mut self.aside);
+        let log = (since.log as f64 - aside + sum.log).max(0.0) as u64;
         let rewrites = outline.rewritten(since.changes.rewrites);
         let work = Work {
             seconds: sum.seconds,
@@ -141,17 +143,17 @@ impl Sample<'_> {
         limit: Duration,
     ) -> Result<Priced, DbError> {
         let filled = self.filled(outline, sql, limit).await?;
+        let before = self.desk.log().await?;
         let error = match self.desk.within(limit, sql).await? {
             Ended::Done(seconds) => {
-                return match filled {
-                    Some(filled) => {
-                        let bytes = self.bytes(&filled.table).await?;
-                        Ok(filled.priced(bytes, seconds))
-                    }
-                    None => Ok(self.seen(outline, sql, seconds)),
-                };
+                let Some(filled) = filled else { return Ok(self.seen(outline, sql, seconds)) };
+                return self.as_filled(filled, seconds).await;
             }
-            Ended::OutOfTime => return self.given_up(outline, sql, limit).await,
+            Ended::OutOfTime => {
+                // What it has written until then it will write again.
+                self.aside += self.desk.log().await? - before;
+                return self.given_up(outline, sql, limit).await;
+            }
             Ended::Failed(error) => error,
         };
         let code = error.code.clone().unwrap_or_default();
@@ -176,10 +178,19 @@ impl Sample<'_> {
         if let Some(plain) = without_unique(sql)
             && let Ended::Done(seconds) = self.desk.within(limit, &plain).await?
         {
+            if let Some(filled) = filled {
+                return self.as_filled(filled, seconds).await;
+            }
             let note = "measured without UNIQUE, as the rows are those of before".to_owned();
             return Ok(Priced { note: Some(note), ..Priced::derived(seconds, 0.2, String::new()) });
         }
         self.scan(&table, "it fails here, where the fill before it was only sampled").await
+    }
+
+    /// What was built on the rows of before their fill, in so many seconds, as it will be on those behind it.
+    async fn as_filled(&mut self, filled: Filled, seconds: f64) -> Result<Priced, DbError> {
+        let bytes = self.desk.bytes(&super::derive::quoted(&filled.table)).await?;
+        Ok(filled.priced(bytes, seconds))
     }
 
     /// An index on a table whose fill was only sampled.

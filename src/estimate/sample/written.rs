@@ -28,13 +28,11 @@ const LOCKS: &str = "select l.relation::regclass::text, l.mode from pg_locks l \
     and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and c.relkind in ('r', 'm', 'p') \
     and c.relname !~ '^(lockkeeper_|pg_|refinery_schema_history$)'";
 
-const LOG: &str = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
-
 impl Written {
     pub(super) async fn read(desk: &mut Desk) -> Result<Self, DbError> {
         // First, since what follows takes locks of its own.
         let locks = desk.query(&Statement::new(LOCKS, Vec::new())).await?;
-        let mut written = Written { log: desk.number(LOG).await? as i64, ..Written::default() };
+        let mut written = Written { log: desk.log().await? as i64, ..Written::default() };
         for row in &locks {
             written.locks.push((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
         }

@@ -77,7 +77,8 @@ async fn a_smaller_copy_is_scaled_by_its_tables() {
     let fill = step(&json, 2);
     assert!((9.0..11.0).contains(&fill["scale"].as_f64().unwrap()), "{fill:#}");
     let ratio = fill["p50_seconds"].as_f64().unwrap() / fill["measured_seconds"].as_f64().unwrap();
-    assert!((8.0..11.0).contains(&ratio), "{fill:#}");
+    // Of so short a fill up to half is its begin, which doesn't grow.
+    assert!((5.0..11.0).contains(&ratio), "{fill:#}");
     assert!(output.stdout.contains("t is 10 × as large in production"), "{}", output.stdout);
 }
 
