@@ -78,11 +78,19 @@ impl Filled {
             return Priced::derived(seconds, 0.35, note);
         };
         let note = format!("measured on {:.0} % of {table}, once filled", filled.percent);
-        // All of it may be built by more processes than a part, or on the disk.
-        let longer = |plain: Part| (filled.seconds / plain.seconds.max(1e-6)).clamp(0.3, 10.0);
-        let seconds = plain.map_or(filled.seconds, |plain| seconds * longer(plain));
+        // All of it may be built by more processes than a part, or on the disk; and equal values, of which a part has fewer, share
+        // their entries. So the part tells by how much the fill changes both.
+        let built = bytes - before;
+        let (seconds, index) = match plain {
+            Some(plain) => {
+                let longer = (filled.seconds / plain.seconds.max(1e-6)).clamp(0.3, 10.0);
+                let larger = (filled.grown / plain.grown.max(1.0)).clamp(0.1, 100.0);
+                (seconds * longer, built * larger)
+            }
+            None => (filled.seconds, filled.grown),
+        };
         // What it has built here is counted as well.
-        let more = filled.grown - (bytes - before);
+        let more = index - built;
         Priced { grown: more, log: more, ..Priced::derived(seconds, 0.25, note) }
     }
 }
