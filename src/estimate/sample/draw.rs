@@ -136,7 +136,7 @@ pub(super) async fn apply(
         seconds,
         changed: changed(&lines),
         hot: after.hot - before.hot,
-        log: after.log - before.log,
+        log: own_log(&lines).unwrap_or(after.log - before.log),
         pages: whole_pages(&lines),
         grown: after.bytes - before.bytes,
     }))
@@ -169,6 +169,17 @@ fn whole_pages(lines: &[String]) -> f64 {
     pages.and_then(|pages| pages.parse().ok()).unwrap_or(0.0)
 }
 
+/// Bytes of log of the statement itself, whatever others write meanwhile: autovacuum, on a copy that has just been made. `None`
+/// where triggers and cascades write as well, behind the plan.
+fn own_log(lines: &[String]) -> Option<f64> {
+    if lines.iter().any(|line| line.trim_start().starts_with("Trigger ")) {
+        return None;
+    }
+    let mut words = lines.iter().filter(|line| line.trim_start().starts_with("WAL:"));
+    let bytes = words.next()?.split_whitespace().find_map(|word| word.strip_prefix("bytes="));
+    bytes?.parse().ok()
+}
+
 /// The rows of the node below the one that writes: `-> Index Scan … (actual rows=20 loops=1)`.
 fn changed(lines: &[String]) -> f64 {
     let below = lines.iter().find(|line| line.trim_start().starts_with("->"));
@@ -188,6 +199,7 @@ mod tests {
                     Index Cond: ((id > 1) AND (id <= 21))\nTrigger x: calls=20";
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         assert!((changed(&lines) - 20.0).abs() < 1e-9 && (whole_pages(&lines) - 7.0).abs() < 1e-9);
+        assert_eq!((own_log(&lines), own_log(&lines[..3])), (None, Some(51234.0)));
         let newer =
             ["Update on t (actual rows=0.00 loops=1)", "  ->  Scan (actual rows=3.00 loops=1)"];
         let newer = newer.map(str::to_owned);
