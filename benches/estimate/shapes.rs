@@ -1,4 +1,4 @@
-//! PostgreSQL's scenarios of other shapes: tables and statements that the model wasn't fitted to.
+//! PostgreSQL's scenarios of other shapes: none of the model's constants was fitted to them.
 
 use crate::postgres::{five_indexes, one_index, plain, plenty, target, two_tables, uuid, with};
 use crate::scenario::{DELETE, FILL, INDEX, Scenario, Twist};

@@ -161,12 +161,16 @@ fn qualified(table: &TableName) -> String {
     Dialect::POSTGRES.qualified(table.schema.as_deref(), &table.name)
 }
 
-/// `  WAL: records=21 fpi=7 bytes=51234` of the first node that has such a line, which sums up the others.
+/// A figure of `  WAL: records=21 fpi=7 bytes=51234`, of the first node that has such a line, which sums up the others.
+fn of_log(lines: &[String], name: &str) -> Option<f64> {
+    let line = lines.iter().find_map(|line| line.trim_start().strip_prefix("WAL:"))?;
+    let mut figures = line.split_whitespace().filter_map(|word| word.split_once('='));
+    figures.find(|(known, _)| *known == name)?.1.parse().ok()
+}
+
+/// Pages that went into it whole.
 fn whole_pages(lines: &[String]) -> f64 {
-    let mut words = lines.iter().filter(|line| line.trim_start().starts_with("WAL:"));
-    let words = words.next().map(|line| line.split_whitespace());
-    let pages = words.and_then(|mut words| words.find_map(|word| word.strip_prefix("fpi=")));
-    pages.and_then(|pages| pages.parse().ok()).unwrap_or(0.0)
+    of_log(lines, "fpi").unwrap_or(0.0)
 }
 
 /// Bytes of log of the statement itself, whatever others write meanwhile: autovacuum, on a copy that has just been made. `None`
@@ -175,9 +179,7 @@ fn own_log(lines: &[String]) -> Option<f64> {
     if lines.iter().any(|line| line.trim_start().starts_with("Trigger ")) {
         return None;
     }
-    let mut words = lines.iter().filter(|line| line.trim_start().starts_with("WAL:"));
-    let bytes = words.next()?.split_whitespace().find_map(|word| word.strip_prefix("bytes="));
-    bytes?.parse().ok()
+    of_log(lines, "bytes")
 }
 
 /// The rows of the node below the one that writes: `-> Index Scan … (actual rows=20 loops=1)`.
