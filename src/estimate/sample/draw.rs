@@ -135,6 +135,7 @@ pub(super) async fn apply(
         keys: keys as f64,
         seconds,
         changed: changed(&lines),
+        checks: has_triggers(&lines),
         hot: after.hot - before.hot,
         log: own_log(&lines).unwrap_or(after.log - before.log),
         pages: whole_pages(&lines),
@@ -149,12 +150,29 @@ pub(super) async fn make_room(
     span: &Span,
     part: Part,
     fill_factor: u32,
+    checks: bool,
 ) -> Result<(), DbError> {
     let name = qualified(source.table());
+    if !checks {
+        spare_checks(desk, &name).await?;
+    }
     desk.bare(&format!("alter table {name} set (fillfactor = {fill_factor})")).await?;
     desk.limit(Some(LIMIT)).await?;
     let moved = source.move_rows(span.after.as_deref(), &span.through, part);
     desk.query(&moved).await.map(drop)
+}
+
+/// Takes the table's foreign keys away, in the savepoint, where the statement sets none of their columns: a row that this
+/// very transaction has written is looked for in the other table all the same (`RI_FKey_fk_upd_check_required` in
+/// PostgreSQL's sources), and locked there.
+async fn spare_checks(desk: &mut Desk, name: &str) -> Result<(), DbError> {
+    let keys = "select quote_ident(conname) from pg_constraint \
+                where conrelid = to_regclass($1::text) and contype = 'f' and conparentid = 0";
+    let keys = desk.query(&Statement::new(keys, vec![name.into()])).await?;
+    for key in &keys {
+        desk.bare(&format!("alter table {name} drop constraint {}", key.text(0)?)).await?;
+    }
+    Ok(())
 }
 
 fn qualified(table: &TableName) -> String {
@@ -176,10 +194,12 @@ fn whole_pages(lines: &[String]) -> f64 {
 /// Bytes of log of the statement itself, whatever others write meanwhile: autovacuum, on a copy that has just been made. `None`
 /// where triggers and cascades write as well, behind the plan.
 fn own_log(lines: &[String]) -> Option<f64> {
-    if lines.iter().any(|line| line.trim_start().starts_with("Trigger ")) {
-        return None;
-    }
-    of_log(lines, "bytes")
+    if has_triggers(lines) { None } else { of_log(lines, "bytes") }
+}
+
+/// Whether triggers, cascades or checks of foreign keys have followed upon it.
+fn has_triggers(lines: &[String]) -> bool {
+    lines.iter().any(|line| line.trim_start().starts_with("Trigger "))
 }
 
 /// The rows of the node below the one that writes: `-> Index Scan … (actual rows=20 loops=1)`.

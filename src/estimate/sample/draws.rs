@@ -149,7 +149,8 @@ impl Sample<'_> {
         if both && (halves.is_some() || fill.scatter().is_some()) {
             let part = if halves.is_some() { Part::Second } else { Part::Whole };
             self.desk.mark().await?;
-            make_room(&mut self.desk, source, &span, part, fill.fill_factor()).await?;
+            let checks = fill.first.draws().iter().any(|draw| draw.checks);
+            make_room(&mut self.desk, source, &span, part, fill.fill_factor(), checks).await?;
             if let Some(draw) = apply(&mut self.desk, source, &fill.ground, &span, part).await? {
                 self.reported(draw);
                 fill.second.add(Draw {

@@ -17,6 +17,8 @@ pub(super) struct Draw {
     /// Bytes of log, and pages that went into it whole.
     pub(super) log: f64,
     pub(super) pages: f64,
+    /// Whether triggers or checks have followed upon it.
+    pub(super) checks: bool,
     /// Rows that it changed.
     pub(super) changed: f64,
     /// Of these, rows that found room in their page, and needed no entry in any index.

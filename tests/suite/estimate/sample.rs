@@ -258,6 +258,26 @@ async fn rows_in_another_order_than_the_key_find_room_but_for_their_pointers() {
     assert!((0.75..1.33).contains(&log) && (0.5..2.2).contains(&growth), "{log} {growth}");
 }
 
+/// Its rows aren't looked for in the table that they refer to, unless they come to refer to another one.
+#[tokio::test]
+async fn foreign_keys_are_checked_where_a_run_checks_them() {
+    let server = own_server();
+    let copy = server.database().await;
+    copy.execute(
+        "create table orders (id bigint primary key, status text not null);
+         insert into orders select i, 'paid' from generate_series(1, 100000) i;
+         create table lines (id bigint primary key, order_id bigint not null references orders, n int not null);
+         insert into lines select i, 1 + (i * 13) % 100000, 0 from generate_series(1, 200000) i;
+         create index on lines (order_id);
+         analyze",
+    )
+    .await;
+    let fill = "alter table lines add column m bigint;\n-- lockkeeper: batch\nupdate lines set m = n + 1;\n";
+    let project = Project::with([("V1__fill.sql", fill)]);
+    let (log, growth) = bytes_came_true(&project, &copy).await;
+    assert!((0.75..1.33).contains(&log) && (0.75..1.33).contains(&growth), "{log} {growth}");
+}
+
 #[tokio::test]
 async fn what_is_added_to_another_table_is_told() {
     let server = own_server();
