@@ -301,11 +301,15 @@ fn read_file(path: &Path) -> Result<String, Error> {
 /// # Errors
 /// [`Error::File`].
 fn write_file(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::File {
+    std::fs::write(path, text).map_err(|source| unwritten(path, source))
+}
+
+fn unwritten(path: &Path, source: std::io::Error) -> Error {
+    Error::File {
         what: format!("can't write {}", path.display()),
         source,
         next: "look at the path, and whether this user may write there",
-    })
+    }
 }
 
 /// Prints a command's answer. A closed pipe (`| head`) is no error of ours.

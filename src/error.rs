@@ -174,7 +174,7 @@ pub enum Error {
     Gate(#[from] GateError),
     /// There is no estimate.
     #[error(transparent)]
-    Estimate(EstimateError),
+    Estimate(#[from] EstimateError),
     /// A health check that failed.
     #[error("{url}: {reason}")]
     Probe {
@@ -205,16 +205,6 @@ impl From<ForeignError> for Error {
                 source,
                 next: "see what limits the processes of this user or container; /proc is needed",
             },
-        }
-    }
-}
-
-impl From<EstimateError> for Error {
-    fn from(error: EstimateError) -> Self {
-        match error {
-            EstimateError::Run(error) => Error::Run(error),
-            EstimateError::Survey(error) => error.into(),
-            error => Error::Estimate(error),
         }
     }
 }
@@ -265,11 +255,7 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::hook(error),
             Error::Gate(error) => gate(error),
-            Error::Estimate(EstimateError::Db { source, .. }) => database(source),
-            Error::Estimate(EstimateError::Left { .. } | EstimateError::Step { .. }) => {
-                Exit::Failed
-            }
-            Error::Estimate(_) => Exit::Usage,
+            Error::Estimate(error) => estimate(error),
             Error::Tool { ended, .. } => Exit::Of(ended.code()),
             Error::NotReady { .. }
             | Error::Probe { .. }
@@ -329,13 +315,19 @@ impl Error {
             #[cfg(feature = "ecs")]
             Error::Hook(error) => ecs::next(ecs::next_of_hook(error)),
             Error::Gate(error) => plain().note("next", next_of_gate(error)),
-            Error::Estimate(error) => match error.next() {
-                Some(next) => plain().note("next", next),
-                None => plain(),
-            },
+            Error::Estimate(error) => error.explain(),
             Error::Tool { .. } => plain().note("next", "read what it said, and what its history says"),
             Error::Probe { .. } => plain(),
         }
+    }
+}
+
+fn estimate(error: &EstimateError) -> Exit {
+    match error {
+        EstimateError::Run { source, .. } => run(source),
+        EstimateError::Db { source, .. } => database(source),
+        EstimateError::Left { .. } | EstimateError::InUse { .. } => Exit::Failed,
+        _ => Exit::Usage,
     }
 }
 

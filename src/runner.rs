@@ -30,7 +30,7 @@ use crate::throttle::{Limits, Throttle, Watch};
 use crate::worker::Worker;
 
 pub(crate) use error::{hints, way_out};
-pub(crate) use failure::unprepared;
+pub(crate) use failure::{failed_at, no_table, unprepared};
 pub(crate) use held::{Held, Keeper};
 pub(crate) use lock::holder;
 pub(crate) use steps::At;

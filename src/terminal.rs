@@ -117,7 +117,12 @@ pub fn stdout_has_color() -> bool {
 
 /// How many columns a page on standard output has: the terminal's, or 80.
 pub fn stdout_width() -> u16 {
-    console::Term::stdout().size_checked().map_or(80, |(_, columns)| columns).max(40)
+    stdout_columns().unwrap_or(80)
+}
+
+/// The same; none where it isn't one.
+pub fn stdout_columns() -> Option<u16> {
+    console::Term::stdout().size_checked().map(|(_, columns)| columns.max(40))
 }
 
 fn is_dumb() -> bool {

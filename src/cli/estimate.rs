@@ -2,32 +2,37 @@
 
 mod html;
 mod markdown;
+mod outputs;
+mod sides;
 mod text;
 
-use std::path::PathBuf;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use tokio::sync::watch;
 
-use crate::db::{ConnectOptions, Database, DbError, Engine, Purpose, connect};
+use crate::db::{ConnectOptions, Database, Engine, connect};
 use crate::error::{Error, Exit};
 use crate::estimate::{
-    Circumstances, Correction, EstimateError, Facts, Measured, OwnCopy, Rehearsal, Relation,
-    Release, Report, Sampling, Speed, compare, looks_like_production, refuse_in_use,
-    refuse_production, rehearse, sample, sounds_like_production,
+    Circumstances, EstimateError, Left, Measured, OwnCopy, Rehearsal, Report, Sampling,
+    looks_like_production, refuse_production, rehearse, sample,
 };
-use crate::ledger::Ledger;
 use crate::migration::Catalog;
-use crate::progress::{Event, Reporter};
-use crate::runner::{RunError, Settings, SurveyError};
+use crate::progress::{Event, Progress, Reporter};
+use crate::runner::Settings;
 use crate::stop::Stop;
 use crate::terminal::format::one_line;
 use crate::terminal::{self, Face, LogFormat};
 
+use super::PhaseChoice;
 use super::migrate::Migrate;
-use super::signals::{self, Signals};
-use super::{PhaseChoice, print, write_file};
+use super::signals;
+
+use outputs::Outputs;
+use sides::Sides;
 
 /// How long after SIGTERM what is under way may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
@@ -61,15 +66,8 @@ pub struct Estimate {
     /// Which migrations: before the rollout, after it, or both
     #[arg(long, env = "LOCKKEEPER_PHASE", value_enum, default_value = "all")]
     phase: PhaseChoice,
-    /// Write the report as JSON too, as `ecs doctor --estimate` and `up --estimate` read it
-    #[arg(long, env = "LOCKKEEPER_ESTIMATE_JSON", value_name = "FILE", value_parser = super::path())]
-    json: Option<PathBuf>,
-    /// Write it as Markdown too, for a pull request
-    #[arg(long, env = "LOCKKEEPER_ESTIMATE_MARKDOWN", value_name = "FILE", value_parser = super::path())]
-    markdown: Option<PathBuf>,
-    /// Write it as a page too
-    #[arg(long, env = "LOCKKEEPER_ESTIMATE_HTML", value_name = "FILE", value_parser = super::path())]
-    html: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
     /// Bars on a terminal and lines elsewhere, always lines, or JSON lines
     #[arg(long, env = "LOCKKEEPER_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
@@ -102,57 +100,36 @@ impl Mode {
     }
 }
 
-/// Where it is measured, and what for.
-struct Sides {
-    copy: Arc<dyn Database>,
-    facts: Facts,
-    production: Option<Production>,
+/// Who listens for signals, and what they do.
+struct Watch {
+    reporter: Reporter,
+    progress: watch::Receiver<Progress>,
+    stop: Stop,
+    given_up: Pin<Box<dyn Future<Output = String>>>,
 }
 
-struct Production {
-    database: Arc<dyn Database>,
-    facts: Facts,
-    relation: Relation,
-}
+impl Watch {
+    fn begin() -> Result<Self, Error> {
+        let (reporter, progress) = Reporter::new();
+        let stop = Stop::default();
+        let given_up = Box::pin(signals::watch(stop.clone(), reporter.clone(), STOP_TIMEOUT)?);
+        Ok(Watch { reporter, progress, stop, given_up })
+    }
 
-impl Sides {
-    /// What is pending in production, where that is known: all of it must be so on the copy.
-    async fn compare(
+    /// Does what changes nothing, and leaves it when a stop is asked for.
+    async fn unless_stopped<T>(
         &self,
-        catalog: &Catalog,
-        settings: &Settings,
-    ) -> Result<Option<Release>, Error> {
-        let Some(production) = &self.production else { return Ok(None) };
-        let copy = self.copy.as_ref();
-        let here = Release::pending(copy, catalog, settings).await?;
-        let there = Release::pending(production.database.as_ref(), catalog, settings).await?;
-        there.must_be_on(&here)?;
-        if production.relation == Relation::OneServer {
-            here.must_stay_in(copy, production.database.as_ref()).await?;
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => Err(self.stopped()),
+            done = work => done,
         }
-        Ok(Some(there))
     }
 
-    /// How fast production is beside the copy, where that is known.
-    async fn speed(&self) -> Result<Option<Speed>, Error> {
-        let Some(production) = &self.production else { return Ok(None) };
-        if production.relation == Relation::OneServer {
-            return Ok(Some(Speed::same()));
-        }
-        let copy = (self.copy.as_ref(), &self.facts);
-        let speed = compare(copy, (production.database.as_ref(), &production.facts)).await;
-        let failed = |source| EstimateError::Db { what: "the speeds can't be compared", source };
-        Ok(Some(speed.map_err(failed)?))
-    }
-
-    /// What the estimates of the past teach: those of production. Where nobody says which that is, its copy has
-    /// them, too, before the rehearsal.
-    async fn learned(&self) -> Result<Correction, Error> {
-        let production = self.production.as_ref().map(|side| &side.database);
-        let database = production.unwrap_or(&self.copy).as_ref();
-        let mut session = database.session(Purpose::Watch).await.map_err(unread)?;
-        let records = Ledger::of(database).estimates(session.as_mut()).await;
-        Ok(Correction::of(&records.map_err(SurveyError::from)?))
+    fn stopped(&self) -> Error {
+        EstimateError::stopped(self.stop.reason()).into()
     }
 }
 
@@ -171,47 +148,55 @@ impl Estimate {
             message: message.to_owned(),
             next: "give either --copy-url or --make-copy".to_owned(),
         };
+        // From the first moment on: of a copy that is being made, and of what is read for a minute, too.
+        let mut watch = Watch::begin()?;
         match &self.copy_url {
             Some(_) if self.make_copy => {
                 Err(usage("a copy is named, and another one is to be made"))
             }
             None if !self.make_copy => Err(usage("no copy is named")),
-            None => self.run_on_own_copy().await,
+            None => self.run_on_own_copy(&mut watch).await,
             Some(url) => {
                 let options = self.migrate.connection.with_tls(ConnectOptions::from_url(url)?);
-                self.run_on(&options).await
+                self.run_on(&options, &mut watch).await
             }
         }
     }
 
-    async fn run_on_own_copy(&self) -> Result<Exit, Error> {
+    async fn run_on_own_copy(&self, watch: &mut Watch) -> Result<Exit, Error> {
         let source = self.migrate.connection.options()?;
-        if source.engine == Engine::MySql {
-            return Err(EstimateError::NoCopy.into());
-        }
+        let copy = OwnCopy::of(&source)?;
         self.mode.fits(source.engine)?;
-        if !self.on_production
-            && let Some(why) = looks_like_production(&source).await?
-        {
-            let database = source.place();
-            return Err(EstimateError::LooksLikeProduction { database, why }.into());
+        if source.is_missing_file() {
+            return Err(EstimateError::NoFile { path: source.path.unwrap_or_default() }.into());
         }
-        // From here on a signal ends nothing by itself: what a server copies, it goes on copying.
-        let mut signals = Signals::listen()?;
-        let mut making = std::pin::pin!(OwnCopy::make(&source));
-        let (copy, told) = tokio::select! {
-            copy = &mut making => (copy?, None),
-            told = signals.next() => (making.await?, Some(told)),
+        if !self.on_production {
+            let look = async {
+                let database = self.connect(&source).await?;
+                Ok::<_, Error>(looks_like_production(database.as_ref(), &source).await?)
+            };
+            if let Some(why) = watch.unless_stopped(look).await? {
+                let database = source.place();
+                return Err(EstimateError::LooksLikeProduction { database, why }.into());
+            }
+        }
+        let made = match copy.make(&watch.stop).await {
+            Err(_) if watch.stop.is_requested() => Err(watch.stopped()),
+            made => made.map_err(Error::from),
         };
-        let result = match told {
-            Some(told) => Err(RunError::Stopped { reason: told.to_owned() }.into()),
-            None => {
+        let result = match made {
+            Ok(()) => {
                 if !self.logs_json() {
                     eprintln!("{} is made, and goes when this ends", one_line(&copy.name()));
                 }
-                self.run_on(copy.options()).await
+                self.run_on(copy.options(), watch).await
             }
+            Err(error) => Err(error),
         };
+        let result = result.map_err(|error| match error {
+            Error::Estimate(error) => error.leaving(Left::Gone).into(),
+            error => error,
+        });
         match (copy.remove().await, result) {
             (Ok(()), result) => result,
             (Err(left), Ok(_)) => Err(left.into()),
@@ -222,21 +207,33 @@ impl Estimate {
         }
     }
 
-    async fn run_on(&self, options: &ConnectOptions) -> Result<Exit, Error> {
+    async fn connect(&self, options: &ConnectOptions) -> Result<Arc<dyn Database>, Error> {
+        connect(options, self.migrate.connection.one_attempt(), &mut |_, _| {})
+            .await
+            .map_err(|source| Error::Connect { place: options.place(), source })
+    }
+
+    async fn run_on(&self, options: &ConnectOptions, watch: &mut Watch) -> Result<Exit, Error> {
         self.mode.fits(options.engine)?;
+        if options.is_missing_file() {
+            let path = options.path.clone().unwrap_or_default();
+            return Err(EstimateError::NoFile { path }.into());
+        }
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
         let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
-        // Not after an hour of work; and what another estimate has left there isn't to be taken for this one's.
-        for path in [&self.json, &self.markdown, &self.html].into_iter().flatten() {
-            write_file(path, "")?;
-        }
-        let sides = self.sides(options).await?;
-        let real = sides.compare(&catalog, &settings).await?;
-        let correction = sides.learned().await?;
-        // Before the copy has become another one.
-        let speed = sides.speed().await?;
+        // Not after an hour of work.
+        self.outputs.check()?;
+        let before = async {
+            let sides = self.sides(options).await?;
+            let real = sides.compare(&catalog, &settings).await?;
+            let correction = sides.learned().await?;
+            // Before the copy has become another one.
+            let speed = sides.speed().await?;
+            Ok::<_, Error>((sides, real, correction, speed))
+        };
+        let (sides, real, correction, speed) = watch.unless_stopped(before).await?;
         let began = Instant::now();
-        let mut measured = self.measure(&sides, &catalog, &settings).await?;
+        let mut measured = self.measure(&sides, &catalog, &settings, watch).await?;
         let took = began.elapsed().as_secs_f64();
         if let Some(real) = &real {
             measured.retain(|step| real.has((step.version, step.step)));
@@ -245,41 +242,35 @@ impl Estimate {
         let circumstances =
             Circumstances { copy: &sides.facts, production, speed, correction: Some(&correction) };
         let report = Report::new(self.mode.as_str(), &measured, circumstances, took);
-        print(&text::text(&report))?;
-        self.write(&report)?;
+        self.outputs.write(&report)?;
         Ok(Exit::Done)
     }
 
     /// Connects to both, and makes sure that they are two.
     async fn sides(&self, options: &ConnectOptions) -> Result<Sides, Error> {
         let connection = &self.migrate.connection;
-        let copy = connect(options, connection.one_attempt(), &mut |_, _| {})
-            .await
-            .map_err(|source| Error::Connect { place: options.place(), source })?;
+        let copy = self.connect(options).await?;
         let production = match connection.options() {
             Ok(_) => Some(connection.reach(self.logs_json()).await?),
             Err(Error::NoDatabase) => None,
             Err(error) => return Err(error),
         };
-        let facts = |database: Arc<dyn Database>| async move {
-            Facts::read(database.as_ref()).await.map_err(unread)
-        };
         let Some(database) = production else {
-            if !self.copy_in_use {
-                if let Some(name) = sounds_like_production(options) {
-                    let (database, why) = (options.place(), format!("{name} sounds like it"));
-                    return Err(EstimateError::MayBeProduction { database, why }.into());
-                }
-                refuse_in_use(copy.as_ref()).await?;
+            if !self.copy_in_use
+                && let Some(why) = looks_like_production(copy.as_ref(), options).await?
+            {
+                let database = options.place();
+                return Err(EstimateError::MayBeProduction { database, why }.into());
             }
-            let facts = facts(copy.clone()).await?;
-            return Ok(Sides { copy, facts, production: None });
+            if !self.logs_json() {
+                let place = one_line(copy.description());
+                eprintln!("{place} is taken for a copy: --database-url would say what of");
+            }
+            return Sides::of_copy(copy).await;
         };
         let there = (database.as_ref(), &connection.options()?);
         let relation = refuse_production((copy.as_ref(), options), there).await?;
-        let production = Production { facts: facts(database.clone()).await?, database, relation };
-        let facts = facts(copy.clone()).await?;
-        Ok(Sides { copy, facts, production: Some(production) })
+        Sides::of(copy, database, relation).await
     }
 
     async fn measure(
@@ -287,15 +278,14 @@ impl Estimate {
         sides: &Sides,
         catalog: &Catalog,
         settings: &Settings,
+        watch: &mut Watch,
     ) -> Result<Vec<Measured>, Error> {
-        let (reporter, progress) = Reporter::new();
-        let stop = Stop::default();
-        let given_up = signals::watch(stop.clone(), reporter.clone(), STOP_TIMEOUT)?;
+        let Watch { reporter, progress, stop, given_up } = watch;
+        let (reporter, stop, progress) = (&*reporter, &*stop, progress.clone());
         let face = terminal::start(progress.clone(), Face::stderr(self.log_format));
         reporter.emit(Event::Started { run: settings.identity.run.clone() });
         reporter.emit(Event::Connected { database: sides.copy.description().to_owned() });
         let (copy, facts) = (sides.copy.clone(), &sides.facts);
-        let (reporter, stop) = (&reporter, &stop);
         let budget = self.budget;
         let work = async {
             match self.mode {
@@ -314,28 +304,15 @@ impl Estimate {
         let measured = tokio::select! {
             biased;
             measured = work => measured.map_err(Error::from),
-            reason = given_up => Err(RunError::Stopped { reason }.into()),
+            reason = given_up => {
+                let left = match self.mode {
+                    Mode::Rehearse => Left::Changed,
+                    Mode::Sample => Left::Untouched,
+                };
+                Err(EstimateError::stopped(reason).leaving(left).into())
+            }
         };
         face.finish().await;
         measured
     }
-
-    fn write(&self, report: &Report) -> Result<(), Error> {
-        if let Some(path) = &self.json {
-            let json = serde_json::to_string_pretty(report);
-            // Its keys are names, and its numbers finite.
-            write_file(path, &format!("{}\n", json.unwrap_or_default()))?;
-        }
-        if let Some(path) = &self.markdown {
-            write_file(path, &markdown::markdown(report))?;
-        }
-        if let Some(path) = &self.html {
-            write_file(path, &html::html(report))?;
-        }
-        Ok(())
-    }
-}
-
-fn unread(source: DbError) -> Error {
-    EstimateError::Db { what: "the catalog can't be read", source }.into()
 }

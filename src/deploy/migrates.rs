@@ -1,6 +1,6 @@
 //! How a container is known to migrate its database at its start.
 
-use super::facts::Container;
+use super::facts::{Container, TaskDefinition};
 
 /// Words of a command that migrate, in their order: the well-known tools' own.
 const TOOLS: [&[&str]; 20] = [
@@ -61,6 +61,13 @@ pub fn migrates(container: &Container) -> Option<String> {
     Some(format!("its environment has {variable}"))
 }
 
+/// Whether a task migrates when it runs already, so that its checks and its grace period have begun: not where
+/// another container waits for the one that does it.
+pub fn migrates_at_start(task: &TaskDefinition) -> bool {
+    let mut containers = task.containers.iter();
+    containers.any(|one| migrates(one).is_some() && !task.waits_for(&one.name))
+}
+
 /// Whether the command is lockkeeper's subcommand alone, as where the image's entry point is
 /// lockkeeper, and what says so: `up` is a word of other programs, too.
 fn starts_bare(container: &Container) -> Option<String> {
@@ -103,6 +110,7 @@ fn has(words: &[&str], wanted: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deploy::facts::{Condition, Dependency};
 
     fn container(command: &[&str], environment: &[&str]) -> Container {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -145,6 +153,21 @@ mod tests {
         let compose =
             Container { entry_point: vec!["compose".to_owned()], ..named("migrate", image) };
         assert_eq!(migrates(&compose), None, "another program's `up`");
+    }
+
+    #[test]
+    fn what_others_wait_for_is_done_before_the_task_runs() {
+        let task = |condition| {
+            let migrate =
+                Container { name: "migrate".to_owned(), ..container(&["lockkeeper", "up"], &[]) };
+            let wait = Dependency { container: "migrate".to_owned(), condition };
+            let web = Container { depends_on: vec![wait], ..Container::default() };
+            TaskDefinition { containers: vec![migrate, web], ..TaskDefinition::default() }
+        };
+        assert!(migrates_at_start(&task(Condition::Start)));
+        for condition in [Condition::Success, Condition::Complete, Condition::Healthy] {
+            assert!(!migrates_at_start(&task(condition)), "{condition:?}");
+        }
     }
 
     #[test]

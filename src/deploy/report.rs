@@ -21,6 +21,7 @@ pub(crate) use markdown::escaped as escape_markdown;
 pub use markdown::markdown;
 pub use svg::svg;
 pub use text::text;
+pub(crate) use wrap::wrap;
 
 use super::doctor::Diagnosis;
 use super::finding::{Finding, Severity};
@@ -51,8 +52,8 @@ fn headline(diagnosis: &Diagnosis) -> (&'static str, String) {
         (None, _) => (
             "?",
             "not known whether it survives: nobody says how long a new task needs until its first \
-             good answer. Give --startup, or --estimate with an estimate's report; or ask AWS, which \
-             may know the last rollout"
+             good answer. Give --startup, or --estimate where its tasks migrate at their start; or ask \
+             AWS, which may know the last rollout"
                 .to_owned(),
         ),
     }

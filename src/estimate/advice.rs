@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::throttle::Limits;
 
 use super::load::Load;
+use super::measured::Held;
 use super::model::Quantiles;
 use super::report::{Risk, StepReport};
 
@@ -21,6 +22,9 @@ const LONG_LOCK: f64 = 1.0;
 const FAST_LOG: f64 = 32e6;
 /// A statement that runs whole for as long should be in batches.
 const LONG_STATEMENT: f64 = 10.0;
+
+/// So does one that changes so many rows.
+const MANY_ROWS: f64 = 100_000.0;
 
 /// Modes that keep readers out, or writers.
 const STRONG: [&str; 4] =
@@ -65,82 +69,105 @@ fn up(seconds: f64, unit: f64) -> u64 {
 
 /// What to look out for, the most serious first.
 pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
-    let mut risks = Vec::new();
     let lag =
         load.and_then(|load| load.lag_seconds).filter(|lag| *lag >= Limits::LAG.as_secs_f64());
+    // Where nobody shows them, there may be some.
+    let has_replicas = load.and_then(|load| load.replicas) != Some(0);
+    let mut risks = Vec::new();
     for step in steps {
-        let fills = step.kind == "backfill";
-        let scale = match step.worked_seconds {
-            0.0 => 1.0,
-            seconds => step.time.p50_seconds / seconds,
-        };
-        let risk = |code, message: String, next: &str| Risk {
-            code,
-            version: step.version,
-            step: step.step,
-            message,
-            next: next.to_owned(),
-        };
-        for table in &step.rewrites {
-            risks.push(risk(
-                "rewrite",
-                format!("it writes {table} anew, and nobody reads it meanwhile"),
-                match step.alters {
-                    true => "add a column and fill it in batches instead, or do it at night",
-                    false => "do it at night",
-                },
-            ));
-        }
-        for lock in &step.locks {
-            let seconds = lock.seconds * scale;
-            if STRONG.contains(&lock.mode.as_str()) && seconds >= LONG_LOCK {
-                risks.push(risk(
-                    "long-lock",
-                    format!("it holds {} on {} for about {seconds:.0} s", lock.mode, lock.table),
-                    "split it: NOT VALID and VALIDATE, or CONCURRENTLY",
-                ));
-            }
-        }
-        if let Some(seconds) = to_the_end(step).filter(|seconds| *seconds > LONGEST_STOP) {
-            risks.push(risk(
-                "unstoppable",
-                format!(
-                    "no stop timeout suffices: it may take {seconds:.0} s to end, and ECS kills after \
-                     {LONGEST_STOP:.0} s at most; then it is rolled back"
-                ),
-                "run it where nobody stops it: as a one-off task, with the job timeout",
-            ));
-        }
-        if step.kind == "script" && step.time.p50_seconds >= LONG_STATEMENT && step.changes_rows {
-            risks.push(risk(
-                "unbatched",
-                format!(
-                    "it changes rows for about {:.0} s in one transaction",
-                    step.time.p50_seconds
-                ),
-                "say `-- lockkeeper: batch` before it",
-            ));
-        }
-        if let Some(lag) = lag.filter(|_| fills) {
-            risks.push(risk(
-                "replica-lag",
-                format!("it would wait now: a replica is {lag:.0} s behind"),
-                "see why it is, or begin at another time: how long it waits can't be known beforehand",
-            ));
-        }
-        let rate = step.wal_bytes.map(|bytes| bytes as f64 / step.time.p50_seconds.max(1.0));
-        if let Some(rate) = rate.filter(|rate| *rate >= FAST_LOG) {
-            risks.push(risk(
-                "replica-lag",
-                format!(
-                    "it writes {:.0} MB of log a second, which replicas have to follow",
-                    rate / 1e6
-                ),
-                "limit it by --max-lag, with the replicas named by --replica-url",
-            ));
-        }
+        risks.extend(unmeasured(step));
+        risks.extend(step.rewrites.iter().map(|table| rewrite(step, table)));
+        risks.extend(step.locks.iter().filter_map(|lock| long_lock(step, lock)));
+        risks.extend(unstoppable(step));
+        risks.extend(unbatched(step));
+        risks.extend(lag.and_then(|lag| waits_for_replicas(step, lag)));
+        risks.extend(fast_log(step).filter(|_| has_replicas));
     }
     risks
+}
+
+fn risk(step: &StepReport, code: &'static str, message: String, next: &str) -> Risk {
+    Risk { code, version: step.version, step: step.step, message, next: next.to_owned() }
+}
+
+fn unmeasured(step: &StepReport) -> Option<Risk> {
+    let message = "the copy has no rows to measure it on: its time is guessed, and its log and growth aren't known";
+    let next = "estimate on a copy with production's rows, or a part of them";
+    step.guessed.then(|| risk(step, "unmeasured", message.to_owned(), next))
+}
+
+fn rewrite(step: &StepReport, table: &str) -> Risk {
+    let next = match step.alters {
+        true => "add a column and fill it in batches instead, or do it at night",
+        false => "do it at night",
+    };
+    risk(step, "rewrite", format!("it writes {table} anew, and nobody reads it meanwhile"), next)
+}
+
+fn long_lock(step: &StepReport, lock: &Held) -> Option<Risk> {
+    let scale = match step.worked_seconds {
+        0.0 => 1.0,
+        seconds => step.time.p50_seconds / seconds,
+    };
+    let seconds = lock.seconds * scale;
+    let next = match lock.mode.as_str() {
+        // A lock is held until the step's end, whatever it is for.
+        _ if step.changes_rows => {
+            "put what changes rows into a step of its own, behind `-- lockkeeper: batch`"
+        }
+        "ShareLock" => "build the index CONCURRENTLY",
+        _ if step.alters => {
+            "split it: a constraint NOT VALID and VALIDATE, a column and its fill in batches"
+        }
+        _ => "do it at night",
+    };
+    let message = format!("it holds {} on {} for about {seconds:.0} s", lock.mode, lock.table);
+    let is_long = STRONG.contains(&lock.mode.as_str()) && seconds >= LONG_LOCK;
+    is_long.then(|| risk(step, "long-lock", message, next))
+}
+
+fn unstoppable(step: &StepReport) -> Option<Risk> {
+    let seconds = to_the_end(step).filter(|seconds| *seconds > LONGEST_STOP)?;
+    let message = format!(
+        "no stop timeout suffices: it may take {seconds:.0} s to end, and ECS kills after \
+         {LONGEST_STOP:.0} s at most; then it is rolled back"
+    );
+    let next = "run it where nobody stops it: as a one-off task, with the job timeout";
+    Some(risk(step, "unstoppable", message, next))
+}
+
+fn unbatched(step: &StepReport) -> Option<Risk> {
+    let rows = step.dead_rows.unwrap_or(0).max(0) as f64 * step.scale;
+    let seconds = step.time.p50_seconds;
+    let is_large = seconds >= LONG_STATEMENT || rows >= MANY_ROWS;
+    let message = match rows >= MANY_ROWS {
+        true => format!("it changes about {rows:.0} rows in one transaction"),
+        false => format!("it changes rows for about {seconds:.0} s in one transaction"),
+    };
+    let next = "say `-- lockkeeper: batch` before it";
+    (step.kind == "script" && step.changes_rows && is_large)
+        .then(|| risk(step, "unbatched", message, next))
+}
+
+fn waits_for_replicas(step: &StepReport, lag: f64) -> Option<Risk> {
+    let message = format!("it would wait now: a replica is {lag:.0} s behind");
+    let next =
+        "see why it is, or begin at another time: how long it waits can't be known beforehand";
+    (step.kind == "backfill").then(|| risk(step, "replica-lag", message, next))
+}
+
+fn fast_log(step: &StepReport) -> Option<Risk> {
+    let rate = step.wal_bytes? as f64 / step.time.p50_seconds.max(1.0);
+    let message =
+        format!("it writes {:.0} MB of log a second, which replicas have to follow", rate / 1e6);
+    let next = match step.kind {
+        "backfill" => "limit it by --max-lag, with the replicas named by --replica-url",
+        _ if step.changes_rows => {
+            "behind `-- lockkeeper: batch` it waits for replicas: --max-lag, --replica-url"
+        }
+        _ => "do it when little else is written: it can't wait for replicas",
+    };
+    (rate >= FAST_LOG).then(|| risk(step, "replica-lag", message, next))
 }
 
 #[cfg(test)]

@@ -1,9 +1,40 @@
 //! Why there is no estimate.
 
-use crate::db::DbError;
-use crate::runner::{RunError, SurveyError};
+use std::fmt;
 
-use super::outline::Outline;
+use crate::db::{DbError, ErrorKind};
+use crate::place::Explanation;
+use crate::plan::PlanError;
+use crate::runner::{RunError, SurveyError, way_out};
+
+/// Which of the two databases an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The copy.
+    Copy,
+    /// Production, which is only read.
+    Production,
+}
+
+/// What an estimate that has failed leaves of the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// What it was.
+    Untouched,
+    /// A part of the release is on it.
+    Changed,
+    /// It was one of our own, and is gone.
+    Gone,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Whose::Copy => "the copy",
+            Whose::Production => "production",
+        })
+    }
+}
 
 /// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +77,20 @@ pub enum EstimateError {
     /// There is no way to make a copy there.
     #[error("MySQL and MariaDB have no way to copy a database on the same server")]
     NoCopy,
+    /// Somebody is connected to what is to be copied.
+    #[error("{database} can't be copied: somebody is connected to it")]
+    InUse {
+        /// Which.
+        database: String,
+    },
+    /// This user may not make databases.
+    #[error("{database} can't be copied: {source}")]
+    MayNotCopy {
+        /// Which.
+        database: String,
+        /// The server's answer.
+        source: DbError,
+    },
     /// The copy's file can't be made.
     #[error("can't make {}: {source}", path.display())]
     File {
@@ -78,27 +123,27 @@ pub enum EstimateError {
         /// Production's.
         production: crate::db::Engine,
     },
-    /// The run on the copy ended before its end.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// What the database says of itself can't be read.
-    #[error(transparent)]
-    Survey(#[from] SurveyError),
+    /// What a run would refuse, or what ended it.
+    #[error("{}{source}", before(source, *whose))]
+    Run {
+        /// Where.
+        whose: Whose,
+        /// What it is.
+        source: RunError,
+        /// What the copy is now.
+        left: Left,
+    },
+    /// There is no such copy.
+    #[error("there is no copy: {} doesn't exist", path.display())]
+    NoFile {
+        /// Where it isn't.
+        path: std::path::PathBuf,
+    },
     /// Nothing can be run and taken back there.
     #[error("--mode sample needs PostgreSQL, and the copy is on {engine}")]
     NotSampled {
         /// The copy's.
         engine: crate::db::Engine,
-    },
-    /// A step fails on the copy.
-    #[error("step {step} of migration {version} fails on the copy: {source}")]
-    Step {
-        /// The migration's version.
-        version: i64,
-        /// Which step, from 1.
-        step: u32,
-        /// The database's error.
-        source: DbError,
     },
     /// The database's.
     #[error("{what}: {source}")]
@@ -110,14 +155,69 @@ pub enum EstimateError {
     },
 }
 
+/// Which database it is about, where that isn't plain.
+fn before(error: &RunError, whose: Whose) -> String {
+    match error {
+        RunError::Stopped { .. } => String::new(),
+        _ => match whose {
+            Whose::Copy => "on the copy: ".to_owned(),
+            Whose::Production => "in production: ".to_owned(),
+        },
+    }
+}
+
+impl From<RunError> for EstimateError {
+    fn from(source: RunError) -> Self {
+        EstimateError::Run { whose: Whose::Copy, source, left: Left::Untouched }
+    }
+}
+
+impl From<SurveyError> for EstimateError {
+    fn from(error: SurveyError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
 impl EstimateError {
-    /// Of a step that fails.
-    pub(super) fn step(outline: &Outline, source: DbError) -> Self {
-        EstimateError::Step { version: outline.version, step: outline.step, source }
+    /// By what was asked for.
+    pub fn stopped(reason: impl Into<String>) -> Self {
+        RunError::Stopped { reason: reason.into() }.into()
     }
 
-    /// What to do.
-    pub fn next(&self) -> Option<&'static str> {
+    /// The same in the other database.
+    #[must_use]
+    pub fn of(self, of: Whose) -> Self {
+        match self {
+            EstimateError::Run { source, left, .. } => {
+                EstimateError::Run { whose: of, source, left }
+            }
+            other => other,
+        }
+    }
+
+    /// With what the copy is now.
+    #[must_use]
+    pub fn leaving(self, now: Left) -> Self {
+        match self {
+            EstimateError::Run { whose, source, .. } => {
+                EstimateError::Run { whose, source, left: now }
+            }
+            other => other,
+        }
+    }
+
+    /// Where, and the way out.
+    pub fn explain(&self) -> Explanation {
+        if let EstimateError::Run { source, left, .. } = self {
+            return of_run(source, *left);
+        }
+        match self.next() {
+            Some(next) => Explanation::default().note("next", next),
+            None => Explanation::default(),
+        }
+    }
+
+    fn next(&self) -> Option<&'static str> {
         Some(match self {
             EstimateError::IsProduction { .. } => {
                 "restore a snapshot elsewhere, or make a copy of another name, and give that as --copy-url"
@@ -127,24 +227,68 @@ impl EstimateError {
                  if it is a copy all the same, --copy-in-use"
             }
             EstimateError::NotThere { .. } => {
-                "the copy was migrated, or is newer than production: restore it anew"
+                "the copy was migrated, by an estimate before this one perhaps, or is newer than production: \
+                 restore it anew"
             }
             EstimateError::ReachesBeyond { .. } => {
                 "estimate on a copy on another server; what it would change there is shared"
             }
             EstimateError::NoCopy => "restore a backup elsewhere, and give that as --copy-url",
+            EstimateError::InUse { .. } => {
+                "PostgreSQL copies no database to which somebody is connected: try again when nobody is, or \
+                 restore a snapshot elsewhere, and give that as --copy-url"
+            }
+            EstimateError::MayNotCopy { .. } => {
+                "let an administrator give it the right (`alter role … createdb`; the copied database has to be \
+                 its own, too), or restore a snapshot elsewhere, and give that as --copy-url"
+            }
             EstimateError::File { .. } => "see whether this user may write there",
+            EstimateError::NoFile { .. } => "look at its path",
             EstimateError::Left { .. } => "drop it by hand",
             EstimateError::LooksLikeProduction { .. } => {
                 "a copy on the same server costs it disk and memory: restore a snapshot elsewhere, and give \
-                 that as --copy-url; or, if that load is meant, --on-production"
+                 that as --copy-url; or, if that load is meant and nobody is connected, --on-production"
             }
             EstimateError::OtherEngine { .. } => "give a copy on the same kind of database",
             EstimateError::NotSampled { .. } => "leave --mode out: it is rehearsed then",
-            EstimateError::Step { .. } => "mend it; nothing of it is left on the copy",
-            EstimateError::Run(_) | EstimateError::Survey(_) | EstimateError::Db { .. } => {
-                return None;
+            EstimateError::Db { source, .. } => {
+                return (source.kind == ErrorKind::Permission)
+                    .then_some("let an administrator give this user the right to read it");
             }
+            EstimateError::Run { .. } => return None,
         })
+    }
+}
+
+/// Where it was, and the way out: a run on a copy isn't to be gone on with.
+fn of_run(error: &RunError, left: Left) -> Explanation {
+    let mut told = error.explain();
+    told.notes.retain(|(label, _)| *label != "kept");
+    let again = match error {
+        RunError::Plan(PlanError::Early { .. }) => {
+            Some("leave --phase out: what comes before it is estimated, too".to_owned())
+        }
+        RunError::LockHeld { .. } => {
+            Some("somebody else migrates it: wait for that, or take another copy".to_owned())
+        }
+        RunError::Stopped { .. } | RunError::LockLost { .. } | RunError::Fenced => {
+            Some("estimate again".to_owned())
+        }
+        RunError::Step { source, .. } => {
+            Some(way_out(source).unwrap_or_else(|| "mend the file, and estimate again".to_owned()))
+        }
+        _ => None,
+    };
+    if let Some(again) = again {
+        told.notes.retain(|(label, _)| !matches!(*label, "next" | "either" | "or"));
+        told = told.note("next", again);
+    }
+    match left {
+        Left::Untouched => told,
+        Left::Gone => told.note("copy", "it is gone; the next estimate makes another one"),
+        Left::Changed => told.note(
+            "copy",
+            "a part of the release is on it now: restore it before the next estimate",
+        ),
     }
 }

@@ -18,6 +18,8 @@ pub struct TableFacts {
     pub index_bytes: u64,
     /// How many indexes it has.
     pub indexes: u64,
+    /// How many triggers and foreign keys it has, as far as they are shown.
+    pub triggers: u64,
     /// A digest of its columns and their types.
     pub columns: String,
     /// Whether it is a part of another one, whose bytes are its own as well.
@@ -28,6 +30,11 @@ impl TableFacts {
     /// Bytes in all.
     pub fn all_bytes(&self) -> u64 {
         self.bytes + self.index_bytes
+    }
+
+    /// Whether there is as good as nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.rows.unwrap_or(0) == 0 && self.bytes <= FEW_BYTES
     }
 }
 
@@ -48,6 +55,8 @@ pub struct Facts {
     pub load: Load,
 }
 
+/// A page or two: of an empty table there is one beside it for its long values.
+const FEW_BYTES: u64 = 16_384;
 /// How long somebody else's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,7 +77,8 @@ const POSTGRES_TABLES: &str = "select case when n.nspname = $1 then '' else n.ns
     (select count(*) from pg_index i where i.indrelid = c.oid), \
     (select md5(string_agg(concat(attname, ' ', format_type(atttypid, atttypmod), attnotnull), ',' \
      order by attname)) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped), \
-    c.relispartition::int::bigint \
+    c.relispartition::int::bigint, \
+    (select count(*) from pg_trigger g where g.tgrelid = c.oid) \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace \
     where c.relkind in ('r', 'm', 'p') and c.relpersistence <> 't' \
     and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_' \
@@ -84,7 +94,12 @@ const MYSQL_TABLES: &str = "select t.table_name, cast(t.table_rows as signed), \
      where s.table_schema = t.table_schema and s.table_name = t.table_name), \
     (select md5(group_concat(c.column_name, ' ', c.column_type, c.is_nullable order by c.column_name)) \
      from information_schema.columns c where c.table_schema = t.table_schema \
-     and c.table_name = t.table_name), 0 \
+     and c.table_name = t.table_name), 0, \
+    (select count(*) from information_schema.triggers g where g.event_object_schema = t.table_schema \
+     and g.event_object_table = t.table_name) + \
+    (select count(*) from information_schema.referential_constraints f \
+     where f.constraint_schema = t.table_schema \
+     and t.table_name in (f.table_name, f.referenced_table_name)) \
     from information_schema.tables t where t.table_schema = database() and t.table_type = 'BASE TABLE' \
     and t.table_name not like 'lockkeeper\\_%'";
 
@@ -174,6 +189,7 @@ fn table(row: &Row) -> Result<(String, TableFacts), DbError> {
         indexes: count(4)?.unwrap_or(0),
         columns: row.optional_text(5)?.unwrap_or_default().to_owned(),
         is_part: row.int(6)? != 0,
+        triggers: count(7)?.unwrap_or(0),
     };
     Ok((row.text(0)?.to_owned(), facts))
 }
@@ -187,7 +203,9 @@ fn setting(row: &Row) -> Result<(String, String), DbError> {
 /// by them.
 async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
     let names = "select name, coalesce((select group_concat(name || ' ' || type, ',') from \
-                 pragma_table_info(m.name)), ''), (select count(*) from pragma_index_list(m.name)) \
+                 pragma_table_info(m.name)), ''), (select count(*) from pragma_index_list(m.name)), \
+                 (select count(*) from sqlite_master g where g.type = 'trigger' and g.tbl_name = m.name) + \
+                 (select count(*) from pragma_foreign_key_list(m.name)) \
                  from sqlite_master m where type = 'table' and name not like 'sqlite\\_%' escape '\\' \
                  and name not like 'lockkeeper\\_%' escape '\\'";
     let names = session.query(&Statement::new(names, Vec::new())).await?;
@@ -211,7 +229,7 @@ async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
     };
     let row = |(row, rows): &(&Row, Option<i64>)| {
         let (name, columns) = (row.text(0)?, row.text(1)?);
-        let (bytes, indexes) = (share(*rows), row.int(2)?);
+        let (bytes, indexes, triggers) = (share(*rows), row.int(2)?, row.int(3)?);
         Ok(Row(vec![
             name.into(),
             (*rows).into(),
@@ -220,6 +238,7 @@ async fn sqlite_tables(session: &mut dyn Session) -> Result<Vec<Row>, DbError> {
             indexes.into(),
             columns.into(),
             0.into(),
+            triggers.into(),
         ]))
     };
     counted.iter().map(row).collect()

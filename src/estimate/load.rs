@@ -11,6 +11,11 @@ pub struct Load {
     pub active_sessions: Option<u64>,
     /// Of these, those that wait for a lock.
     pub blocked_sessions: Option<u64>,
+    /// Whether this user may not see who else is there.
+    #[serde(skip)]
+    pub is_hidden: bool,
+    /// How many replicas and other readers of its log follow it; `None` where that isn't shown.
+    pub replicas: Option<u64>,
     /// How far the last of its replicas is behind; `None` where none is seen.
     pub lag_seconds: Option<f64>,
 }
@@ -19,11 +24,12 @@ pub struct Load {
 const POSTGRES: &str = "select count(*) filter (where state = 'active' and backend_type = 'client backend'), \
     count(*) filter (where state = 'active' and wait_event_type = 'Lock'), \
     (select (extract(epoch from max(replay_lag)) * 1000)::bigint from pg_stat_replication), \
-    count(*) filter (where backend_type is null) from pg_stat_activity \
+    count(*) filter (where backend_type is null), \
+    (select count(*) from pg_stat_replication) from pg_stat_activity \
     where coalesce(application_name, '') not like 'lockkeeper%'";
 
 /// A replica's lag isn't shown to its primary there.
-const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null, 0 \
+const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null, 0, null \
     from information_schema.processlist where command = 'Query' and id <> connection_id()";
 
 impl Load {
@@ -49,6 +55,8 @@ impl Load {
         Ok(Load {
             active_sessions: seen(row.int(0)?),
             blocked_sessions: seen(row.int(1)?),
+            is_hidden: !sees_all,
+            replicas: row.optional_int(4)?.map(i64::unsigned_abs),
             lag_seconds: row.optional_int(2)?.map(|millis| millis as f64 / 1e3),
         })
     }

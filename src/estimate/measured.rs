@@ -58,12 +58,16 @@ pub struct Measured {
     pub version: i64,
     /// The migration's name.
     pub name: String,
+    /// `expand` or `contract`.
+    pub phase: &'static str,
     /// Which step, from 1.
     pub step: u32,
     /// `script`, `bare` or `backfill`.
     pub kind: &'static str,
     /// Its first statement, on one line, without literals and comments, and cut.
     pub statement: String,
+    /// How many it has; 0 where that isn't known.
+    pub statements: usize,
     /// How it is known.
     pub how: How,
     /// How long it takes on the copy.
@@ -92,6 +96,8 @@ pub struct Measured {
     pub scans: Vec<String>,
     /// Whether it is an ALTER that writes them.
     pub alters: bool,
+    /// Whether it has a statement that changes rows.
+    pub changes_rows: bool,
     /// What its time grows with.
     pub extent: Extent,
     /// Other tables that it may grow with as well.

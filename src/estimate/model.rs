@@ -46,6 +46,12 @@ const TICK: f64 = 0.0005;
 /// How much that part of the whole may be mistaken by, as a logarithm, and where it is told.
 const FIXED_DOUBT: f64 = 2.0;
 const FIXED_TOLD: f64 = 0.25;
+/// A row takes about so long, in seconds, where nobody has measured it: more with indexes, less where it is only read.
+const GUESSED_ROW: f64 = 10e-6;
+/// And how far off that may be, as a logarithm.
+const GUESSED: f64 = 0.9;
+/// Of fewer rows than these it doesn't matter.
+const MANY_ROWS: u64 = 10_000;
 /// Tables that differ by less are as good as each other, as a logarithm: a factor of 1.5.
 const ALIKE: f64 = 0.4;
 
@@ -108,6 +114,8 @@ pub struct Carried {
     pub size_bytes: Option<i64>,
     /// By which factor more is done than on the copy.
     pub scale: f64,
+    /// Whether the copy had nothing to measure it on.
+    pub is_guessed: bool,
     /// What was assumed.
     pub notes: Vec<String>,
 }
@@ -151,18 +159,27 @@ pub fn carry(measured: &Measured, circumstances: Circumstances<'_>) -> Carried {
         spread.add(DISK);
         median = disk;
     }
-    let correction = circumstances.correction;
+    if let Some(guessed) = size.guessed {
+        spread.add(GUESSED);
+        median = median.max(guessed);
+    }
+    let correction = circumstances.correction.filter(|_| size.guessed.is_none());
     let correction = correction.and_then(|one| one.apply(measured.kind, median, spread.root()));
     let time = match correction {
         Some(corrected) => Quantiles::around(median * corrected.factor, corrected.spread),
         None => Quantiles::around(median, spread.root()),
     };
+    let is_guessed = size.guessed.is_some();
     Carried {
         time,
         correction,
-        wal_bytes: measured.wal_bytes.map(|bytes| of(bytes as f64) as u64),
-        size_bytes: measured.size_bytes.map(|bytes| of(bytes as f64) as i64),
+        wal_bytes: measured.wal_bytes.filter(|_| !is_guessed).map(|bytes| of(bytes as f64) as u64),
+        size_bytes: measured
+            .size_bytes
+            .filter(|_| !is_guessed)
+            .map(|bytes| of(bytes as f64) as i64),
         scale: size.rows,
+        is_guessed,
         notes,
     }
 }
@@ -222,6 +239,12 @@ pub fn differences(circumstances: Circumstances<'_>) -> (f64, Vec<String>) {
     };
     let copy = circumstances.copy;
     let (mut spread, mut notes) = (Spread::of(0.0), Vec::new());
+    if production.load.is_hidden {
+        notes.push("production is as busy as the probe found it: who is at work there isn't shown to this user".to_owned());
+    }
+    if circumstances.speed.is_some_and(|speed| speed.is_unread) {
+        notes.push("production's tables are read as fast as it does sums: no table of both could be read by this user".to_owned());
+    }
     if copy.major != production.major {
         spread.add(OTHER_MAJOR);
         notes.push(format!(
@@ -244,11 +267,13 @@ struct Size {
     /// For the time.
     time: f64,
     spread: f64,
+    /// How long it takes by nothing but its rows, in seconds, where the copy has none.
+    guessed: Option<f64>,
 }
 
 impl Size {
     fn same(spread: f64) -> Self {
-        Size { rows: 1.0, time: 1.0, spread }
+        Size { rows: 1.0, time: 1.0, spread, guessed: None }
     }
 
     fn of(measured: &Measured, circumstances: Circumstances<'_>, notes: &mut Vec<String>) -> Self {
@@ -265,11 +290,22 @@ impl Size {
             return Size::same(whole);
         };
         let mut spread = Spread::of(whole);
-        if here.columns != there.columns || here.indexes != there.indexes {
+        let differs = [
+            (here.columns != there.columns || here.indexes != there.indexes, "columns or indexes"),
+            (here.triggers != there.triggers, "triggers or foreign keys"),
+        ];
+        for (_, what) in differs.iter().filter(|(differs, _)| *differs) {
             spread.add(OTHER_SHAPE);
+            notes.push(format!("{table} has other {what} in production than on the copy"));
+        }
+        let is_empty = here.is_empty() && measured.rows.unwrap_or(0) == 0;
+        let is_sure = !matches!(measured.extent, Extent::Perhaps(_));
+        if let Some(rows) = there.rows.filter(|rows| is_empty && is_sure && *rows >= MANY_ROWS) {
             notes.push(format!(
-                "{table} has other columns or indexes in production than on the copy"
+                "guessed: {table} is empty on the copy, and has {rows} rows in production"
             ));
+            let guessed = Some(rows as f64 * GUESSED_ROW);
+            return Size { guessed, ..Size::same(spread.root()) };
         }
         let bytes = ratio(there.all_bytes(), here.all_bytes());
         let here_rows = here.rows.filter(|rows| *rows > 0).or_else(|| {
@@ -311,7 +347,7 @@ impl Size {
             }
             _ => (scale, scale),
         };
-        Size { rows, time, spread: spread.root() }
+        Size { rows, time, spread: spread.root(), guessed: None }
     }
 }
 

@@ -7,14 +7,10 @@
 //! a standby, which follows what is done to its primary.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::db::{ConnectOptions, Database, DbError, Engine, Purpose, Session, Statement};
 
 use super::EstimateError;
-
-/// How long a session that was closed may still be shown.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// What identifies a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,21 +129,13 @@ async fn is_replica(engine: Engine, session: &mut dyn Session) -> Result<bool, D
     Ok(rows.first().map_or(Ok(0), |row| row.int(0))? != 0)
 }
 
-/// Links, hard links and other paths lead to the same; so do two to where there is nothing yet.
+/// Links, hard links and other paths lead to the same.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let number = |path: &Path| {
         use std::os::unix::fs::MetadataExt;
         std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
     };
-    let folder = |path: &Path| match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => number(folder),
-        _ => number(Path::new(".")),
-    };
-    match (number(one), number(other)) {
-        (Some(one), Some(other)) => one == other,
-        (None, None) => folder(one) == folder(other) && one.file_name() == other.file_name(),
-        _ => false,
-    }
+    number(one).zip(number(other)).is_some_and(|(one, other)| one == other)
 }
 
 /// Whether a lock of this session shows in the other. Locks are of a server's memory, so that not even a physical
@@ -193,57 +181,4 @@ async fn shows_lock(
         // Its file says it.
         Engine::Sqlite => Ok(false),
     }
-}
-
-/// Refuses a copy to which others are connected, where nobody has said which database is production.
-///
-/// # Errors
-/// [`EstimateError::MayBeProduction`], and the database's.
-pub async fn refuse_in_use(copy: &dyn Database) -> Result<(), EstimateError> {
-    let failed = |source| EstimateError::Db { what: "can't tell whether the copy is one", source };
-    let mut session = copy.session(Purpose::Watch).await.map_err(failed)?;
-    let sql = match copy.dialect().engine {
-        // Who may not see others' sessions sees that they are there, and not of which type.
-        Engine::Postgres => {
-            "select count(*) from pg_stat_activity where datname = current_database() \
-             and coalesce(backend_type, 'client backend') = 'client backend' \
-             and coalesce(application_name, '') not like 'lockkeeper%'"
-        }
-        // Without that right one sees one's own account's only.
-        Engine::MySql if !may_see_all(session.as_mut()).await.map_err(failed)? => {
-            return Err(in_use(
-                copy,
-                "who is connected to it isn't shown to this user, who lacks PROCESS",
-            ));
-        }
-        Engine::MySql => {
-            "select count(*) from information_schema.processlist \
-             where db = database() and id <> connection_id()"
-        }
-        Engine::Sqlite => return Ok(()),
-    };
-    let statement = Statement::new(sql, Vec::new());
-    let asked = Instant::now();
-    loop {
-        let rows = session.query(&statement).await.map_err(failed)?;
-        let others = rows.first().map_or(Ok(0), |row| row.int(0)).map_err(failed)?;
-        match others {
-            ..=0 => return Ok(()),
-            // Who has just left is shown a moment longer; so are we ourselves.
-            _ if asked.elapsed() < LEAVING => tokio::time::sleep(LEAVING / 10).await,
-            1 => return Err(in_use(copy, "somebody else is connected to it")),
-            others => return Err(in_use(copy, &format!("{others} others are connected to it"))),
-        }
-    }
-}
-
-async fn may_see_all(session: &mut dyn Session) -> Result<bool, DbError> {
-    let sql = "select count(*) from information_schema.user_privileges where privilege_type = 'PROCESS' \
-               and grantee = concat('''', replace(current_user(), '@', '''@'''), '''')";
-    let rows = session.query(&Statement::new(sql, Vec::new())).await?;
-    Ok(rows.first().map_or(Ok(0), |row| row.int(0))? > 0)
-}
-
-fn in_use(copy: &dyn Database, why: &str) -> EstimateError {
-    EstimateError::MayBeProduction { database: copy.description().to_owned(), why: why.to_owned() }
 }

@@ -21,6 +21,7 @@ const OF_REWRITES: [&str; 7] = ["alter", "call", "cluster", "do", "refresh", "se
 pub(super) struct Outline {
     pub(super) version: i64,
     pub(super) name: String,
+    pub(super) phase: &'static str,
     pub(super) step: u32,
     pub(super) kind: &'static str,
     /// The first one, cut.
@@ -36,6 +37,7 @@ impl Outline {
         Outline {
             version: migration.version,
             name: migration.name.clone(),
+            phase: migration.phase.as_str(),
             step: number,
             kind: step.kind.as_str(),
             statement: texts.clone().next().map(|sql| shown(sql, engine)).unwrap_or_default(),
@@ -50,6 +52,7 @@ impl Outline {
         Outline {
             version: migration.version,
             name: migration.name.clone(),
+            phase: migration.phase,
             step,
             kind: migration.steps.get(at).copied().unwrap_or("script"),
             ..Outline::default()
@@ -61,9 +64,11 @@ impl Outline {
         Measured {
             version: self.version,
             name: self.name.clone(),
+            phase: self.phase,
             step: self.step,
             kind: self.kind,
             statement: self.statement.clone(),
+            statements: self.texts.len(),
             how,
             seconds: 0.0,
             spread: 0.0,
@@ -78,6 +83,7 @@ impl Outline {
             rewrites: Vec::new(),
             scans: Vec::new(),
             alters: self.alters(),
+            changes_rows: self.changes_rows(),
             extent: Extent::Constant,
             others: Vec::new(),
             notes: Vec::new(),
@@ -128,6 +134,11 @@ impl Outline {
             true => tables,
             false => Vec::new(),
         }
+    }
+
+    /// Whether it has a statement that changes rows.
+    fn changes_rows(&self) -> bool {
+        self.verbs().any(|verb| ["update", "delete", "insert", "merge"].contains(&verb.as_str()))
     }
 
     /// Whether it is an ALTER by which a table is written anew.

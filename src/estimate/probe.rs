@@ -50,12 +50,15 @@ pub struct Speed {
     pub log_rate: Option<f64>,
     /// And that of the copy.
     pub copy_log_rate: Option<f64>,
+    /// Whether no table could be read on both sides, so that only arithmetic was compared.
+    #[serde(skip)]
+    pub is_unread: bool,
 }
 
 impl Speed {
     /// Of two databases on one server.
     pub fn same() -> Self {
-        Speed { ratio: 1.0, spread: 0.0, log_rate: None, copy_log_rate: None }
+        Speed { ratio: 1.0, spread: 0.0, log_rate: None, copy_log_rate: None, is_unread: false }
     }
 
     fn of(arithmetic: &Pairs, readings: &[Pairs]) -> Self {
@@ -177,7 +180,8 @@ pub async fn compare(
         ),
         Engine::MySql | Engine::Sqlite => (None, None),
     };
-    Ok(Speed { log_rate, copy_log_rate, ..Speed::of(&arithmetic, &readings) })
+    let is_unread = !readings.is_empty() && readings.iter().all(|pairs| pairs.copy.is_empty());
+    Ok(Speed { log_rate, copy_log_rate, is_unread, ..Speed::of(&arithmetic, &readings) })
 }
 
 /// Bytes of log that a server's disk takes in a second.
@@ -252,10 +256,13 @@ async fn range(
             if facts.major.parse::<u32>().is_ok_and(|major| major < 14) {
                 return Ok(None);
             }
-            let size =
-                format!("select pg_relation_size('{}'::regclass) / 8192", name.replace('\'', "''"));
-            let size = session.query(&Statement::new(size, Vec::new())).await?;
-            let blocks = size.first().map_or(Ok(0), |row| row.int(0))?.unsigned_abs();
+            // Who may not read it would leave an error in production's log.
+            let size = "select pg_relation_size($1::text::regclass) / 8192 \
+                        where has_table_privilege($1::text, 'select')";
+            let size = Statement::new(size, vec![name.clone().into()]);
+            let size = session.query(&size).await?;
+            let Some(blocks) = size.first() else { return Ok(None) };
+            let blocks = blocks.int(0)?.unsigned_abs();
             let first = (at * blocks.saturating_sub(BLOCKS) as f64) as u64;
             let last = first + BLOCKS;
             format!(

@@ -9,10 +9,10 @@ use crate::db::{Database, Purpose};
 use crate::migration::Catalog;
 use crate::plan::Plan;
 use crate::progress::{FinishedStep, MigrationProgress, Progress, Reporter};
-use crate::runner::{Ahead, Run, Settings, Survey, cut_bulk};
+use crate::runner::{Ahead, Run, RunError, Settings, Survey, cut_bulk};
 use crate::stop::Stop;
 
-use super::EstimateError;
+use super::error::{EstimateError, Left};
 use super::extent::{Work, extent};
 use super::facts::Facts;
 use super::locks::{Locks, SeenLocks};
@@ -55,7 +55,13 @@ pub async fn rehearse(rehearsal: Rehearsal<'_>) -> Result<Vec<Measured>, Estimat
     let ahead = Ahead::read(timed.as_ref()).await?;
     let ran = Run { database: timed, catalog, settings, reporter, stop }.up(ahead).await;
     let (metered, seen) = (meter.end().await, locks.end().await);
-    ran?;
+    if let Err(error) = ran {
+        let seen = progress.borrow();
+        let is_begun =
+            seen.rows_passed > 0 || seen.migrations.iter().any(|one| !one.finished.is_empty());
+        let left = if is_begun { Left::Changed } else { Left::Untouched };
+        return Err(EstimateError::from(error).leaving(left));
+    }
     Ok(steps(&progress.borrow(), &outline, &metered, &seen, facts))
 }
 
@@ -93,12 +99,11 @@ pub(super) async fn outline(
     catalog: &Catalog,
     settings: &Settings,
 ) -> Result<Vec<Outline>, EstimateError> {
-    let failed = |source| EstimateError::Db { what: "the copy can't be read", source };
-    let mut session = database.session(Purpose::Watch).await.map_err(failed)?;
+    let mut session = database.session(Purpose::Watch).await.map_err(RunError::from)?;
     let mut survey = Survey::read(database, session.as_mut(), catalog).await?;
     cut_bulk(database, &mut survey, settings.selection, settings.auto_batch).await;
     let plan = Plan::new(&survey.catalog, &survey.history, &survey.steps, settings.selection)
-        .map_err(crate::runner::RunError::from)?;
+        .map_err(RunError::from)?;
     let engine = database.dialect().engine;
     Ok(plan
         .steps()

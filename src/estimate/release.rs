@@ -4,7 +4,7 @@ use crate::db::{Database, DbError, Engine, Purpose, Statement};
 use crate::migration::Catalog;
 use crate::runner::Settings;
 
-use super::EstimateError;
+use super::error::{EstimateError, Whose};
 use super::meter::StepId;
 use super::outline::Outline;
 use super::rehearse::outline;
@@ -29,7 +29,7 @@ const OF_THE_SERVER: [&str; 9] = [
 ];
 
 impl Release {
-    /// Reads it, and writes nothing.
+    /// Reads it of one of the two, and writes nothing.
     ///
     /// # Errors
     /// Whatever a run would refuse before it writes.
@@ -37,8 +37,10 @@ impl Release {
         database: &dyn Database,
         catalog: &Catalog,
         settings: &Settings,
+        whose: Whose,
     ) -> Result<Self, EstimateError> {
-        Ok(Release { steps: outline(database, catalog, settings).await? })
+        let steps = outline(database, catalog, settings).await.map_err(|error| error.of(whose))?;
+        Ok(Release { steps })
     }
 
     /// Whether there is nothing to do.

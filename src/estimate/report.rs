@@ -62,12 +62,16 @@ pub struct StepReport {
     pub version: i64,
     /// The migration's name.
     pub name: String,
+    /// `expand` or `contract`.
+    pub phase: &'static str,
     /// Which step, from 1.
     pub step: u32,
     /// `script`, `bare` or `backfill`.
     pub kind: &'static str,
     /// Its first statement, without literals and comments, and cut.
     pub statement: String,
+    /// How many it has; 0 where that isn't known.
+    pub statements: usize,
     /// How it is known.
     pub how: How,
     /// How long it takes in production.
@@ -86,9 +90,11 @@ pub struct StepReport {
     pub worked_seconds: f64,
     /// By which factor more is done in production.
     pub scale: f64,
+    /// Whether the copy had nothing to measure it on.
+    pub guessed: bool,
     /// Rows that a backfill goes along on the copy.
     pub rows: Option<u64>,
-    /// Whether it changes rows as a whole.
+    /// Whether it has a statement that changes rows.
     #[serde(skip)]
     pub changes_rows: bool,
     /// Bytes of log in production.
@@ -113,7 +119,7 @@ pub struct StepReport {
 /// Something to look out for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Risk {
-    /// Its name: `rewrite`, `long-lock`, `unstoppable`, `unbatched`, `replica-lag`.
+    /// Its name: `unmeasured`, `rewrite`, `long-lock`, `unstoppable`, `unbatched`, `replica-lag`.
     pub code: &'static str,
     /// The migration's version.
     pub version: i64,
@@ -176,14 +182,14 @@ impl Side {
 
 impl StepReport {
     fn new(measured: &Measured, carried: Carried) -> Self {
-        let writes = ["update", "delete", "insert"];
-        let first = measured.statement.split(' ').next().unwrap_or_default().to_lowercase();
         StepReport {
             version: measured.version,
             name: measured.name.clone(),
+            phase: measured.phase,
             step: measured.step,
             kind: measured.kind,
             statement: measured.statement.clone(),
+            statements: measured.statements,
             how: measured.how,
             time: carried.time,
             correction: carried.correction,
@@ -192,8 +198,9 @@ impl StepReport {
             throttled_seconds: measured.throttled_seconds,
             worked_seconds: measured.worked_seconds(),
             scale: carried.scale,
+            guessed: carried.is_guessed,
             rows: measured.rows,
-            changes_rows: writes.contains(&first.as_str()),
+            changes_rows: measured.changes_rows,
             wal_bytes: carried.wal_bytes,
             size_bytes: carried.size_bytes,
             dead_rows: measured.dead_rows,

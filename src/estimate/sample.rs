@@ -89,7 +89,7 @@ struct Sample<'a> {
 /// Samples what is pending on the copy.
 ///
 /// # Errors
-/// [`EstimateError::Step`] for what fails on the copy, a stop, and the database's.
+/// What fails on the copy, a stop, and the database's.
 pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateError> {
     let Sampling { copy, facts, catalog, settings, budget, reporter, stop } = sampling;
     let ends = Instant::now() + budget;
@@ -121,7 +121,7 @@ pub async fn sample(sampling: Sampling<'_>) -> Result<Vec<Measured>, EstimateErr
     let measured = sample.all(&plan).await;
     let left = sample.desk.leave().await;
     if stop.is_requested() {
-        return Err(RunError::Stopped { reason: stop.reason().to_owned() }.into());
+        return Err(EstimateError::stopped(stop.reason()));
     }
     let measured = measured?;
     left.map_err(failed)?;

@@ -174,6 +174,14 @@ fn mend(at: At<'_>, error: &DbError) -> String {
     })
 }
 
+/// The error of a step in a transaction that is rolled back whatever comes of it, at its statement of this index.
+pub fn failed_at(at: At<'_>, error: DbError, index: usize) -> RunError {
+    // The statement may have been run within another one: a place would be one in that.
+    let error = DbError { position: None, ..error };
+    let next = [("next", mend(at, &error))];
+    step_failed(at, error, at.step.statements.get(index), Extent::of(at), &next)
+}
+
 /// The error of a step, at its statement.
 fn step_failed(
     at: At<'_>,
@@ -252,7 +260,7 @@ pub fn unprepared(at: At<'_>, error: PrepareError) -> RunError {
     }
 }
 
-pub(super) fn no_table(at: At<'_>) -> RunError {
+pub fn no_table(at: At<'_>) -> RunError {
     let place = at.migration.place(at.step.span.clone(), "");
     RunError::NoTable {
         version: at.migration.version,

@@ -6,7 +6,7 @@ use crate::db::{DbError, ErrorKind, Statement, Stopwatch};
 use crate::history::History;
 use crate::ledger::{Pen, StepRecord};
 use crate::migration::{Migration, Step, StepKind};
-use crate::plan::Pending;
+use crate::plan::{Pending, Upcoming};
 use crate::progress::{Estimated, Event, Reporter, Warning};
 use crate::stop::Stop;
 use crate::throttle::{Throttle, Turn};
@@ -43,7 +43,13 @@ pub struct At<'a> {
     pub number: u32,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    /// Of a step of a plan.
+    pub fn of(upcoming: &Upcoming<'a>) -> Self {
+        let Upcoming { pending, step, number, .. } = *upcoming;
+        At { migration: pending.migration, step, number }
+    }
+
     /// The step's fingerprint.
     pub fn checksum(&self) -> String {
         self.migration.checksum(self.step)

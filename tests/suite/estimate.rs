@@ -2,6 +2,7 @@
 
 #[cfg(feature = "ecs")]
 mod doctor;
+mod failed;
 mod history;
 mod origin;
 mod own_copy;

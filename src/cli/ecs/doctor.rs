@@ -13,7 +13,7 @@ use crate::cli::{print, print_json, read_file, write_file};
 use crate::deploy::aws::{Aws, describe};
 use crate::deploy::doctor::{Diagnosis, Question, Startup};
 use crate::deploy::facts::Facts;
-use crate::deploy::migrates::migrates;
+use crate::deploy::migrates::migrates_at_start;
 use crate::deploy::offline::{Document, Offline};
 use crate::deploy::remedy::{Format, render};
 use crate::deploy::report;
@@ -42,7 +42,8 @@ pub struct Doctor {
     #[arg(long, env = "LOCKKEEPER_ECS_COPILOT_ENV", value_name = "NAME", value_parser = crate::cli::text,
           requires = "from")]
     copilot_env: Option<String>,
-    /// How long a new task takes until its first good answer; without it, as at the last rollout
+    /// How long a new task takes until its first good answer; without it, as at the last rollout. With
+    /// --estimate, of a task that migrates at its start: how long it takes after that
     #[arg(long, env = "LOCKKEEPER_ECS_STARTUP", value_name = "TIME", value_parser = crate::cli::duration)]
     startup: Option<Duration>,
     /// An estimate's report (JSON): how long the release's migrations take, and so how long a task that
@@ -126,12 +127,14 @@ impl Doctor {
     fn question(&self, facts: &Facts) -> Result<Question, Error> {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let estimate = self.estimate.as_deref().map(estimate).transpose()?;
-        // Of tasks that migrate at their start; of others it says nothing.
-        let at_start = facts.next.containers.iter().any(|one| migrates(one).is_some());
+        // Of tasks that migrate when they run; of others it says nothing.
+        let at_start = migrates_at_start(&facts.next);
+        let own = seconds(self.startup);
         let estimated = estimate.as_ref().filter(|_| at_start);
-        let estimated = estimated.map(|one| Startup::estimate(one.p50_seconds, one.p90_seconds));
+        let estimated =
+            estimated.map(|one| Startup::estimate(one.p50_seconds, one.p90_seconds, own));
         Ok(Question {
-            startup: seconds(self.startup).map(Startup::told).or(estimated),
+            startup: estimated.or(own.map(Startup::told)),
             shutdown: seconds(self.shutdown),
             connections: seconds(self.connections),
             migration: estimate.map(|one| one.p90_seconds),
@@ -190,10 +193,19 @@ pub async fn view(aws: &Aws, cluster: &str, service: &str, definition: &str) -> 
 }
 
 fn estimate(path: &Path) -> Result<Interval, Error> {
+    let wrong = |why: String| Error::Usage {
+        message: format!("{}: this is no estimate's report: {why}", path.display()),
+        next: "give JSON as `lockkeeper estimate --json` writes it, with total.p50_seconds and \
+               total.p90_seconds"
+            .to_owned(),
+    };
     let report: Result<Estimate, _> = serde_json::from_str(&read_file(path)?);
-    let report = report.map_err(|error| Error::Usage {
-        message: format!("{}: this is no estimate's report: {error}", path.display()),
-        next: "give JSON with total.p50_seconds and total.p90_seconds".to_owned(),
-    })?;
-    Ok(report.total)
+    let Interval { p50_seconds, p90_seconds } =
+        report.map_err(|error| wrong(error.to_string()))?.total;
+    match (0.0..=p90_seconds).contains(&p50_seconds) && p90_seconds < 1e9 {
+        true => Ok(Interval { p50_seconds, p90_seconds }),
+        false => Err(wrong(format!(
+            "no migrations take {p50_seconds} s in half of the cases and up to {p90_seconds} s in nine of ten"
+        ))),
+    }
 }

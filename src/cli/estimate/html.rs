@@ -6,7 +6,7 @@ use crate::deploy::report::escape_html as escaped;
 use crate::estimate::{Report, StepReport};
 use crate::terminal::format::seconds;
 
-use super::text::{headline, on_the_copy, what};
+use super::text::{growth, headline, log, on_the_copy, origin, what};
 
 const STYLE: &str = ":root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}\
@@ -21,9 +21,8 @@ pub fn html(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>Migrations: {headline}</title>\n<style>{STYLE}</style>\n<h1>{headline}</h1>\n\
-         <p>Measured on {} in {}.</p>\n",
-        escaped(&report.copy.database),
-        seconds(report.took_seconds)
+         <p>It was {}.</p>\n",
+        escaped(&origin(report))
     );
     let longest = report.steps.iter().map(|step| step.time.p90_seconds).fold(0.0, f64::max);
     for step in &report.steps {
@@ -62,7 +61,7 @@ fn bar(page: &mut String, step: &StepReport, longest: f64) {
         "<h2>{} {}, step {}: {} ({} to {})</h2>\n<p><code>{}</code></p>\n\
          <svg viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{} to {}\">\
          <rect class=\"range\" x=\"{from:.2}\" y=\"1\" width=\"{:.2}\" height=\"2\"/>\
-         <rect class=\"median\" x=\"{:.2}\" y=\"0\" width=\".5\" height=\"4\"/></svg>\n<p>On the copy: {}. {}</p>",
+         <rect class=\"median\" x=\"{:.2}\" y=\"0\" width=\".5\" height=\"4\"/></svg>\n<p>On the copy: {}.{}{} {}</p>",
         step.version,
         escaped(&step.name),
         step.step,
@@ -75,6 +74,13 @@ fn bar(page: &mut String, step: &StepReport, longest: f64) {
         (to - from).max(0.3),
         median.min(99.5),
         on_the_copy(step),
+        told(" Log: ", &log(step)),
+        told(" Grows by ", &growth(step)),
         escaped(&step.notes.join(". "))
     );
+}
+
+/// A figure in a sentence of its own, where it is known.
+fn told(what: &str, figure: &str) -> String {
+    if figure.is_empty() { String::new() } else { format!("{what}{figure}.") }
 }

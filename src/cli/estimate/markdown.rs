@@ -4,13 +4,12 @@ use crate::deploy::report::escape_markdown as escaped;
 use crate::estimate::{Report, StepReport};
 use crate::terminal::format::seconds;
 
-use super::text::{bytes, headline, on_the_copy, what};
+use super::text::{growth, headline, log, on_the_copy, origin, what};
 
 /// As Markdown.
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("### Migrations: {}\n\n", escaped(&headline(report)));
-    let took = seconds(report.took_seconds);
-    text.push_str(&format!("Measured on {} in {took}.\n\n", escaped(&report.copy.database)));
+    text.push_str(&format!("It was {}.\n\n", escaped(&origin(report))));
     if !report.steps.is_empty() {
         text.push_str("| step | what | expected | from | to | log | grows by | on the copy |\n");
         text.push_str("|---|---|---|---|---|---|---|---|\n");
@@ -26,8 +25,8 @@ pub fn markdown(report: &Report) -> String {
             seconds(time.p50_seconds),
             seconds(time.p10_seconds),
             seconds(time.p90_seconds),
-            step.wal_bytes.map_or_else(String::new, bytes),
-            step.size_bytes.map_or_else(String::new, |grown| bytes(grown.max(0) as u64)),
+            log(step),
+            growth(step),
             on_the_copy(step),
         )
     };

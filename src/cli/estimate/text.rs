@@ -1,37 +1,37 @@
 //! An estimate for a terminal.
 
+use crate::deploy::report::wrap;
 use crate::estimate::{How, Quantiles, Report, StepReport};
 use crate::terminal::format::{one_line, seconds, short};
 use crate::terminal::table::Table;
 
+/// A space at which no line is broken.
+const WHOLE: &str = "\u{a0}";
 /// How many characters of a statement are shown.
 const WIDE: usize = 60;
 
-/// As text.
-pub fn text(report: &Report) -> String {
+/// As text; sentences are broken at this width.
+pub fn text(report: &Report, width: Option<u16>) -> String {
+    let sentence =
+        |text: &str, first: &str| wrap(text, width.map_or(usize::MAX, usize::from), first, "  ");
     let mut text = format!("{}\n", headline(report));
-    text.push_str(&format!(
-        "measured on {} in {}",
-        one_line(&report.copy.database),
-        seconds(report.took_seconds)
-    ));
-    if let Some(production) = &report.production {
-        text.push_str(&format!(", for {}", one_line(&production.database)));
-    }
-    text.push_str("\n\n");
+    text.push_str(&sentence(&one_line(&origin(report)), ""));
+    text.push('\n');
     text.push_str(&table(report));
     for step in &report.steps {
         for note in &step.notes {
-            text.push_str(&format!("{} step {}: {}\n", step.version, step.step, one_line(note)));
+            let step = format!("{} step {}: ", step.version, step.step);
+            text.push_str(&sentence(&one_line(note), &step));
         }
     }
     for risk in &report.risks {
-        let (message, next) = (one_line(&risk.message), one_line(&risk.next));
-        text.push_str(&format!("\n! {} step {}: {message}\n  {next}\n", risk.version, risk.step));
+        let step = format!("\n! {} step {}: ", risk.version, risk.step);
+        text.push_str(&sentence(&one_line(&risk.message), &step));
+        text.push_str(&sentence(&one_line(&risk.next), "  "));
     }
     text.push('\n');
     for assumed in &report.assumed {
-        text.push_str(&format!("assumed: {}\n", one_line(assumed)));
+        text.push_str(&sentence(&one_line(assumed), "assumed: "));
     }
     let advice = &report.advice;
     for (what, seconds) in [
@@ -45,16 +45,33 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-/// `43 s, and at most 58 s nine times of ten`
+/// Where it was measured, and what for.
+pub fn origin(report: &Report) -> String {
+    let took = seconds(report.took_seconds);
+    let of = match &report.production {
+        Some(production) => format!(", for {}", production.database),
+        None => String::new(),
+    };
+    format!("measured on {} in {took}{of}", report.copy.database)
+}
+
+/// `43 s in all, and in four of five cases between 38 s and 58 s`
 pub fn headline(report: &Report) -> String {
     let Quantiles { p10_seconds, p50_seconds, p90_seconds } = report.total;
     match report.steps.as_slice() {
-        [] => "nothing is pending on the copy: there is nothing to estimate".to_owned(),
-        _ => format!(
-            "{} in all, and in four of five cases between {} and {}",
+        [] => {
+            let place = if report.production.is_some() { "in production" } else { "on the copy" };
+            format!("nothing is pending {place}: there is nothing to estimate")
+        }
+        steps => format!(
+            "{} in all, and in four of five cases between {} and {}{}",
             seconds(p50_seconds),
             seconds(p10_seconds),
-            seconds(p90_seconds)
+            seconds(p90_seconds),
+            match steps.iter().any(|step| step.guessed) {
+                true => ", of which a part is only guessed",
+                false => "",
+            }
         ),
     }
 }
@@ -67,15 +84,30 @@ fn table(report: &Report) -> String {
         table.row([
             &format!("{} {}/{}", step.version, one_line(&step.name), step.step),
             &what(step),
-            &seconds(time.p50_seconds),
-            &seconds(time.p10_seconds),
-            &seconds(time.p90_seconds),
-            &step.wal_bytes.map_or_else(String::new, bytes),
-            &step.size_bytes.map_or_else(String::new, |grown| bytes(grown.max(0) as u64)),
+            &whole(seconds(time.p50_seconds)),
+            &whole(seconds(time.p10_seconds)),
+            &whole(seconds(time.p90_seconds)),
+            &whole(log(step)),
+            &whole(growth(step)),
             &on_the_copy(step),
         ]);
     }
-    table.render()
+    table.render().replace(WHOLE, " ")
+}
+
+/// A figure whose unit stays with it where a table is narrow.
+fn whole(figure: String) -> String {
+    figure.replace(' ', WHOLE)
+}
+
+/// Bytes of log, where they are known.
+pub fn log(step: &StepReport) -> String {
+    step.wal_bytes.map_or_else(String::new, bytes)
+}
+
+/// By how much it grows, where that is known.
+pub fn growth(step: &StepReport) -> String {
+    step.size_bytes.map_or_else(String::new, |grown| bytes(grown.max(0) as u64))
 }
 
 /// The kind and the begin of the statement.
@@ -83,7 +115,11 @@ pub fn what(step: &StepReport) -> String {
     let statement = one_line(&step.statement);
     let begin: String = statement.chars().take(WIDE).collect();
     let more = if begin.len() < statement.len() { "…" } else { "" };
-    format!("{}: {begin}{more}", step.kind)
+    let others = match step.statements {
+        0 | 1 => String::new(),
+        all => format!(" and {} more", all - 1),
+    };
+    format!("{}: {begin}{more}{others}", step.kind)
 }
 
 /// How it is known.
@@ -97,7 +133,7 @@ pub fn on_the_copy(step: &StepReport) -> String {
 }
 
 /// `1.2 GB`
-pub fn bytes(bytes: u64) -> String {
+fn bytes(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
         _ => format!("{}B", short(bytes as f64)),

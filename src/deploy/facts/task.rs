@@ -1,6 +1,6 @@
 //! The task definition.
 
-use super::Container;
+use super::{Condition, Container};
 
 /// A task definition.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +22,13 @@ pub struct TaskDefinition {
 }
 
 impl TaskDefinition {
+    /// Whether a container of it waits for more than this one's start. Until then the task isn't RUNNING.
+    pub fn waits_for(&self, name: &str) -> bool {
+        let dependencies = self.containers.iter().flat_map(|one| &one.depends_on);
+        let mut waits = dependencies.filter(|one| one.condition != Condition::Start);
+        waits.any(|dependency| dependency.container == name)
+    }
+
     /// `web:42`, or `web` where it isn't registered.
     pub fn name(&self) -> String {
         match self.revision {

@@ -1,7 +1,7 @@
 //! A container that others wait for has a start timeout shorter than its migration.
 
 use super::{Case, Finding, Severity};
-use crate::deploy::facts::{Condition, Container};
+use crate::deploy::facts::Container;
 use crate::deploy::migrates::migrates;
 use crate::deploy::remedy::{Change, Setting, with_margin};
 
@@ -29,7 +29,7 @@ fn of(case: &Case<'_>, container: &Container) -> Option<Finding> {
         return Some(finding);
     }
     let how = migrates(container)?;
-    if !is_waited_for(case, name) {
+    if !case.facts.next.waits_for(name) {
         return None;
     }
     let seconds = timeout as f64;
@@ -54,11 +54,4 @@ fn of(case: &Case<'_>, container: &Container) -> Option<Finding> {
             "a migration takes as long as it takes; a stuck one is seen by its progress",
         )]);
     Some(finding)
-}
-
-/// Whether another container waits for more than its start.
-fn is_waited_for(case: &Case<'_>, name: &str) -> bool {
-    let dependencies = case.facts.next.containers.iter().flat_map(|one| &one.depends_on);
-    let mut waits = dependencies.filter(|one| one.condition != Condition::Start);
-    waits.any(|dependency| dependency.container == name)
 }

@@ -4,7 +4,7 @@ use console::measure_text_width;
 
 /// The text broken at its spaces: the first line behind `first`, the others behind `rest`. A word
 /// that is wider than a line stays whole.
-pub(super) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
+pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
     let mut is_empty = true;

@@ -11,7 +11,7 @@ use crate::estimate::outline::Outline;
 use crate::migration::BatchDirective;
 use crate::plan::Upcoming;
 use crate::progress::{BackfillStart, Event};
-use crate::runner::{At, unprepared};
+use crate::runner::{At, failed_at, no_table, unprepared};
 
 use super::fill::{FEW, Fill};
 use super::frame::Frame;
@@ -31,6 +31,7 @@ impl Sample<'_> {
         outline: &Outline,
         directive: &BatchDirective,
     ) -> Result<Measured, EstimateError> {
+        let at = At::of(upcoming);
         self.desk.mark_step().await.map_err(failed)?;
         let prepared = match self.prepared(upcoming, directive).await {
             Ok(prepared) => prepared,
@@ -39,22 +40,15 @@ impl Sample<'_> {
                 self.desk.back_to_step().await.map_err(failed)?;
                 return self.script(upcoming, outline).await;
             }
-            Err(error) => {
-                let (migration, step) = (upcoming.pending.migration, upcoming.step);
-                let at = At { migration, step, number: upcoming.number };
-                return Err(unprepared(at, error).into());
-            }
+            Err(error) => return Err(unprepared(at, error).into()),
         };
-        let Some(prepared) = prepared else {
-            let source = DbError::new(crate::db::ErrorKind::Sql, "there is no such table");
-            return Err(EstimateError::step(outline, source));
-        };
+        let Some(prepared) = prepared else { return Err(no_table(at).into()) };
         let table = self.known_as(&prepared.table.name);
         match self.measured(upcoming, outline, prepared).await {
             Err(error) if self.is_incomplete && !error.is_lost() && !self.stop.is_requested() => {
                 self.unknown(outline, table).await.map_err(failed)
             }
-            measured => measured.map_err(|source| EstimateError::step(outline, source)),
+            measured => measured.map_err(|source| failed_at(at, source, 0).into()),
         }
     }
 

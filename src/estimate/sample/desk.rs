@@ -1,10 +1,9 @@
 //! The one session of a sample: its savepoints, its limits, and its end by a stop.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::db::{Canceller, DbError, ErrorKind, Row, Session, Statement};
+use crate::db::{DbError, ErrorKind, Row, Session, Statement};
+use crate::estimate::guard::guarded;
 use crate::stop::Stop;
 
 /// By so much two clocks may disagree about a limit.
@@ -153,22 +152,4 @@ impl Desk {
     pub(super) async fn leave(mut self) -> Result<(), DbError> {
         self.session.bare("rollback").await.map(drop)
     }
-}
-
-async fn guarded<T>(
-    stop: &Stop,
-    canceller: Arc<dyn Canceller>,
-    work: impl Future<Output = Result<T, DbError>>,
-) -> Result<T, DbError> {
-    if stop.is_requested() {
-        return Err(DbError::new(ErrorKind::Cancelled, "stopped"));
-    }
-    tokio::pin!(work);
-    tokio::select! {
-        biased;
-        done = &mut work => return done,
-        () = stop.requested() => {}
-    }
-    let (_, done) = tokio::join!(canceller.cancel(), work);
-    done
 }

@@ -8,6 +8,7 @@ use crate::estimate::extent::{Work, extent};
 use crate::estimate::measured::{Held, How, Measured};
 use crate::estimate::outline::Outline;
 use crate::plan::Upcoming;
+use crate::runner::{At, failed_at};
 
 use super::derive::{Filled, Priced};
 use super::desk::Ended;
@@ -35,7 +36,7 @@ impl Sample<'_> {
     ) -> Result<Measured, EstimateError> {
         let text = &upcoming.pending.migration.text;
         let statements = upcoming.step.statements.iter().map(|span| &text[span.clone()]);
-        self.statements(outline, statements).await
+        self.statements(At::of(upcoming), outline, statements).await
     }
 
     /// Measures a statement that a run has outside of any transaction.
@@ -44,11 +45,11 @@ impl Sample<'_> {
         upcoming: &Upcoming<'_>,
         outline: &Outline,
     ) -> Result<Measured, EstimateError> {
-        let sql = upcoming.pending.migration.sql(upcoming.step);
+        let (at, sql) = (At::of(upcoming), upcoming.pending.migration.sql(upcoming.step));
         let Some(blocking) = without_concurrently(sql) else {
-            return self.statements(outline, std::iter::once(sql)).await;
+            return self.statements(at, outline, std::iter::once(sql)).await;
         };
-        let mut measured = self.statements(outline, std::iter::once(blocking.as_str())).await?;
+        let mut measured = self.statements(at, outline, std::iter::once(blocking.as_str())).await?;
         if outline.builds_index() {
             measured.seconds *= CONCURRENTLY;
             measured.spread = measured.spread.hypot(WAITS);
@@ -64,6 +65,7 @@ impl Sample<'_> {
 
     async fn statements(
         &mut self,
+        at: At<'_>,
         outline: &Outline,
         statements: impl Iterator<Item = &str>,
     ) -> Result<Measured, EstimateError> {
@@ -72,11 +74,11 @@ impl Sample<'_> {
         let ends = Instant::now() + self.share();
         let mut sum = Priced::default();
         let mut notes = Vec::new();
-        for sql in statements {
+        for (index, sql) in statements.enumerate() {
             let left =
                 ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(500));
             let priced = self.statement(outline, sql, left).await;
-            let priced = priced.map_err(|source| EstimateError::step(outline, source))?;
+            let priced = priced.map_err(|source| failed_at(at, source, index))?;
             // The one that takes the most time says how well the whole is known.
             let all = sum.seconds + priced.seconds;
             if all > 0.0 {

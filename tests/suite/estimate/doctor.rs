@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::report;
-use crate::support::{Database, Lockkeeper, Project, Server};
+use crate::support::{Database, Lockkeeper, Output, Project, Server};
 
 /// S1's service, whose task migrates at its start.
 fn manifest(grace: u32) -> String {
@@ -62,4 +62,38 @@ async fn s1_outlives_one_grace_period_and_not_the_other() {
         let answer: Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(answer["survives"], code == 0, "{answer:#}");
     }
+}
+
+/// What a task that migrates at its start takes beside it is added; what others wait for is over before.
+#[tokio::test]
+async fn the_programs_own_start_is_added() {
+    let project = Project::new();
+    let report = |p50: f64, p90: f64| {
+        let text = format!(r#"{{"total": {{"p50_seconds": {p50}, "p90_seconds": {p90}}}}}"#);
+        std::fs::write(project.path().join("report.json"), text).unwrap();
+    };
+    let doctor = |from: &str, more: &[&str]| {
+        let command = Lockkeeper::new(["ecs", "doctor", "--json", "--from", from]).args(more);
+        command.args(["--estimate", "report.json"]).folder(project.path())
+    };
+    std::fs::write(project.path().join("manifest.yml"), manifest(60)).unwrap();
+    report(20.0, 40.0);
+    let seconds = |output: Output| {
+        let answer: Value = serde_json::from_str(&output.stdout).unwrap();
+        answer["startup"]["seconds"].as_f64()
+    };
+    let alone = doctor("manifest.yml", &[]).run().await.expect(0);
+    assert_eq!(seconds(alone), Some(40.0));
+    let both = doctor("manifest.yml", &["--startup", "200s"]).run().await.expect(6);
+    assert_eq!(seconds(both), Some(240.0));
+    for (p50, p90) in [(-5.0, -1.0), (5.0, 1.0)] {
+        report(p50, p90);
+        let wrong = doctor("manifest.yml", &[]).run().await.expect(2);
+        wrong.expect_text("this is no estimate's report");
+    }
+    // Ten minutes of migrations, in a sidecar that the service waits for.
+    report(500.0, 600.0);
+    Lockkeeper::new(["init", "sidecar"]).folder(project.path()).run().await.expect(0);
+    let sidecar = doctor("copilot/shop/manifest.yml", &["--startup", "10s"]).run().await.expect(0);
+    assert_eq!(seconds(sidecar), Some(10.0));
 }

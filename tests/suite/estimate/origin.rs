@@ -1,7 +1,7 @@
 //! A copy that is production is known for it, whatever it is called.
 
 use super::estimate;
-use crate::support::{Database, Kind, Options, PgBouncer, Project, Server};
+use crate::support::{Database, Kind, Lockkeeper, Options, PgBouncer, Project, Server};
 
 const FILES: [(&str, &str); 1] = [("V1__make.sql", "CREATE TABLE made (id int PRIMARY KEY);\n")];
 
@@ -62,13 +62,17 @@ async fn sqlite_s_file_is_known_by_every_path() {
     }
 }
 
-/// Of a file that isn't there yet, too.
+/// A name with a mistake isn't a new database.
 #[tokio::test]
-async fn a_new_file_is_no_copy_of_itself() {
+async fn a_file_that_is_not_there_is_no_copy() {
     let project = Project::with(FILES);
-    let command = estimate(&project, "sqlite:new.db").url("sqlite:./new.db");
-    command.run().await.expect(2).expect_text("both are the same file");
-    assert!(!project.path().join("new.db").exists());
+    for command in [
+        estimate(&project, "sqlite:new.db"),
+        Lockkeeper::new(["estimate", "--make-copy"]).project(&project).url("sqlite:new.db"),
+    ] {
+        command.run().await.expect(2).expect_text("there is no copy: new.db doesn't exist");
+        assert!(!project.path().join("new.db").exists());
+    }
 }
 
 /// What is done to a primary is done to its replica: who names that as production means the same database.

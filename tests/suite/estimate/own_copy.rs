@@ -45,7 +45,7 @@ async fn of_what_looks_like_production_only_when_told_twice() {
     output.expect_text("looks like production: somebody else is connected to it");
     // PostgreSQL itself makes no copy of a database in use.
     let output = estimate(&project, &database.url, &["--on-production"]).await.expect(1);
-    output.expect_text("the copy can't be made");
+    output.expect_text("can't be copied: somebody is connected to it");
     drop(somebody);
     assert_eq!(left(&server).await, Vec::<String>::new());
 }

@@ -146,12 +146,13 @@ async fn a_release_that_fails_on_the_copy_has_no_estimate() {
         .expect_text("migrations/V1__mistake.sql:1");
 }
 
-/// A file that isn't there yet is as good a copy as an empty one.
+/// An empty file is a copy of what is to be made.
 #[tokio::test]
-async fn a_new_file_grows_from_nothing() {
+async fn an_empty_file_grows_from_nothing() {
     let project =
         Project::with([("V1__make.sql", "CREATE TABLE t AS SELECT zeroblob(1000000);\n")]);
     let json = project.path().join("report.json");
+    std::fs::write(project.path().join("new.db"), "").unwrap();
     estimate(&project, "sqlite:new.db").arg("--json").arg(&json).run().await.expect(0);
     let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     assert!(step(&report, 1)["size_bytes"].as_i64().unwrap() >= 1_000_000, "{report:#}");
@@ -170,4 +171,87 @@ async fn markdown_and_a_page_are_written_too() {
     assert!(markdown.contains(r"a&lt;b&gt;\|c"), "{markdown}");
     assert!(html.contains("a&lt;b&gt;|c") && !html.contains("a<b>"), "{html}");
     assert!(html.contains("<rect class=\"range\""), "{html}");
+}
+
+/// What nobody can measure is no matter of milliseconds.
+#[tokio::test]
+async fn an_empty_copy_is_told() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    copy.execute(&rows(0)).await;
+    production.execute(&rows(300_000)).await;
+    production.execute("analyze").await;
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let (json, output) = report(&project, &copy, &production).await;
+    let fill = step(&json, 2);
+    assert_eq!((&fill["guessed"], &fill["wal_bytes"]), (&true.into(), &Value::Null), "{fill:#}");
+    assert!((1.0..10.0).contains(&fill["p50_seconds"].as_f64().unwrap()), "{fill:#}");
+    assert!(fill["p90_seconds"].as_f64().unwrap() > 6.0, "{fill:#}");
+    assert_eq!(json["risks"][0]["code"], "unmeasured", "{json:#}");
+    output
+        .expect_text("of which a part is only guessed")
+        .expect_text("t is empty on the copy, and has 300000 rows in production");
+}
+
+#[tokio::test]
+async fn triggers_that_the_copy_lacks_are_told() {
+    for kind in [Kind::Postgres15, Kind::MariaDb] {
+        let server = Server::shared(kind);
+        let (copy, production) = (server.database().await, server.database().await);
+        for database in [&copy, &production] {
+            database.execute("create table t (id bigint primary key, n bigint)").await;
+            database.execute("insert into t values (1, 1)").await;
+        }
+        let body = match kind {
+            Kind::MariaDb => "set new.n = new.n + 1",
+            _ => "execute function suppress_redundant_updates_trigger()",
+        };
+        let trigger = format!("create trigger kept before update on t for each row {body}");
+        production.execute(&trigger).await;
+        let fill = "-- lockkeeper: batch\nUPDATE t SET n = n + 1;\n";
+        let (_, output) =
+            report(&Project::with([("V1__fill.sql", fill)]), &copy, &production).await;
+        output.expect_text("t has other triggers or foreign keys in production than on the copy");
+    }
+}
+
+/// As a whole it isn't long, and locks so many rows.
+#[tokio::test]
+async fn a_statement_of_many_rows_is_told() {
+    let server = Server::postgres15();
+    let (copy, production) = (server.database().await, server.database().await);
+    for database in [&copy, &production] {
+        database.execute(&rows(150_000)).await;
+        database.execute("vacuum analyze").await;
+    }
+    let file = "ALTER TABLE t ADD COLUMN slug text;\nUPDATE t SET slug = 'item';\n";
+    let (json, output) = report(&Project::with([("V1__fill.sql", file)]), &copy, &production).await;
+    let codes: Vec<_> = json["risks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|risk| risk["code"].as_str().unwrap())
+        .collect();
+    assert!(codes.contains(&"unbatched") && !codes.contains(&"replica-lag"), "{json:#}");
+    output
+        .expect_text("it changes about 150000 rows in one transaction")
+        .expect_text("ALTER TABLE t ADD COLUMN slug text and 1 more");
+    assert_eq!(step(&json, 1)["statements"], 2, "{json:#}");
+}
+
+#[tokio::test]
+async fn it_is_printed_in_place_of_the_table() {
+    let copy = Database::sqlite();
+    let file = "CREATE TABLE t (id INTEGER PRIMARY KEY);\n";
+    let project = Project::with([("V1__make.sql", file)]);
+    let both = estimate(&project, &copy.url).args(["--json", "-", "--html", "-"]);
+    both.run().await.expect(2).expect_text("two forms of the report are to be printed");
+    let output = estimate(&project, &copy.url).args(["--json", "-"]).run().await.expect(0);
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(step(&report, 1)["phase"], "expand", "{report:#}");
+    assert!(!project.path().join("-").exists());
+    let output = estimate(&project, &copy.url).database(&Database::sqlite()).run().await.expect(2);
+    output.expect_text("pending in production, and not on the copy");
+    let output = estimate(&project, &copy.url).run().await.expect(0);
+    output.expect_text("nothing is pending on the copy");
 }

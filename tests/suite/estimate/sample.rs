@@ -364,7 +364,8 @@ async fn what_fails_on_the_copy_is_told_and_other_databases_are_refused() {
     let copy = Database::of(Kind::Postgres15).await;
     let project = Project::with([("V1__wrong.sql", "alter table nothing add column b int;\n")]);
     let output = estimate(&project, &copy.url).args(["--mode", "sample"]).run().await.expect(1);
-    output.expect_text("step 1 of migration 1 fails on the copy");
+    let place = "migrations/V1__wrong.sql:1:1";
+    output.expect_text("on the copy: migration 1, step 1 of 1 failed").expect_text(place);
     let file = Database::sqlite();
     let output = estimate(&project, &file.url).args(["--mode", "sample"]).run().await.expect(2);
     output.expect_text("--mode sample needs PostgreSQL");
