@@ -41,6 +41,24 @@ fn by_text(rows: u64) -> String {
     )
 }
 
+/// Names that everybody has one of, and in no order.
+fn codes(rows: u64) -> String {
+    format!(
+        "create table t (id bigint primary key, name text not null, n int not null, code text not null);
+         insert into t select i, 'an item of the shop ' || i, 0, md5(i::text) from generate_series(1, {rows}) i;
+         create unique index on t (code);"
+    )
+}
+
+/// References that go round and round.
+fn references(rows: u64) -> String {
+    format!(
+        "create table t (id bigint primary key, name text not null, n int not null, ref bigint not null);
+         insert into t select i, 'an item of the shop ' || i, 0, i * 13 % 150000 from generate_series(1, {rows}::bigint) i;
+         create index on t (ref);"
+    )
+}
+
 fn parents(rows: u64) -> String {
     with(
         rows,
@@ -90,6 +108,8 @@ pub fn scenarios() -> Vec<Scenario> {
         same("eight partitions", partitioned, FILL),
         batched("no key", keyless, "UPDATE t SET n = 1 WHERE n = 0"),
         same("text key", by_text, FILL),
+        same("unique names in no order", codes, FILL),
+        same("references in another order", references, FILL),
         same(
             "foreign key",
             parents,

@@ -47,6 +47,8 @@ pub struct Batch {
     head: Template,
     /// And behind it.
     tail: String,
+    /// The columns that an UPDATE sets.
+    sets: Vec<String>,
     /// What its clocks tell.
     pin: Option<Pin>,
     warnings: Vec<Warning>,
@@ -109,6 +111,7 @@ pub fn rewrite(
         },
         head,
         tail,
+        sets: shape.set_columns().map(str::to_owned).collect(),
         pin: None,
         key,
         warnings,
@@ -348,6 +351,11 @@ impl Batch {
         let alias = self.known_as.as_ref().map(|name| format!(" AS {}", self.dialect.quote(name)));
         let leaf_name = format!("{name}{}", alias.unwrap_or_default());
         Batch { table: leaf.clone(), leaf: Some(leaf_name), ..self.clone() }
+    }
+
+    /// The columns that an UPDATE sets.
+    pub fn sets(&self) -> &[String] {
+        &self.sets
     }
 
     /// Whether [`Batch::apply`] can take halves of a range, and should where most rows change: see

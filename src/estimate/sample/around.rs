@@ -12,10 +12,13 @@ use super::projection::Around;
 
 /// Pages of a table and its indexes, and last of what lies beside it; the sizes at which the log makes a checkpoint and of the server's own pages; of
 /// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, their bytes, and
-/// which; and what the rows themselves have of the table's bytes, by the statistics, each with its header and pointer.
+/// which, and how many of them have nearly another value in each row, and none of the columns that are set; and what the rows themselves have of the table's bytes, by the statistics, each with its header and pointer.
 const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
     union select to_regclass($1::text)), \
-    others as (select i.indrelid, i.indexrelid, pg_relation_size(i.indexrelid) as size from pg_index i \
+    others as (select i.indrelid, i.indexrelid, pg_relation_size(i.indexrelid) as size, \
+    case when s.n_distinct < 0 then s.n_distinct < -0.2 else s.n_distinct > c.reltuples / 5 end \
+    and not exists (select from pg_attribute k where k.attrelid = i.indrelid and k.attnum = any(i.indkey) \
+    and k.attname = any(string_to_array($3::text, chr(1)))) as is_kept from pg_index i \
     join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
     left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
     left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
@@ -33,6 +36,7 @@ const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_reg
     (select coalesce(sum(size), 0)::bigint from others), \
     (select coalesce(string_agg(indexrelid::text, ','), '') from others), \
     (select coalesce(sum(live), 0)::bigint from widths), \
+    (select coalesce(count(*) filter (where is_kept) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
     coalesce(sum(pg_table_size(relid) - pg_relation_size(relid)), 0)::bigint / 8192 from leaves";
 
 /// Seconds that the server takes for a batch's entry in the ledger.
@@ -49,7 +53,9 @@ impl Sample<'_> {
         let name = prepared.batch.table();
         let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
         let key = prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
-        let rows = self.desk.query(&Statement::new(AROUND, vec![name.into(), key.into()])).await?;
+        let sets = prepared.batch.sets().join("\u{1}");
+        let about = Statement::new(AROUND, vec![name.into(), key.into(), sets.into()]);
+        let rows = self.desk.query(&about).await?;
         let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
         let (table_pages, index_pages) = (number(0)?, number(1)?);
         // A checkpoint begins so early that it is done by the time that the log has this size.
@@ -61,7 +67,7 @@ impl Sample<'_> {
             self.desk.number("select 1").await?;
         }
         let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
-        let beside_pages = number(8)? + self.pages_of(prepared.into.as_ref()).await?;
+        let beside_pages = number(9)? + self.pages_of(prepared.into.as_ref()).await?;
         let ground = Ground { grows: prepared.into.clone(), others };
         let around = Around {
             keys,
@@ -71,6 +77,7 @@ impl Sample<'_> {
             checkpoint_bytes,
             other_indexes: number(4)? / 100.0,
             other_bytes: number(5)?,
+            kept_indexes: number(8)? / 100.0,
             buffers: number(3)?,
             moves_rows: prepared.batch.verb() == Verb::Update,
             live_bytes: number(7)?,

@@ -165,7 +165,8 @@ impl Fill {
         Measured {
             how: How::Sampled,
             seconds,
-            spread: (error * error + UNSEEN * UNSEEN + doubt * doubt).sqrt(),
+            spread: (error * error + UNSEEN * UNSEEN + doubt * doubt + all.spread * all.spread)
+                .sqrt(),
             rows: Some(self.frame.rows as u64),
             changed: Some(all.changed as u64),
             wal_bytes: Some(all.log as u64),
