@@ -92,9 +92,14 @@ impl Mode {
         }
     }
 
-    fn fits(self, engine: Engine) -> Result<(), EstimateError> {
+    /// Whether it can be measured so what these lead to: a name with a mistake isn't a new database.
+    fn fits(self, options: &ConnectOptions) -> Result<(), EstimateError> {
+        let engine = options.engine;
         match self {
             Mode::Sample if engine != Engine::Postgres => Err(EstimateError::NotSampled { engine }),
+            _ if options.is_missing_file() => {
+                Err(EstimateError::NoFile { path: options.path.clone().unwrap_or_default() })
+            }
             Mode::Rehearse | Mode::Sample => Ok(()),
         }
     }
@@ -166,10 +171,7 @@ impl Estimate {
     async fn run_on_own_copy(&self, watch: &mut Watch) -> Result<Exit, Error> {
         let source = self.migrate.connection.options()?;
         let copy = OwnCopy::of(&source)?;
-        self.mode.fits(source.engine)?;
-        if source.is_missing_file() {
-            return Err(EstimateError::NoFile { path: source.path.unwrap_or_default() }.into());
-        }
+        self.mode.fits(&source)?;
         if !self.on_production {
             let look = async {
                 let database = self.connect(&source).await?;
@@ -193,11 +195,8 @@ impl Estimate {
             }
             Err(error) => Err(error),
         };
-        let result = result.map_err(|error| match error {
-            Error::Estimate(error) => error.leaving(Left::Gone).into(),
-            error => error,
-        });
         match (copy.remove().await, result) {
+            (Ok(()), Err(Error::Estimate(error))) => Err(error.leaving(Left::Gone).into()),
             (Ok(()), result) => result,
             (Err(left), Ok(_)) => Err(left.into()),
             (Err(left), Err(error)) => {
@@ -214,11 +213,7 @@ impl Estimate {
     }
 
     async fn run_on(&self, options: &ConnectOptions, watch: &mut Watch) -> Result<Exit, Error> {
-        self.mode.fits(options.engine)?;
-        if options.is_missing_file() {
-            let path = options.path.clone().unwrap_or_default();
-            return Err(EstimateError::NoFile { path }.into());
-        }
+        self.mode.fits(options)?;
         let catalog = Catalog::read(&self.migrate.files.dir, options.engine.dialect())?;
         let settings = self.migrate.settings(options, self.phase, LOCK_WAIT, super::identity())?;
         // Not after an hour of work.

@@ -133,8 +133,8 @@ pub enum EstimateError {
         /// What the copy is now.
         left: Left,
     },
-    /// There is no such copy.
-    #[error("there is no copy: {} doesn't exist", path.display())]
+    /// There is nothing to measure on, or to copy.
+    #[error("{} doesn't exist", path.display())]
     NoFile {
         /// Where it isn't.
         path: std::path::PathBuf,

@@ -54,7 +54,9 @@ impl OwnCopy {
             let database = self.source.place();
             match (source.code.as_deref(), source.kind) {
                 (Some(IN_USE), _) => EstimateError::InUse { database },
-                (_, ErrorKind::Permission) => EstimateError::MayNotCopy { database, source },
+                (Some(_), ErrorKind::Permission) if self.source.engine == Engine::Postgres => {
+                    EstimateError::MayNotCopy { database, source }
+                }
                 _ => EstimateError::Db { what: "the copy can't be made", source },
             }
         };

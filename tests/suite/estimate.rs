@@ -12,7 +12,7 @@ mod seen;
 
 use serde_json::Value;
 
-use crate::support::{Database, Lockkeeper, Output, Project};
+use crate::support::{Database, Lockkeeper, Output, Project, Server};
 
 /// A release: a column, its fill, and what follows from it.
 const RELEASE: &str = "ALTER TABLE t ADD COLUMN slug text;\n\
@@ -27,6 +27,16 @@ fn rows(count: u64) -> String {
         "create table t (id bigint primary key, n bigint not null);
          insert into t select i, 0 from generate_series(1, {count}) i;"
     )
+}
+
+/// A copy and its production, with this in both, and known to the statistics.
+async fn alike(server: &Server, setup: &str) -> (Database, Database) {
+    let both = (server.database().await, server.database().await);
+    for database in [&both.0, &both.1] {
+        database.execute(setup).await;
+        database.execute("vacuum analyze").await;
+    }
+    both
 }
 
 /// `lockkeeper estimate` of a copy by its URL.

@@ -70,7 +70,7 @@ async fn a_file_that_is_not_there_is_no_copy() {
         estimate(&project, "sqlite:new.db"),
         Lockkeeper::new(["estimate", "--make-copy"]).project(&project).url("sqlite:new.db"),
     ] {
-        command.run().await.expect(2).expect_text("there is no copy: new.db doesn't exist");
+        command.run().await.expect(2).expect_text("new.db doesn't exist");
         assert!(!project.path().join("new.db").exists());
     }
 }

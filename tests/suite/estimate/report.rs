@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{RELEASE, estimate, report, rows};
+use super::{RELEASE, alike, estimate, report, rows};
 use crate::support::{Database, Kind, Options, Project, Server};
 
 fn step(report: &Value, number: u64) -> &Value {
@@ -13,11 +13,7 @@ fn step(report: &Value, number: u64) -> &Value {
 #[tokio::test]
 async fn steps_have_times_locks_log_and_what_they_rewrite() {
     let server = Server::postgres15();
-    let (copy, production) = (server.database().await, server.database().await);
-    for database in [&copy, &production] {
-        database.execute(&rows(100_000)).await;
-        database.execute("vacuum analyze").await;
-    }
+    let (copy, production) = alike(server, &rows(100_000)).await;
     let before = production.contents().await;
     let project = Project::with([("V1__release.sql", RELEASE)]);
     let (json, output) = report(&project, &copy, &production).await;
@@ -219,12 +215,9 @@ async fn triggers_that_the_copy_lacks_are_told() {
 #[tokio::test]
 async fn a_statement_of_many_rows_is_told() {
     let server = Server::postgres15();
-    let (copy, production) = (server.database().await, server.database().await);
-    for database in [&copy, &production] {
-        database.execute(&rows(150_000)).await;
-        database.execute("alter table t set (autovacuum_enabled = off)").await;
-        database.execute("vacuum analyze").await;
-    }
+    // What cleans up beside it takes dead rows away.
+    let setup = format!("{} alter table t set (autovacuum_enabled = off);", rows(150_000));
+    let (copy, production) = alike(server, &setup).await;
     let file = "ALTER TABLE t ADD COLUMN slug text;\nUPDATE t SET slug = 'item';\n";
     let (json, output) = report(&Project::with([("V1__fill.sql", file)]), &copy, &production).await;
     let codes: Vec<_> = json["risks"]

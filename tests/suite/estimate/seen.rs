@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{report, rows};
+use super::{alike, report, rows};
 use crate::support::{Database, Kind, Options, Project, Server};
 
 /// Nobody analyses it.
@@ -59,11 +59,7 @@ async fn a_large_table_that_nobody_has_analysed_is_seen_to_be_read() {
 #[tokio::test]
 async fn a_wait_for_a_lock_on_the_copy_is_not_carried_over() {
     let server = Server::postgres15();
-    let (copy, production) = (server.database().await, server.database().await);
-    for database in [&copy, &production] {
-        database.execute(&rows(100)).await;
-        database.execute("vacuum analyze").await;
-    }
+    let (copy, production) = alike(server, &rows(100)).await;
     let mut other = copy.connect().await;
     other.execute("begin; lock table t in share mode").await;
     let project = Project::with([("V1__add.sql", "ALTER TABLE t ADD COLUMN more text;\n")]);
