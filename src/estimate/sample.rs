@@ -17,6 +17,7 @@ mod draw;
 mod draws;
 mod fill;
 mod frame;
+mod other_index;
 mod parallel;
 mod projection;
 mod script;

@@ -8,22 +8,13 @@ use crate::db::{DbError, Statement, TableName};
 
 use super::Sample;
 use super::draw::Ground;
+use super::other_index::{OTHERS, OtherIndexes};
 use super::projection::Around;
 
-/// Pages of a table and its indexes, and last of what lies beside it; the sizes at which the log makes a checkpoint and of the server's own pages; of
-/// the indexes that are in another order than the rows and the key, how many there are, in hundredths of one, their bytes, and
-/// which, and how many of them have nearly another value in each row, and none of the columns that are set; and what the rows themselves have of the table's bytes, by the statistics, each with its header and pointer.
+/// Pages of a table and its indexes; the sizes at which the log makes a checkpoint and of the server's own pages; what the rows
+/// themselves have of the table's bytes, by the statistics, each with its header and pointer; and pages that lie beside it.
 const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_regclass($1::text)) \
     union select to_regclass($1::text)), \
-    others as (select i.indrelid, i.indexrelid, pg_relation_size(i.indexrelid) as size, \
-    case when s.n_distinct < 0 then s.n_distinct < -0.2 else s.n_distinct > c.reltuples / 5 end \
-    and not exists (select from pg_attribute k where k.attrelid = i.indrelid and k.attnum = any(i.indkey) \
-    and k.attname = any(string_to_array($3::text, chr(1)))) as is_kept from pg_index i \
-    join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace \
-    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] \
-    left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname \
-    and s.attname = a.attname and not s.inherited where c.relkind = 'r' and i.indrelid in (select relid from leaves) \
-    and coalesce(a.attname, '') <> $2::text and abs(coalesce(s.correlation, 0)) < 0.6), \
     widths as (select c.oid, c.reltuples * (28 + 8 * ceil(sum(s.avg_width * (1 - s.null_frac)) / 8)) as live \
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_stats s on s.schemaname = n.nspname \
     and s.tablename = c.relname and not s.inherited \
@@ -32,11 +23,7 @@ const AROUND: &str = "with leaves as (select relid from pg_partition_tree(to_reg
     coalesce(sum(pg_indexes_size(relid)), 0)::bigint / 8192, \
     (select setting::bigint * 1048576 from pg_settings where name = 'max_wal_size'), \
     (select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'), \
-    (select coalesce(count(*) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
-    (select coalesce(sum(size), 0)::bigint from others), \
-    (select coalesce(string_agg(indexrelid::text, ','), '') from others), \
     (select coalesce(sum(live), 0)::bigint from widths), \
-    (select coalesce(count(*) filter (where is_kept) * 100 / nullif(count(distinct indrelid), 0), 0) from others), \
     coalesce(sum(pg_table_size(relid) - pg_relation_size(relid)), 0)::bigint / 8192 from leaves";
 
 /// Seconds that the server takes for a batch's entry in the ledger.
@@ -54,33 +41,32 @@ impl Sample<'_> {
         let name = self.dialect.qualified(name.schema.as_deref(), &name.name);
         let key = prepared.batch.key().first().map_or("", |column| &column.name).to_owned();
         let sets = prepared.batch.sets().join("\u{1}");
-        let about = Statement::new(AROUND, vec![name.into(), key.into(), sets.into()]);
-        let rows = self.desk.query(&about).await?;
+        let about = vec![name.as_str().into(), key.into(), sets.into()];
+        let others = self.desk.query(&Statement::new(OTHERS, about)).await?;
+        let others = OtherIndexes::answered(&others)?;
+        let rows = self.desk.query(&Statement::new(AROUND, vec![name.into()])).await?;
         let number = |at| Ok::<_, DbError>(rows.first().map_or(Ok(0), |row| row.int(at))? as f64);
         let (table_pages, index_pages) = (number(0)?, number(1)?);
         // A checkpoint begins so early that it is done by the time that the log has this size.
         let checkpoint_bytes = number(2)? / 1.9;
-        let others = rows.first().map_or(Ok(""), |row| row.text(6))?.to_owned();
         const TRIPS: u32 = 20;
         let began = Instant::now();
         for _ in 0..TRIPS {
             self.desk.number("select 1").await?;
         }
         let trip = began.elapsed().as_secs_f64() / f64::from(TRIPS);
-        let beside_pages = number(9)? + self.pages_of(prepared.into.as_ref()).await?;
-        let ground = Ground { grows: prepared.into.clone(), others };
+        let beside_pages = number(5)? + self.pages_of(prepared.into.as_ref()).await?;
+        let ground = Ground { grows: prepared.into.clone(), others: others.numbers.clone() };
         let around = Around {
             keys,
             table_pages,
             index_pages,
             beside_pages,
             checkpoint_bytes,
-            other_indexes: number(4)? / 100.0,
-            other_bytes: number(5)?,
-            kept_indexes: number(8)? / 100.0,
+            others,
             buffers: number(3)?,
             moves_rows: prepared.batch.verb() == Verb::Update,
-            live_bytes: number(7)?,
+            live_bytes: number(4)?,
             // The begin, the checkpoint and the commit.
             overhead: 3.0 * trip + LEDGER,
             target: prepared.target.as_secs_f64(),

@@ -119,7 +119,7 @@ impl Sample<'_> {
             scatter: fill.scatter(),
             ..around
         };
-        let all = project(&fill.first, &fill.second, around);
+        let all = project(&fill.first, &fill.second, &around);
         if is_whole {
             for reset in self.dialect.reset_batch_settings() {
                 self.desk.bare(reset).await?;
@@ -143,7 +143,7 @@ impl Sample<'_> {
             workers => at_once(&self.copy, workers).await,
         };
         let is_begun = upcoming.pending.claim.is_some();
-        let measured = fill.measured(outline, all, around, at_once, is_begun);
+        let measured = fill.measured(outline, all, keys, at_once, is_begun);
         let table = self.known_as(&fill.prepared.table.name);
         Ok(Measured { extent: Extent::Rows(table), ..measured })
     }

@@ -7,7 +7,7 @@ use crate::estimate::outline::Outline;
 
 use super::draw::Ground;
 use super::frame::{Frame, Stratum};
-use super::projection::{Around, Projection, Scatter};
+use super::projection::{Projection, Scatter};
 use super::tally::Tally;
 
 /// As few keys are all run, and what they do is kept until the end.
@@ -130,14 +130,14 @@ impl Fill {
         &self,
         outline: &Outline,
         all: Projection,
-        around: Around,
+        all_keys: f64,
         at_once: f64,
         is_begun: bool,
     ) -> Measured {
         let error = self.first.error().min(1.0);
         let draws = self.first.draws();
         let keys: f64 = draws.iter().chain(self.second.draws()).map(|draw| draw.keys).sum();
-        let share = 100.0 * keys / around.keys.max(1.0);
+        let share = 100.0 * keys / all_keys.max(1.0);
         let mut notes = Vec::new();
         let mut seconds = all.seconds;
         let mut doubt = 0.0;

@@ -2,6 +2,7 @@
 
 use crate::batch::Part;
 
+use super::other_index::OtherIndexes;
 use super::tally::{Draw, Tally};
 
 /// Bytes of a page, and the part of that which an index fills, or a table that nothing is known of: the hole between a
@@ -14,9 +15,7 @@ const PAGE_SECONDS: (f64, f64, f64) = (2e-6, 10e-6, 30e-6);
 const PRUNE_SECONDS: f64 = 45e-9;
 const PRUNE_BYTES: f64 = 65.0;
 
-/// An index grows by this part for each part of new entries: its pages are cut in halves.
-const SPLIT: f64 = 1.1;
-/// Bytes of log of such a cut, and seconds.
+/// Bytes of log of a page of an index that is cut in halves, and seconds.
 const SPLIT_BYTES: f64 = 4_500.0;
 const SPLIT_SECONDS: f64 = 50e-6;
 /// Seconds for an entry in an index whose values stay: before a full page is cut, PostgreSQL looks in the table for entries of it
@@ -29,7 +28,7 @@ const CROWDED_DOUBT: f64 = 0.8;
 const KEPT: f64 = 0.7;
 
 /// What is known of a backfill beside its draws.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Around {
     /// Keys, or blocks, in all.
     pub(super) keys: f64,
@@ -43,11 +42,8 @@ pub(super) struct Around {
     pub(super) live_bytes: f64,
     /// After so many bytes of log a checkpoint comes, and all pages go to the log anew.
     pub(super) checkpoint_bytes: f64,
-    /// Indexes in another order than the key: how many, and their bytes.
-    pub(super) other_indexes: f64,
-    pub(super) other_bytes: f64,
-    /// How many of them have another value in nearly each row, and none of the columns that are set.
-    pub(super) kept_indexes: f64,
+    /// Indexes in another order than the key.
+    pub(super) others: OtherIndexes,
     /// Bytes of pages that the server keeps by itself.
     pub(super) buffers: f64,
     /// Whether rows are written anew, each with an entry in every index where it finds no room in its page.
@@ -90,7 +86,7 @@ pub(super) struct Projection {
 
 /// The draws of `second` are of rows that have room beside them. Where the engine goes by halves, these are the second ones;
 /// where rows lie all over the table, nearly all. Without any, all keys are like those of `first`.
-pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projection {
+pub(super) fn project(first: &Tally, second: &Tally, around: &Around) -> Projection {
     let keys = around.keys;
     let has_second = !second.draws().is_empty();
     let by_halves = around.has_halves && has_second;
@@ -122,8 +118,7 @@ pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projecti
     }
     let grown = both(&|draw| draw.grown);
     let new_pages = if around.moves_rows { 0.0 } else { grown / PAGE };
-    let around = Around { beside_pages: around.beside_pages + new_pages, ..around };
-    let kept = kept(pages, log, page_bytes, around);
+    let kept = kept(pages, log, page_bytes, new_pages, around);
     let changed = both(&|draw| draw.changed);
     let entries = match around.moves_rows {
         true => both(&|draw| (draw.changed - draw.hot).max(0.0)),
@@ -131,11 +126,11 @@ pub(super) fn project(first: &Tally, second: &Tally, around: Around) -> Projecti
     };
     // Entries in an index in another order meet its pages anywhere. A sample meets few of them; the whole run more than the
     // server keeps, so that each has to be read, and another one written for it. And they split.
-    let split = around.other_bytes * entries / around.rows.max(1.0) * SPLIT;
-    let away = (1.0 - KEPT * around.buffers / (around.other_bytes + split).max(1.0)).max(0.0);
-    let missed = entries * around.other_indexes * away;
+    let split = around.others.growth(entries / around.rows.max(1.0));
+    let away = (1.0 - KEPT * around.buffers / (around.others.bytes() + split).max(1.0)).max(0.0);
+    let missed = entries * around.others.count() * away;
     log += split / PAGE * SPLIT_BYTES;
-    let crowded = split / PAGE * SPLIT_SECONDS + entries * around.kept_indexes * CROWDED_SECONDS;
+    let crowded = split / PAGE * SPLIT_SECONDS + entries * around.others.kept() * CROWDED_SECONDS;
     let seconds = rest + crowded + kept.max(missed) * page_seconds;
     let each = seconds / keys.max(1.0);
     let batch = (0.9 * around.target / each.max(1e-9)).clamp(1.0, around.most.max(1.0));
@@ -173,8 +168,8 @@ impl Around {
 
 /// A page goes whole to the log once between two checkpoints. A sample meets pages of an index where keys lie
 /// anywhere for the first time, again and again; the whole run meets them over and over.
-fn kept(pages: f64, log: f64, page_bytes: f64, around: Around) -> f64 {
-    let once = around.table_pages + around.beside_pages;
+fn kept(pages: f64, log: f64, page_bytes: f64, new_pages: f64, around: &Around) -> f64 {
+    let once = around.table_pages + around.beside_pages + new_pages;
     let mut kept = pages.min(once);
     for _ in 0..4 {
         let checkpoints = (log + kept * page_bytes) / around.checkpoint_bytes.max(1.0);
@@ -202,6 +197,7 @@ fn page_seconds(tally: &Tally) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::other_index::OtherIndex;
     use super::*;
 
     fn one(draw: Draw) -> Tally {
@@ -229,9 +225,9 @@ mod tests {
     fn halves_count_by_their_shares() {
         let first = one(Draw { keys: 100.0, seconds: 2.0, ..Draw::default() });
         let second = one(Draw { keys: 100.0, seconds: 1.0, ..Draw::default() });
-        let whole = project(&first, &Tally::default(), around());
+        let whole = project(&first, &Tally::default(), &around());
         assert!((whole.seconds - 140.0).abs() < 1e-6);
-        let halves = project(&first, &second, around());
+        let halves = project(&first, &second, &around());
         assert!((halves.seconds - 110.0).abs() < 1e-6);
     }
 
@@ -239,13 +235,13 @@ mod tests {
     fn no_more_pages_go_to_the_log_than_there_are() {
         let draw =
             Draw { keys: 100.0, seconds: 1.0, log: 900_000.0, pages: 100.0, ..Draw::default() };
-        let all = project(&one(draw), &Tally::default(), around());
+        let all = project(&one(draw), &Tally::default(), &around());
         let kept = 150.0;
         let expected = 7_000.0 * 9_000.0 - (7_000.0 - kept) * FILLED * PAGE;
         assert!((all.log - expected).abs() < 1.0, "{all:?}");
         assert!(all.seconds < 70.0);
         let few = Draw { pages: 1.0, log: 9_000.0, ..draw };
-        let all = project(&one(few), &Tally::default(), around());
+        let all = project(&one(few), &Tally::default(), &around());
         assert!((all.log - 630_000.0).abs() < 1.0, "{all:?}");
     }
 
@@ -253,27 +249,32 @@ mod tests {
     fn entries_in_an_index_in_another_order_are_read_again_and_again() {
         let draw = Draw { keys: 100.0, seconds: 0.001, changed: 100.0, ..Draw::default() };
         let one = one(Draw { pages: 1.0, ..draw });
-        let small = Around { other_indexes: 2.0, buffers: 1e9, moves_rows: true, ..around() };
-        let small = Around { other_bytes: 1e6, ..small };
-        let fits = project(&one, &Tally::default(), small);
-        let large = project(&one, &Tally::default(), Around { other_bytes: 1e10, ..small });
+        let of = |bytes| Around {
+            others: OtherIndexes::of(vec![OtherIndex::various(bytes, 7_000.0); 2]),
+            buffers: 1e9,
+            moves_rows: true,
+            ..around()
+        };
+        let fits = project(&one, &Tally::default(), &of(1e6));
+        let large = project(&one, &Tally::default(), &of(1e10));
         assert!(large.seconds > 2.0 * fits.seconds, "{large:?} {fits:?}");
         assert!(large.grown > 1e9);
-        let seconds = |around| project(&one, &Tally::default(), around).seconds;
-        let none = seconds(Around { other_bytes: 0.0, ..small });
-        let other = Around { moves_rows: false, other_bytes: 1e10, ..small };
-        assert!((seconds(other) - none).abs() < 1e-6);
+        let seconds = |around: &Around| project(&one, &Tally::default(), around).seconds;
+        let none = seconds(&Around { others: OtherIndexes::default(), ..of(0.0) });
+        let other = Around { moves_rows: false, ..of(1e10) };
+        assert!((seconds(&other) - none).abs() < 1e-6);
     }
 
     #[test]
     fn where_values_stay_full_pages_are_searched_for_what_is_dead() {
         let draw = Draw { keys: 100.0, seconds: 0.001, changed: 100.0, ..Draw::default() };
         let one = one(draw);
-        let of = |kept_indexes| {
-            let kept = Around { kept_indexes, moves_rows: true, buffers: 1e9, ..around() };
-            project(&one, &Tally::default(), kept)
+        let of = |kept| {
+            let others = OtherIndexes::of(vec![OtherIndex::various(0.0, 7_000.0); kept]);
+            let kept = Around { others, moves_rows: true, buffers: 1e9, ..around() };
+            project(&one, &Tally::default(), &kept)
         };
-        let (none, two) = (of(0.0), of(2.0));
+        let (none, two) = (of(0), of(2));
         let added = two.seconds - none.seconds;
         assert!((added - 2.0 * 7_000.0 * CROWDED_SECONDS).abs() < 1e-9, "{two:?}");
         assert!(none.spread == 0.0 && two.spread > 0.1, "{two:?}");
@@ -285,7 +286,7 @@ mod tests {
         let second = one(Draw { keys: 100.0, log: 10_000.0, ..Draw::default() });
         let scatter = Some(Scatter { moved: 0.1, visits: 1.0, rows: 80.0 });
         let around = Around { has_halves: false, scatter, ..around() };
-        let all = project(&first, &second, around);
+        let all = project(&first, &second, &around);
         assert!((all.grown - 70_000.0).abs() < 1.0, "{all:?}");
         let expected = 0.1 * 2_800_000.0 + 0.9 * (700_000.0 + 7_000.0 * PRUNE_BYTES);
         assert!((all.log - expected).abs() < 1.0, "{all:?}");
@@ -298,11 +299,11 @@ mod tests {
         let one = one(Draw { keys: 100.0, changed: 100.0, ..Draw::default() });
         let table_bytes = 100.0 * PAGE;
         let around = Around { moves_rows: true, live_bytes: 0.9 * table_bytes, ..around() };
-        let grown = project(&one, &Tally::default(), around).grown;
+        let grown = project(&one, &Tally::default(), &around).grown;
         let unfit = 100.0 * 0.9 * table_bytes / 7_000.0 / 2.0;
         assert!((grown - 0.8 * table_bytes - unfit).abs() < 1.0, "{grown}");
-        let empty = Around { live_bytes: 0.3 * table_bytes, ..around };
-        assert!(project(&one, &Tally::default(), empty).grown < 1.0);
+        let empty = Around { live_bytes: 0.3 * table_bytes, ..around.clone() };
+        assert!(project(&one, &Tally::default(), &empty).grown < 1.0);
     }
 
     #[test]
@@ -311,7 +312,7 @@ mod tests {
         let all = project(
             &one(draw),
             &Tally::default(),
-            Around { overhead: 0.1, most: 700.0, ..around() },
+            &Around { overhead: 0.1, most: 700.0, ..around() },
         );
         assert!((all.seconds - 1.7).abs() < 1e-6 && (all.batch - 700.0).abs() < 1e-6);
     }
