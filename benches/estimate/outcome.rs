@@ -16,6 +16,8 @@ pub struct Outcome {
     /// Bytes predicted and written.
     pub log: Option<(f64, f64)>,
     pub size: Option<(f64, f64)>,
+    /// Bytes of the database before.
+    pub before: f64,
 }
 
 /// Of these bytes, a page more or less is no error.
@@ -34,6 +36,7 @@ impl Outcome {
             actual,
             log: None,
             size: None,
+            before: 0.0,
         }
     }
 
@@ -43,6 +46,12 @@ impl Outcome {
 
     fn is_right(&self) -> bool {
         (0.67..=1.5).contains(&self.ratio())
+    }
+
+    /// Bytes of the database that were predicted, and that it has.
+    fn size_afterwards(&self) -> Option<(f64, f64)> {
+        let (predicted, actual) = self.size.filter(|size| ratio(Some(*size)).is_some())?;
+        Some((self.before + predicted, self.before + actual))
     }
 
     fn is_inside(&self) -> bool {
@@ -91,10 +100,11 @@ pub fn summary(outcomes: &[Outcome]) -> String {
     };
     format!(
         "{} of {count} within 0.67 to 1.5, {} inside of their interval; where there is any, the log of {} \
-         and the growth of {} within 10 %",
+         and the growth of {} within 10 %, and the size of the database afterwards of {}",
         of(&Outcome::is_right),
         of(&Outcome::is_inside),
         share(&|one| within(one.log)),
-        share(&|one| within(one.size))
+        share(&|one| within(one.size)),
+        share(&|one| within(one.size_afterwards()))
     )
 }

@@ -89,6 +89,7 @@ impl Scenario {
         outcome.log = predicted("wal_bytes")
             .zip(after.log.zip(before.log).map(|(after, before)| after - before));
         outcome.size = predicted("size_bytes").zip(Some(after.size - before.size));
+        outcome.before = before.size;
         Some(outcome)
     }
 

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use crate::throttle::Limits;
-
-use super::load::Load;
+use super::load::{Lag, Load};
 use super::measured::Held;
 use super::model::Quantiles;
 use super::report::{Risk, StepReport};
@@ -69,8 +67,7 @@ fn up(seconds: f64, unit: f64) -> u64 {
 
 /// What to look out for, the most serious first.
 pub fn risks(steps: &[StepReport], load: Option<Load>) -> Vec<Risk> {
-    let lag =
-        load.and_then(|load| load.lag_seconds).filter(|lag| *lag >= Limits::LAG.as_secs_f64());
+    let lag = load.and_then(|load| load.lag_over_limit());
     // Where nobody shows them, there may be some.
     let has_replicas = load.and_then(|load| load.replicas) != Some(0);
     let mut risks = Vec::new();
@@ -149,11 +146,11 @@ fn unbatched(step: &StepReport) -> Option<Risk> {
         .then(|| risk(step, "unbatched", message, next))
 }
 
-fn waits_for_replicas(step: &StepReport, lag: f64) -> Option<Risk> {
-    let message = format!("it would wait now: a replica is {lag:.0} s behind");
+fn waits_for_replicas(step: &StepReport, lag: Lag) -> Option<Risk> {
+    let message = format!("it would wait now: a replica is {:.0} s behind", lag.behind);
     let next =
-        "see why it is, or begin at another time: how long it waits can't be known beforehand";
-    (step.kind == "backfill").then(|| risk(step, "replica-lag", message, next))
+        "see why it is, or begin at another time: nobody knows whether it makes that up, and when";
+    step.waits().then(|| risk(step, "replica-lag", message, next))
 }
 
 fn fast_log(step: &StepReport) -> Option<Risk> {
@@ -172,8 +169,10 @@ fn fast_log(step: &StepReport) -> Option<Risk> {
 
 #[cfg(test)]
 mod tests {
+    use crate::estimate::load::Load;
     use crate::estimate::measured::Measured;
-    use crate::estimate::model::{Circumstances, tests as model};
+    use crate::estimate::model::{Circumstances, Quantiles, tests as model};
+    use crate::estimate::prior::estimated;
     use crate::estimate::{Extent, Facts, Report};
 
     fn report(measured: Measured) -> Report {
@@ -195,6 +194,32 @@ mod tests {
             ..model::measured(200.0, Extent::Rows("t".to_owned()))
         });
         assert!(codes(&fill).is_empty(), "{fill:?}");
+    }
+
+    #[test]
+    fn what_waits_for_a_replica_now_is_counted_once() {
+        let fill =
+            || Measured { kind: "backfill", ..model::measured(10.0, Extent::Rows("t".to_owned())) };
+        let script = || model::measured(10.0, Extent::Constant);
+        let of = |lag_seconds| {
+            let facts = Facts { load: Load { lag_seconds, ..Load::default() }, ..Facts::default() };
+            let (production, speed, correction) = (Some(&facts), None, None);
+            let circumstances = Circumstances { copy: &facts, production, speed, correction };
+            Report::new("rehearse", &[script(), fill(), fill()], circumstances, 0.0)
+        };
+        let (none, little, far) = (of(None), of(Some(4.0)), of(Some(35.0)));
+        assert_eq!(none.total, little.total);
+        let more = |of: fn(&Quantiles) -> f64| of(&far.total) - of(&none.total);
+        assert!(more(|time| time.p10_seconds).abs() < 1e-9);
+        assert!((more(|time| time.p50_seconds) - 30.0).abs() < 1e-9);
+        assert!((more(|time| time.p90_seconds) - 60.0).abs() < 1e-9);
+        let waits: Vec<_> = far.steps.iter().map(|step| step.waits_seconds).collect();
+        assert_eq!(waits, [0.0, 30.0, 0.0]);
+        // The first guess of a run's own work hasn't it.
+        let told = |report: &Report| estimated(&serde_json::to_string(report).unwrap()).unwrap();
+        assert!((told(&far)[1].p50_seconds - told(&none)[1].p50_seconds).abs() < 1e-9);
+        assert!((told(&far)[1].model_spread - told(&none)[1].model_spread).abs() < 1e-9);
+        assert!(told(&far)[1].p90_seconds >= told(&far)[1].p50_seconds);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::db::{Database, DbError, Engine, Purpose, Session, Statement};
+use crate::throttle::Limits;
 
 /// What goes on there now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -20,10 +21,11 @@ pub struct Load {
     pub lag_seconds: Option<f64>,
 }
 
-/// Of what this user may not see, there is nothing but that it is there.
+/// Logical replication confirms when it pleases, and isn't waited for. Of what this user may not see, there is nothing but that it is there.
 const POSTGRES: &str = "select count(*) filter (where state = 'active' and backend_type = 'client backend'), \
     count(*) filter (where state = 'active' and wait_event_type = 'Lock'), \
-    (select (extract(epoch from max(replay_lag)) * 1000)::bigint from pg_stat_replication), \
+    (select (extract(epoch from max(r.replay_lag)) * 1000)::bigint from pg_stat_replication r \
+    where not exists (select from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')), \
     count(*) filter (where backend_type is null), \
     (select count(*) from pg_stat_replication) from pg_stat_activity \
     where coalesce(application_name, '') not like 'lockkeeper%'";
@@ -32,7 +34,21 @@ const POSTGRES: &str = "select count(*) filter (where state = 'active' and backe
 const MYSQL: &str = "select count(*), cast(coalesce(sum(state like '%lock%'), 0) as signed), null, 0, null \
     from information_schema.processlist where command = 'Query' and id <> connection_id()";
 
+/// How far the last replica is behind, and by how much that is more than a run lets pass, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Lag {
+    pub(super) behind: f64,
+    pub(super) seconds: f64,
+}
+
 impl Load {
+    /// What a backfill would wait for now, by `--max-lag`'s default.
+    pub(super) fn lag_over_limit(&self) -> Option<Lag> {
+        let behind = self.lag_seconds?;
+        let seconds = behind - Limits::LAG.as_secs_f64();
+        (seconds >= 0.0).then_some(Lag { behind, seconds })
+    }
+
     /// Looks at it.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ struct PriorStep {
     p10_seconds: f64,
     p50_seconds: f64,
     p90_seconds: f64,
+    #[serde(default)]
+    waits_seconds: f64,
     correction: Option<PriorModel>,
 }
 
@@ -66,9 +68,11 @@ pub fn estimated(text: &str) -> Result<Vec<Estimated>, PriorError> {
     prior.steps.into_iter().map(read).collect()
 }
 
-fn read(step: PriorStep) -> Result<Estimated, PriorError> {
-    let PriorStep { version, step, kind, how, p10_seconds, p50_seconds, p90_seconds, correction } =
-        step;
+fn read(one: PriorStep) -> Result<Estimated, PriorError> {
+    let PriorStep { version, step, kind, how, p10_seconds, correction, .. } = one;
+    // It is compared with the time of work.
+    let p50_seconds = one.p50_seconds - one.waits_seconds;
+    let p90_seconds = one.p90_seconds - 2.0 * one.waits_seconds;
     let uncorrected = || PriorModel {
         model_p50_seconds: p50_seconds,
         model_spread: (p50_seconds.max(f64::MIN_POSITIVE) / p10_seconds.max(f64::MIN_POSITIVE))

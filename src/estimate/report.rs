@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::advice::{Advice, risks};
 use super::correction::Corrected;
 use super::facts::Facts;
-use super::load::Load;
+use super::load::{Lag, Load};
 use super::measured::{Held, How, Measured};
 use super::model::{Carried, Circumstances, Quantiles, carry, differences};
 use super::probe::Speed;
@@ -88,6 +88,8 @@ pub struct StepReport {
     /// The rest of that.
     #[serde(skip)]
     pub worked_seconds: f64,
+    /// What of the time is waiting for replicas that are behind now: once in P50, twice in P90, and not in P10.
+    pub waits_seconds: f64,
     /// By which factor more is done in production.
     pub scale: f64,
     /// Whether the copy had nothing to measure it on.
@@ -139,10 +141,15 @@ impl Report {
         circumstances: Circumstances<'_>,
         took_seconds: f64,
     ) -> Self {
-        let steps: Vec<_> = measured
+        let mut steps: Vec<_> = measured
             .iter()
             .map(|measured| StepReport::new(measured, carry(measured, circumstances)))
             .collect();
+        // Once it has waited, they are there.
+        let lag = circumstances.production.and_then(|facts| facts.load.lag_over_limit());
+        if let (Some(lag), Some(fill)) = (lag, steps.iter_mut().find(|step| step.waits())) {
+            fill.wait(lag);
+        }
         let total = steps.iter().fold(Quantiles::default(), |total, step| total.plus(step.time));
         let (_, mut assumed) = differences(circumstances);
         for note in steps.iter().filter_map(|step| step.correction?.note(step.kind)) {
@@ -181,6 +188,22 @@ impl Side {
 }
 
 impl StepReport {
+    /// Whether it is held back while a replica is far behind.
+    pub(super) fn waits(&self) -> bool {
+        self.kind == "backfill"
+    }
+
+    /// Waits until replicas are no further behind than the limit: they are taken to make up one second in each.
+    fn wait(&mut self, over: Lag) {
+        self.waits_seconds = over.seconds;
+        self.time.p50_seconds += over.seconds;
+        self.time.p90_seconds += 2.0 * over.seconds;
+        self.notes.push(format!(
+            "a replica is {:.0} s behind now: {:.0} s of waiting for it are counted, as if it made up a second in each",
+            over.behind, over.seconds
+        ));
+    }
+
     fn new(measured: &Measured, carried: Carried) -> Self {
         StepReport {
             version: measured.version,
@@ -197,6 +220,7 @@ impl StepReport {
             lock_wait_seconds: measured.lock_wait_seconds,
             throttled_seconds: measured.throttled_seconds,
             worked_seconds: measured.worked_seconds(),
+            waits_seconds: 0.0,
             scale: carried.scale,
             guessed: carried.is_guessed,
             rows: measured.rows,

@@ -155,14 +155,14 @@ impl OtherIndex {
         let full = ((entries - ROOM.0) / (ROOM.1 - ROOM.0)).clamp(0.0, 1.0);
         let wider = |by: f64| (1.0 + entries) * by - 1.0;
         let equal = self.equal();
-        if self.is_set {
-            return if is_packed { full * wider(LOOSE) } else { SPLIT * entries };
-        }
-        match is_packed {
-            _ if !self.is_tree => SPLIT * entries,
-            true if equal < EQUAL => full,
-            true if equal > FEW => full * wider(CROWDED).max(1.0),
-            _ => CLEARED * entries,
+        // Few entries may all be of one part of the index.
+        let together = |by: f64| (full * by).max(SPLIT * entries);
+        match (is_packed, self.is_set) {
+            (true, true) => together(wider(LOOSE)),
+            (true, false) if equal < EQUAL => full,
+            (true, false) if equal > FEW => together(wider(CROWDED).max(1.0)),
+            (_, false) if self.is_tree => CLEARED * entries,
+            _ => SPLIT * entries,
         }
     }
 }

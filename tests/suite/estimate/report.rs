@@ -233,6 +233,34 @@ async fn a_statement_of_many_rows_is_told() {
     assert_eq!(step(&json, 1)["statements"], 2, "{json:#}");
 }
 
+/// A backfill would wait for it.
+#[tokio::test]
+async fn a_replica_that_is_behind_now_is_counted() {
+    let server = Server::own(Kind::Postgres15);
+    let standby = server.standby("late");
+    let production = server.database().await;
+    let setup = format!("{} create table tick (at timestamptz);", rows(1000));
+    production.execute(&setup).await;
+    let reader = standby.copy_of(&production);
+    reader.wait_for("select (to_regclass('tick') is not null)::int").await;
+    for setting in ["recovery_min_apply_delay = '7s'", "wal_receiver_status_interval = '1s'"] {
+        reader.execute(&format!("alter system set {setting}")).await;
+    }
+    reader.execute("select pg_reload_conf()").await;
+    let tick = "insert into tick values (now()) returning coalesce((select (max(replay_lag) > '6 s')::int \
+                from pg_stat_replication), 0)";
+    production.wait_for(tick).await;
+    let copy = Database::of(Kind::Postgres15).await;
+    copy.execute(&rows(1000)).await;
+    let project = Project::with([("V1__release.sql", RELEASE)]);
+    let (json, output) = report(&project, &copy, &production).await;
+    let lag = json["production"]["load"]["lag_seconds"].as_f64().unwrap();
+    let waits = step(&json, 2)["waits_seconds"].as_f64().unwrap();
+    assert!(lag > 6.0 && (waits - (lag - 5.0)).abs() < 1e-6, "{json:#}");
+    assert!(json["total"]["p50_seconds"].as_f64().unwrap() > waits, "{json:#}");
+    output.expect_text("of waiting for it are counted").expect_text("it would wait now");
+}
+
 #[tokio::test]
 async fn it_is_printed_in_place_of_the_table() {
     let copy = Database::sqlite();
